@@ -1,0 +1,39 @@
+# What a contributor types. `make check` is what has to hold before a change lands.
+.PHONY: build test race check fmt generate fuzz bench soak
+
+build:
+	go build -trimpath -o grapevine ./cmd/grapevine
+
+test:
+	go test ./...
+
+race:
+	go test -race -short ./...
+
+check:
+	bash .ci/run
+
+fmt:
+	go tool -modfile=tools/go.mod gofumpt -w $$(git ls-files '*.go' | grep -v '\.pb\.go$$')
+
+generate:
+	bash wire/generate.sh
+
+# Every fuzz target of the repository, FUZZTIME each.
+FUZZTIME ?= 30s
+fuzz:
+	@for pkg in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+			echo "$$pkg $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+		done; \
+	done
+
+bench:
+	go test -run '^$$' -bench . -benchmem ./wire ./validation/... ./mempool ./peerscore
+
+# The long form of the random tests: many more cases of every property, and
+# repeated runs of the tests over real processes.
+soak:
+	go test -timeout 4h -rapid.checks 10000 ./wire ./validation/... ./mempool ./peerscore
+	go test -timeout 2h -count 20 -run 'Process' ./cmd/grapevine
