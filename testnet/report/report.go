@@ -1,0 +1,199 @@
+package report
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+)
+
+// Worlds a run can take place in.
+const (
+	WorldLocal = "local" // real daemons on real sockets; virtual_s is null
+	WorldSim   = "sim"   // whole nodes on a simulated network, in virtual time
+	WorldCore  = "core"  // the pure machines alone, in virtual time
+)
+
+// Ways in which transactions travel.
+const (
+	RelayGossip = "gossip" // plain GossipSub topics
+	RelayStock  = "stock"  // go-libp2p-pubsub with its defaults, the yardstick
+	RelayVine   = "vine"
+)
+
+// MaxSeed is the largest seed a report carries: the largest integer that every
+// reader of JSON keeps exact.
+const MaxSeed = 1<<53 - 1
+
+// Report is one run. Pointers are nil, and null in JSON, where the run did not
+// measure the thing or the thing does not exist there.
+type Report struct {
+	Scenario string   `json:"scenario"`
+	World    string   `json:"world"`
+	Relay    string   `json:"relay"`
+	Seed     uint64   `json:"seed"` // at most MaxSeed
+	Nodes    int      `json:"nodes"`
+	Links    int      `json:"links"`     // connected pairs when the load began
+	VirtualS *float64 `json:"virtual_s"` // seconds of virtual time; null in world local
+	WallS    float64  `json:"wall_s"`
+
+	Tx        Tx           `json:"tx"`
+	Block     Block        `json:"block"`
+	FloorMS   *Percentiles `json:"floor_ms"` // shortest path over the links, without bandwidth
+	Bytes     Bytes        `json:"bytes"`
+	Attack    Attack       `json:"attack"`
+	Resources Resources    `json:"resources"`
+
+	// FailedExpectations holds one sentence for each promise that the run
+	// broke. It is never null; empty means that the run passed.
+	FailedExpectations []string `json:"failed_expectations"`
+
+	// Notes says what a reader must know before comparing this report with
+	// one of another world. It is never null.
+	Notes []string `json:"notes"`
+}
+
+// Spread says how far and how fast messages of one kind travelled.
+type Spread struct {
+	Published int `json:"published"` // messages
+	// Expected is the number of (message, receiver) pairs that should have
+	// come about. The origin of a message is not among its receivers.
+	Expected  int `json:"expected"`
+	Delivered int `json:"delivered"` // the pairs that did, as the receivers saw it
+	// DeliveryRatio is delivered ÷ expected; null when nothing was expected.
+	DeliveryRatio *float64 `json:"delivery_ratio"`
+	// LatencyMS is over the delivered pairs; null when there are none.
+	LatencyMS *Percentiles `json:"latency_ms"`
+	// CopiesPerDelivery counts every copy that a receiver was handed, the
+	// first included; null when nothing was delivered or nobody counted.
+	CopiesPerDelivery *float64 `json:"copies_per_delivery"`
+}
+
+// Tx is the spread of transactions, and what became of them.
+type Tx struct {
+	Spread
+	Included *int `json:"included"` // published ones that a block of the best chain holds
+	Refused  *int `json:"refused"`  // submissions that a node did not accept, not among Published
+	Dropped  *int `json:"dropped"`  // messages that a sender or a receiver gave up for load, on any topic
+}
+
+// Block is the spread of blocks.
+type Block struct {
+	Spread
+	// RebuiltWithoutRequestRatio is the share of deliveries for which the
+	// receiver had every transaction already; null when nothing was delivered.
+	RebuiltWithoutRequestRatio *float64 `json:"rebuilt_without_request_ratio"`
+}
+
+// Bytes is what the run cost on the wire.
+type Bytes struct {
+	// Wire counts UDP payload + 28 bytes a packet where packets are ours to
+	// see (worlds sim and core). In world local it is what libp2p's counters
+	// saw, above transport encryption; Notes says so.
+	Wire             *uint64 `json:"wire"`
+	PayloadDelivered uint64  `json:"payload_delivered"` // bytes of transactions, once per delivered pair
+	// WirePerPayload is wire ÷ payload_delivered; null without either.
+	WirePerPayload *float64 `json:"wire_per_payload"`
+	// IdlePerNodeS is bytes per node and second when nobody sends anything.
+	IdlePerNodeS *float64 `json:"idle_per_node_s"`
+}
+
+// Attack is how the network dealt with attackers.
+type Attack struct {
+	Attackers    int       `json:"attackers"`
+	Kind         string    `json:"kind"` // NoAttack without attackers
+	EvictedRatio *float64  `json:"evicted_ratio"`
+	TimeToEvictS *EvictedS `json:"time_to_evict_s"`
+	HonestBanned *int      `json:"honest_banned"`
+}
+
+// EvictedS is how long attackers lasted, in seconds.
+type EvictedS struct {
+	P50 float64 `json:"p50"`
+	Max float64 `json:"max"`
+}
+
+// Resources is what the run cost in memory and processor time.
+type Resources struct {
+	HeapMBPerNode *float64 `json:"heap_mb_per_node"` // 10^6 bytes
+	// CPUSPerDelivery is processor seconds per delivered transaction, with
+	// everything that the process does counted in.
+	CPUSPerDelivery *float64 `json:"cpu_s_per_delivery"`
+}
+
+// NoAttack is the Attack of a run without attackers.
+const NoAttack = "none"
+
+// Ratio returns a ÷ b rounded to six decimals, or nil when b is zero.
+func Ratio(a, b float64) *float64 {
+	if b == 0 {
+		return nil
+	}
+	return Measured(round(a/b, 1e6))
+}
+
+// Measured returns a pointer to v: it was measured, even if it is zero.
+func Measured[T any](v T) *T { return &v }
+
+// Fail adds one broken promise.
+func (r *Report) Fail(format string, args ...any) {
+	r.FailedExpectations = append(r.FailedExpectations, fmt.Sprintf(format, args...))
+}
+
+// Note adds one thing that a reader must know.
+func (r *Report) Note(format string, args ...any) {
+	r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
+}
+
+// Validate says everything that makes r unfit to be published: a world or
+// relay nobody knows, more deliveries than there could be, a ratio outside its
+// range.
+func (r *Report) Validate() error {
+	var errs []error
+	switch r.World {
+	case WorldLocal, WorldSim, WorldCore:
+	default:
+		errs = append(errs, fmt.Errorf("world is %q, want %s, %s or %s", r.World, WorldLocal, WorldSim, WorldCore))
+	}
+	switch r.Relay {
+	case RelayGossip, RelayStock, RelayVine:
+	default:
+		errs = append(errs, fmt.Errorf("relay is %q, want %s, %s or %s", r.Relay, RelayGossip, RelayStock, RelayVine))
+	}
+	if r.Seed > MaxSeed {
+		errs = append(errs, fmt.Errorf("seed is %d, want at most %d", r.Seed, uint64(MaxSeed)))
+	}
+	for _, kind := range []struct {
+		name   string
+		spread Spread
+	}{{"tx", r.Tx.Spread}, {"block", r.Block.Spread}} {
+		if s := kind.spread; s.Delivered > s.Expected {
+			errs = append(errs, fmt.Errorf("%s: delivered %d of %d expected", kind.name, s.Delivered, s.Expected))
+		}
+		if c := kind.spread.CopiesPerDelivery; c != nil && !(*c >= 1) {
+			errs = append(errs, fmt.Errorf("%s: %v copies per delivery, want at least one", kind.name, *c))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// WriteJSON writes r as one indented JSON document with a final newline.
+func (r *Report) WriteJSON(w io.Writer) error {
+	out := *r
+	if out.FailedExpectations == nil {
+		out.FailedExpectations = []string{}
+	}
+	if out.Notes == nil {
+		out.Notes = []string{}
+	}
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(out); err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	return nil
+}
+
+func round(v, scale float64) float64 { return math.Round(v*scale) / scale }

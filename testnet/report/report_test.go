@@ -1,0 +1,184 @@
+package report_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/grapevine-p2p/grapevine/testnet/report"
+)
+
+var rewrite = flag.Bool("rewrite", false, "write golden files instead of comparing")
+
+func full() *report.Report {
+	spread := report.Spread{
+		Published: 100, Expected: 600, Delivered: 599,
+		DeliveryRatio:     report.Ratio(599, 600),
+		LatencyMS:         &report.Percentiles{P50: 1.5, P90: 2.25, P99: 9, Max: 31.125},
+		CopiesPerDelivery: report.Ratio(1800, 599),
+	}
+	r := &report.Report{
+		Scenario: "demo", World: report.WorldSim, Relay: report.RelayVine, Seed: report.MaxSeed,
+		Nodes: 7, Links: 15, VirtualS: report.Measured(20.0), WallS: 1.25,
+		Tx: report.Tx{Spread: spread, Included: report.Measured(100), Refused: report.Measured(0), Dropped: report.Measured(2)},
+		Block: report.Block{
+			Spread:                     report.Spread{Published: 10, Expected: 60, Delivered: 60, DeliveryRatio: report.Ratio(60, 60)},
+			RebuiltWithoutRequestRatio: report.Ratio(59, 60),
+		},
+		FloorMS: &report.Percentiles{P50: 1, P90: 2, P99: 3, Max: 4},
+		Bytes: report.Bytes{
+			Wire: report.Measured(uint64(12345678)), PayloadDelivered: 600_000,
+			WirePerPayload: report.Ratio(12345678, 600_000), IdlePerNodeS: report.Measured(812.5),
+		},
+		Attack: report.Attack{
+			Attackers: 2, Kind: "spam", EvictedRatio: report.Ratio(1, 2),
+			TimeToEvictS: &report.EvictedS{P50: 1.5, Max: 3}, HonestBanned: report.Measured(0),
+		},
+		Resources: report.Resources{HeapMBPerNode: report.Measured(12.5), CPUSPerDelivery: report.Measured(0.0012)},
+	}
+	r.Fail("%d of %d transactions did not reach every node", 1, 100)
+	r.Note("no attackers were harmed <here>")
+	return r
+}
+
+func TestGolden(t *testing.T) {
+	for name, r := range map[string]*report.Report{
+		"full":       full(),
+		"unmeasured": {Scenario: "demo", World: report.WorldLocal, Relay: report.RelayGossip, Attack: report.Attack{Kind: report.NoAttack}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got bytes.Buffer
+			require.NoError(t, r.WriteJSON(&got))
+			path := filepath.Join("testdata", name+".json")
+			if *rewrite {
+				require.NoError(t, os.WriteFile(path, got.Bytes(), 0o644))
+			}
+			want, err := os.ReadFile(path)
+			require.NoError(t, err, "run with -rewrite to make it")
+			require.Equal(t, string(want), got.String())
+		})
+	}
+}
+
+// TestEveryPromisedKey names the keys that other programs read. A key leaves
+// this list only with a new version of the format.
+func TestEveryPromisedKey(t *testing.T) {
+	spread := []string{"published", "expected", "delivered", "delivery_ratio", "latency_ms", "copies_per_delivery"}
+	quantiles := []string{"p50", "p90", "p99", "max"}
+	promised := map[string][]string{
+		"": {
+			"scenario", "world", "relay", "seed", "nodes", "links", "virtual_s", "wall_s", "tx", "block", "floor_ms",
+			"bytes", "attack", "resources", "failed_expectations",
+		},
+		"tx":            spread,
+		"tx.latency_ms": quantiles,
+		"block":         append(slices.Clone(spread), "rebuilt_without_request_ratio"),
+		"floor_ms":      quantiles,
+		"bytes":         {"wire", "payload_delivered", "wire_per_payload", "idle_per_node_s"},
+		"attack":        {"attackers", "kind", "evicted_ratio", "time_to_evict_s", "honest_banned"},
+		"resources":     {"heap_mb_per_node", "cpu_s_per_delivery"},
+	}
+	var b bytes.Buffer
+	require.NoError(t, full().WriteJSON(&b))
+	var doc map[string]any
+	require.NoError(t, json.Unmarshal(b.Bytes(), &doc))
+	for at, keys := range promised {
+		part := walk(t, doc, at)
+		for _, key := range keys {
+			require.Contains(t, part, key, "in %q", at)
+		}
+	}
+}
+
+func walk(t *testing.T, doc map[string]any, path string) map[string]any {
+	for step := range strings.SplitSeq(path, ".") {
+		if step == "" {
+			continue
+		}
+		inner, ok := doc[step].(map[string]any)
+		require.True(t, ok, "no object at %q", path)
+		doc = inner
+	}
+	return doc
+}
+
+func TestValidate(t *testing.T) {
+	require.NoError(t, full().Validate())
+	bad := full()
+	bad.World, bad.Relay, bad.Seed = "moon", "pigeon", report.MaxSeed+1
+	bad.Tx.Delivered = bad.Tx.Expected + 1
+	bad.Block.CopiesPerDelivery = report.Measured(0.5)
+	err := bad.Validate()
+	for _, want := range []string{`world is "moon"`, `relay is "pigeon"`, "seed is", "tx: delivered 601 of 600", "block: 0.5 copies"} {
+		require.ErrorContains(t, err, want)
+	}
+}
+
+// TestPercentilesAgainstNaive compares with the definition: the smallest value
+// for which at least that many in a hundred values are not above it.
+func TestPercentilesAgainstNaive(t *testing.T) {
+	naive := func(values []int, percent int) float64 {
+		for _, v := range slices.Sorted(slices.Values(values)) {
+			n := 0
+			for _, w := range values {
+				if w <= v {
+					n++
+				}
+			}
+			if n*100 >= percent*len(values) {
+				return float64(v)
+			}
+		}
+		panic("no value")
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		values := rapid.SliceOfN(rapid.IntRange(-1000, 1000), 1, 250).Draw(t, "values")
+		var s report.Sample
+		for _, v := range values {
+			s.Add(float64(v))
+		}
+		want := &report.Percentiles{P50: naive(values, 50), P90: naive(values, 90), P99: naive(values, 99), Max: naive(values, 100)}
+		require.Equal(t, want, s.Percentiles())
+		require.Equal(t, len(values), s.Len())
+	})
+}
+
+func TestNoSampleIsNotZero(t *testing.T) {
+	var s report.Sample
+	require.Nil(t, s.Percentiles())
+	require.Nil(t, report.Ratio(1, 0))
+	require.NotNil(t, report.Ratio(0, 1))
+}
+
+// TestSampleIsBounded feeds a ramp of three times the bound: the percentiles
+// of a uniform sample must stay near those of the ramp.
+func TestSampleIsBounded(t *testing.T) {
+	const n = 3 * report.MaxSamples
+	var s report.Sample
+	for i := range n {
+		s.Add(float64(i))
+	}
+	p := s.Percentiles()
+	require.Equal(t, n, s.Len())
+	require.InEpsilon(t, 0.50*n, p.P50, 0.01)
+	require.InEpsilon(t, 0.99*n, p.P99, 0.01)
+	require.Equal(t, float64(n-1), p.Max)
+}
+
+func ExampleSample() {
+	var latency report.Sample
+	for ms := range 100 {
+		latency.Add(float64(ms + 1))
+	}
+	fmt.Printf("%+v\n", *latency.Percentiles())
+	// Output: {P50:50 P90:90 P99:99 Max:100}
+}
