@@ -63,9 +63,18 @@ func (b *Book) Record(now time.Time, p PeerID, o Offence) (banned bool) {
 	if !o.valid() {
 		return b.bannedAt(now, p)
 	}
-	total := b.guiltAt(now, p) + b.config.Weights[o]
+	total := b.guiltAt(now, p)
+	adds := b.config.Weights[o]
+	if !o.Proven() {
+		adds = min(adds, max(0, b.config.MaxInferred-total))
+	}
+	if adds == 0 {
+		return b.bannedAt(now, p)
+	}
+	total += adds
 	b.guilt.put(p, b.rankOf(total, now))
-	if o.Proven() && total >= b.config.BanAt {
+	// Going through the logarithm may have cost the last digits.
+	if o.Proven() && total >= b.config.BanAt*(1-1e-9) {
 		b.banUntil(p, now.Add(b.config.BanFor), o.String())
 	}
 	return b.bannedAt(now, p)

@@ -20,6 +20,11 @@ type Config struct {
 	// BanAt is the guilt at which a proven offence bans its peer.
 	BanAt float64
 
+	// MaxInferred is the guilt beyond which offences that are not proven add
+	// nothing. Below the graylist threshold's, so that no stall of our own,
+	// however long, cuts off our peers.
+	MaxInferred float64
+
 	// BanFor is how long such a ban holds. It should outlast many half-lives:
 	// a peer that returns from a ban should start with a clean record.
 	BanFor time.Duration
@@ -64,6 +69,7 @@ func DefaultConfig() Config {
 			SlowReader:    2,
 		},
 		BanAt:         200,
+		MaxInferred:   80,
 		BanFor:        12 * time.Hour,
 		Negligible:    0.01,
 		MaxRecords:    1 << 15,
@@ -92,6 +98,9 @@ func (c Config) Validate() error {
 	}
 	if !positive(c.BanAt) {
 		refuse("BanAt is %v, want a number > 0", c.BanAt)
+	}
+	if !positive(c.MaxInferred) || !(c.MaxInferred < -c.Thresholds.Graylist) {
+		refuse("MaxInferred is %v, want a number > 0 and below what the Graylist threshold takes", c.MaxInferred)
 	}
 	if c.BanFor < time.Second {
 		refuse("BanFor is %v, want >= 1s", c.BanFor)

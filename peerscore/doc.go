@@ -12,8 +12,8 @@
 //   - A banned peer's score lies so far below the graylist threshold that the
 //     best behaviour GossipSub can reward does not lift it back (a router that
 //     caps topic scores by [Router] and weights the application's score by 1).
-//   - What is merely inferred (see [Offence.Proven]) lowers a score and never
-//     bans.
+//   - What is merely inferred (see [Offence.Proven]) lowers a score, but neither
+//     bans nor reaches the graylist threshold.
 //   - Memory is bounded by [Config]. At a bound the least guilty record, or the
 //     ban that ends first, is forgotten; see [Book] for what that costs an
 //     attacker.
