@@ -22,7 +22,7 @@ const EnvPrefix = "GRAPEVINE_"
 
 // reserved are variables under EnvPrefix that are no setting of a node: the
 // command line and the tests read them.
-var reserved = []string{"HOME", "API", "TOKEN", "PASSPHRASE", "SEED", "NO_COLOR"}
+var reserved = []string{"HOME", "API", "TOKEN", "PASSPHRASE_FILE", "SEED", "NO_COLOR"}
 
 // Sources says where to look for settings.
 type Sources struct {
