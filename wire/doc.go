@@ -23,3 +23,5 @@
 //
 // The schema for other languages is wire.proto; testdata holds vectors.
 package wire
+
+//go:generate ./generate.sh
