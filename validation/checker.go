@@ -1,0 +1,183 @@
+package validation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/bits"
+	"time"
+
+	"github.com/grapevine-p2p/grapevine/wire"
+)
+
+// Checker checks what comes from outside against the rules of one network and
+// its application. It is safe for concurrent use.
+type Checker struct {
+	genesis *wire.Genesis // constant
+	network wire.NetworkID
+	app     hook
+}
+
+// NewChecker returns a Checker for the network of g. It keeps g, which nobody
+// may change afterwards.
+func NewChecker(g *wire.Genesis, app Application) (*Checker, error) {
+	switch {
+	case g == nil:
+		return nil, errors.New("validation: new checker: no genesis")
+	case app == nil:
+		return nil, errors.New("validation: new checker: no application")
+	}
+	if err := g.Validate(); err != nil {
+		return nil, fmt.Errorf("validation: new checker: %w", err)
+	}
+	return &Checker{genesis: g, network: g.ID(), app: hook{app}}, nil
+}
+
+// TxResult is the answer to one transaction of several.
+type TxResult struct {
+	Checked CheckedTx
+	Err     error
+}
+
+// Tx checks the bytes of one transaction: encoding and size, terms, fee floor
+// and expiry, signature, and last what the state at the head allows. It keeps
+// raw. A Fault is the sender's. Where the error comes from the application
+// alone, the CheckedTx is returned beside it: sound, but not for the pool.
+func (c *Checker) Tx(ctx context.Context, now time.Time, raw []byte) (CheckedTx, error) {
+	tx, err := c.txTerms(raw)
+	if err == nil {
+		err = c.inTime(now, tx)
+	}
+	if err == nil {
+		err = c.signed(tx)
+	}
+	if err != nil {
+		return CheckedTx{}, err
+	}
+	return tx, c.app.checkTxs(ctx, now, []CheckedTx{tx})[0]
+}
+
+// Txs does what Tx does for each of raws, with the signatures verified in one
+// batch and the application asked once. The answers are in the order of raws.
+func (c *Checker) Txs(ctx context.Context, now time.Time, raws [][]byte) []TxResult {
+	results := make([]TxResult, len(raws))
+	batch := wire.NewTxBatch(c.network, len(raws))
+	var toVerify []int
+	for i, raw := range raws {
+		tx, err := c.txTerms(raw)
+		if err == nil {
+			err = c.inTime(now, tx)
+		}
+		if err != nil {
+			results[i].Err = err
+			continue
+		}
+		results[i].Checked = tx
+		batch.Add(tx.terms.Sender, tx.tx)
+		toVerify = append(toVerify, i)
+	}
+	if len(toVerify) == 0 {
+		return results
+	}
+
+	var (
+		signed []CheckedTx
+		toAsk  []int
+	)
+	for k, ok := range batch.Verify() {
+		i := toVerify[k]
+		if !ok {
+			results[i] = TxResult{Err: badSignature(results[i].Checked)}
+			continue
+		}
+		signed = append(signed, results[i].Checked)
+		toAsk = append(toAsk, i)
+	}
+	if len(signed) == 0 {
+		return results
+	}
+	for k, err := range c.app.checkTxs(ctx, now, signed) {
+		results[toAsk[k]].Err = err
+	}
+	return results
+}
+
+// Sound checks all of a transaction that needs neither clock nor state:
+// encoding, size, terms, fee floor and signature. It is for transactions that
+// this node stored itself.
+func (c *Checker) Sound(raw []byte) (CheckedTx, error) {
+	tx, err := c.txTerms(raw)
+	if err == nil {
+		err = c.signed(tx)
+	}
+	if err != nil {
+		return CheckedTx{}, err
+	}
+	return tx, nil
+}
+
+// txTerms decodes and checks all but time, signature and state.
+func (c *Checker) txTerms(raw []byte) (CheckedTx, error) {
+	tx, err := wire.DecodeTransaction(raw)
+	if err != nil {
+		return CheckedTx{}, decodeError("transaction", err)
+	}
+	return c.describe(tx)
+}
+
+// describe checks all of a decoded transaction but time, signature and state.
+func (c *Checker) describe(tx *wire.Transaction) (CheckedTx, error) {
+	if limit := c.genesis.Limits.MaxTxBytes; uint64(tx.Size()) > uint64(limit) {
+		return CheckedTx{}, fmt.Errorf("%w: transaction of %d bytes, genesis allows %d: %w",
+			BadEncoding, tx.Size(), limit, wire.TooLarge)
+	}
+	terms, err := c.app.describeTx(tx)
+	if err != nil {
+		return CheckedTx{}, err
+	}
+	if floor := c.feeFloor(tx.Size()); terms.Fee < floor {
+		return CheckedTx{}, fixedRule{fmt.Errorf("%w: fee %d, want at least %d for %d bytes",
+			FeeTooLow, terms.Fee, floor, tx.Size())}
+	}
+	return CheckedTx{tx: tx, id: tx.ID(), terms: terms}, nil
+}
+
+// feeFloor is the least fee for a transaction of the given size.
+func (c *Checker) feeFloor(size int) uint64 {
+	over, floor := bits.Mul64(c.genesis.Limits.MinFeePerByte, uint64(size))
+	if over != 0 {
+		return 1<<64 - 1
+	}
+	return floor
+}
+
+// inTime refuses what has expired. Only an expiry that even a slow clock must
+// have seen counts against the relay.
+func (c *Checker) inTime(now time.Time, tx CheckedTx) error {
+	millis := UnixMillis(now)
+	if !tx.terms.ExpiredAt(millis) {
+		return nil
+	}
+	late := millis - tx.terms.ExpiresAt
+	err := fmt.Errorf("%w: %d ms ago", Expired, late)
+	if late > uint64(c.genesis.Limits.ClockToleranceMillis) {
+		return fixedRule{err}
+	}
+	return err
+}
+
+func (c *Checker) signed(tx CheckedTx) error {
+	if !wire.VerifyTx(c.network, tx.terms.Sender, tx.tx) {
+		return badSignature(tx)
+	}
+	return nil
+}
+
+func badSignature(tx CheckedTx) error {
+	return fmt.Errorf("%w: transaction %s is not signed by its sender for this network", BadSignature, tx.id)
+}
+
+// UnixMillis returns t as the wire has it; times before 1970 are 0.
+func UnixMillis(t time.Time) uint64 {
+	return uint64(max(0, t.UnixMilli()))
+}

@@ -1,0 +1,43 @@
+package validation
+
+import "errors"
+
+// Verdict is what becomes of a message that arrived from a peer.
+type Verdict uint8
+
+// The harmless verdict is the zero value, so that a forgotten assignment blames
+// nobody.
+const (
+	Ignore Verdict = iota // drop it; nobody is to blame
+	Accept                // believe it and pass it on
+	Reject                // drop it; the peer that sent it is to blame
+)
+
+// String returns the verdict's name in lower case.
+func (v Verdict) String() string {
+	switch v {
+	case Ignore:
+		return "ignore"
+	case Accept:
+		return "accept"
+	case Reject:
+		return "reject"
+	}
+	return "unknown verdict"
+}
+
+// Judge turns the outcome of a check into a verdict: no error is Accept, a
+// [Fault] is Reject, and everything else is Ignore. A bare [wire.Malformed] is
+// Ignore too, since bytes from our own disk can be malformed; a [Checker] adds
+// the Fault where the bytes came from outside.
+func Judge(err error) Verdict {
+	var fault Fault
+	switch {
+	case err == nil:
+		return Accept
+	case errors.As(err, &fault):
+		return Reject
+	default:
+		return Ignore
+	}
+}
