@@ -1,0 +1,203 @@
+package api
+
+import (
+	"github.com/grapevine-p2p/grapevine/wire"
+)
+
+// State is where a transaction is in its life.
+type State string
+
+// The states of a transaction. Accepted to Final is the good road, in order.
+const (
+	Accepted State = "accepted" // durable here, waits for an earlier nonce
+	Pending  State = "pending"  // in the mempool, ready for a block
+	Included State = "included" // in a block of the best chain
+	Final    State = "final"    // in a block that is never rolled back
+	Replaced State = "replaced" // a better-paying one took its sender and nonce
+	Expired  State = "expired"  // its time passed
+	Evicted  State = "evicted"  // better payers needed the room
+	Invalid  State = "invalid"  // the chain moved so that it can never apply
+	Unknown  State = "unknown"  // this node has never seen it, or has forgotten
+)
+
+// rank orders the good road; 0 is off that road.
+func (s State) rank() int {
+	switch s {
+	case Accepted:
+		return 1
+	case Pending:
+		return 2
+	case Included:
+		return 3
+	case Final:
+		return 4
+	case Replaced, Expired, Evicted, Invalid, Unknown:
+	}
+	return 0
+}
+
+// Ended says whether the transaction left the good road for good.
+func (s State) Ended() bool {
+	return s == Replaced || s == Expired || s == Evicted || s == Invalid
+}
+
+// TxStatus says what became of one transaction.
+type TxStatus struct {
+	ID     wire.TxID     `json:"id" doc:"SHA-256 over the transaction as carried, in hex."`
+	State  State         `json:"state" enum:"accepted,pending,included,final,replaced,expired,evicted,invalid,unknown"`
+	Block  *wire.BlockID `json:"block,omitempty" doc:"The block that includes it."`
+	Height uint64        `json:"height,omitempty" doc:"The height of that block."`
+	By     *wire.TxID    `json:"by,omitempty" doc:"The transaction that took its place."`
+	Reason string        `json:"reason,omitempty" doc:"Why it ended, for people."`
+	Local  bool          `json:"local,omitempty" doc:"Submitted to this node, kept through a crash."`
+}
+
+// Account is the state of one account at the head, and what the mempool adds.
+type Account struct {
+	Address   string `json:"address" doc:"bech32m, with the prefix of the network."`
+	Balance   Amount `json:"balance" doc:"Confirmed, in smallest units."`
+	Nonce     Amount `json:"nonce" doc:"The next nonce by the confirmed chain."`
+	NextNonce Amount `json:"next_nonce" doc:"The next nonce counting what waits in the mempool: use this one."`
+}
+
+// Ref names a block. Time is in unix milliseconds.
+type Ref struct {
+	ID     wire.BlockID `json:"id"`
+	Height uint64       `json:"height"`
+	Slot   uint64       `json:"slot"`
+	Time   uint64       `json:"time" doc:"Unix milliseconds."`
+}
+
+// Head is the end of the best chain, and the last block that cannot be undone.
+type Head struct {
+	Head  Ref `json:"head"`
+	Final Ref `json:"final"`
+}
+
+// Syncing says whether the node is catching up.
+type Syncing struct {
+	Active bool   `json:"active"`
+	Height uint64 `json:"height" doc:"Reached."`
+	Target uint64 `json:"target" doc:"The best height heard of."`
+}
+
+// Producer is the block-producing side of a node that has a producer key.
+type Producer struct {
+	Address  string `json:"address"`
+	Active   bool   `json:"active" doc:"In the producer set at the head."`
+	LastSlot uint64 `json:"last_slot,omitempty" doc:"The last slot this node signed."`
+	Produced uint64 `json:"produced" doc:"Blocks made since the start."`
+}
+
+// Status is the node at a glance. Started is in unix milliseconds.
+type Status struct {
+	Network   string         `json:"network"`
+	NetworkID wire.NetworkID `json:"network_id"`
+	Version   string         `json:"version"`
+	PeerID    string         `json:"peer_id"`
+	Addrs     []string       `json:"addrs" doc:"Multiaddresses to dial this node at."`
+	Head      Ref            `json:"head"`
+	Final     Ref            `json:"final"`
+	Syncing   Syncing        `json:"syncing"`
+	Peers     int            `json:"peers"`
+	Guests    int            `json:"guests" doc:"Those among the peers that do not speak hello."`
+	Mempool   Mempool        `json:"mempool"`
+	Producer  *Producer      `json:"producer,omitempty"`
+	Started   uint64         `json:"started" doc:"Unix milliseconds."`
+	Uptime    uint64         `json:"uptime_s"`
+	Ready     bool           `json:"ready"`
+	Waiting   []string       `json:"waiting,omitempty" doc:"What keeps the node from being ready."`
+}
+
+// Peer is one connection. Since is in unix milliseconds.
+type Peer struct {
+	ID          string   `json:"id"`
+	Addrs       []string `json:"addrs"`
+	Direction   string   `json:"direction" enum:"inbound,outbound,unknown"`
+	Guest       bool     `json:"guest" doc:"Does not speak hello."`
+	Agent       string   `json:"agent,omitempty"`
+	Height      uint64   `json:"height,omitempty" doc:"As it said in its hello."`
+	RTT         float64  `json:"rtt_ms,omitempty" doc:"Round trip in milliseconds; absent before the first measurement."`
+	Score       float64  `json:"score"`
+	InTxMesh    bool     `json:"in_tx_mesh"`
+	InBlockMesh bool     `json:"in_block_mesh"`
+	Since       uint64   `json:"since" doc:"Unix milliseconds."`
+}
+
+// Peers is the answer of GET /v1/peers.
+type Peers struct {
+	Peers []Peer `json:"peers"`
+}
+
+// Mempool sums up the pool.
+type Mempool struct {
+	Count      int `json:"count"`
+	Bytes      int `json:"bytes"`
+	Executable int `json:"executable" doc:"Could be in the next block."`
+	Waiting    int `json:"waiting" doc:"Wait for an earlier nonce."`
+	Senders    int `json:"senders"`
+	MaxCount   int `json:"max_count"`
+	MaxBytes   int `json:"max_bytes"`
+}
+
+// Fees says what a transaction should pay, per 1,000 bytes, rounded up.
+type Fees struct {
+	Floor  Amount `json:"floor" doc:"The fixed minimum of the network, per 1,000 bytes."`
+	Enter  Amount `json:"enter" doc:"What the mempool asks for now, per 1,000 bytes."`
+	Low    Amount `json:"low" doc:"More than a tenth of the pool pays, per 1,000 bytes."`
+	Medium Amount `json:"medium" doc:"More than half of the pool pays, per 1,000 bytes."`
+	High   Amount `json:"high" doc:"More than nine tenths of the pool pay, per 1,000 bytes."`
+}
+
+// Suggest is a fee for a transaction of size bytes: the medium rate, and never
+// less than what the network and the pool ask for. It saturates.
+func (f Fees) Suggest(size int) Amount {
+	rate := max(f.Floor, f.Enter, f.Medium)
+	n := Amount(max(size, 0))
+	if n != 0 && rate > (^Amount(0)-999)/n {
+		return ^Amount(0)
+	}
+	return (rate*n + 999) / 1000
+}
+
+// TxBody is the body of a transaction of the built-in application, as JSON
+// carries it. Both submission and block answers use it.
+type TxBody struct {
+	Sender    string `json:"sender" doc:"bech32m address."`
+	Nonce     Amount `json:"nonce"`
+	Fee       Amount `json:"fee"`
+	ExpiresAt uint64 `json:"expires_at,omitempty" doc:"Unix milliseconds; 0 or absent is never."`
+	To        string `json:"to,omitempty" doc:"bech32m address; absent: no transfer."`
+	Amount    Amount `json:"amount,omitempty"`
+	Payload   string `json:"payload,omitempty" doc:"Hex."`
+}
+
+// Tx is one transaction of a block that was asked for with txs=full. Body is
+// absent, and Raw present, where the body is not of the built-in application.
+type Tx struct {
+	ID        wire.TxID `json:"id"`
+	Size      int       `json:"size"`
+	Body      *TxBody   `json:"body,omitempty"`
+	Raw       string    `json:"raw,omitempty" doc:"The body in hex."`
+	Signature string    `json:"signature" doc:"Hex."`
+}
+
+// Block is one block of the store. Exactly one of IDs and Txs is filled. Time
+// and Arrived are in unix milliseconds.
+type Block struct {
+	ID           wire.BlockID `json:"id"`
+	Height       uint64       `json:"height"`
+	Parent       wire.BlockID `json:"parent"`
+	Producer     string       `json:"producer"`
+	FeeRecipient string       `json:"fee_recipient"`
+	Slot         uint64       `json:"slot"`
+	Time         uint64       `json:"time" doc:"Unix milliseconds."`
+	TxRoot       wire.Hash    `json:"tx_root"`
+	TxCount      uint32       `json:"tx_count"`
+	Size         int          `json:"size" doc:"Bytes of the whole block."`
+	Best         bool         `json:"best" doc:"On the best chain."`
+	Final        bool         `json:"final"`
+	Arrived      uint64       `json:"arrived,omitempty" doc:"When this node got it, unix milliseconds; absent if not known any more."`
+	IDs          []wire.TxID  `json:"ids,omitempty"`
+	Txs          []Tx         `json:"txs,omitempty"`
+}
