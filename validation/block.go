@@ -31,7 +31,7 @@ func (c *Checker) Block(h CheckedHeader, parts []Part) (CheckedBlock, error) {
 	if err != nil {
 		return CheckedBlock{}, err
 	}
-	if err := signedBody(block); err != nil {
+	if err := signedBody(block, int(c.genesis.Limits.MaxBlockBytes)); err != nil {
 		return CheckedBlock{}, err
 	}
 	txs, err := c.blockTxs(h, parts)
@@ -54,7 +54,7 @@ func (c *Checker) Stored(b *wire.Block) (CheckedBlock, error) {
 		}
 		txs[i] = CheckedTx{tx: tx, id: tx.ID(), terms: terms}
 	}
-	if err := signedBody(b); err != nil {
+	if err := signedBody(b, wire.MaxBlock); err != nil {
 		return CheckedBlock{}, storedError(h.id, err)
 	}
 	return CheckedBlock{header: h, txs: txs, block: b}, nil
@@ -78,8 +78,9 @@ func assemble(h CheckedHeader, parts []Part) (*wire.Block, error) {
 }
 
 // signedBody checks that the transactions of b are the ones that its header
-// signs, then that what the header says of them is so.
-func signedBody(b *wire.Block) error {
+// signs, then that what the header says of them is so and that the whole block
+// has no more than limit bytes.
+func signedBody(b *wire.Block, limit int) error {
 	h := b.Header.Body()
 	ids := make([]wire.TxID, len(b.Txs))
 	seen := make(map[wire.TxID]struct{}, len(b.Txs))
@@ -99,8 +100,8 @@ func signedBody(b *wire.Block) error {
 		return fmt.Errorf("%w: block %s: a transaction twice", BadBlock, id)
 	case size != uint64(h.Size):
 		return fmt.Errorf("%w: block %s: %d bytes of transactions, header says %d", BadBlock, id, size, h.Size)
-	case b.Size() > wire.MaxBlock:
-		return fmt.Errorf("%w: block %s: %d bytes whole", BadBlock, id, b.Size())
+	case b.Size() > limit:
+		return fmt.Errorf("%w: block %s: %d bytes whole, want at most %d", BadBlock, id, b.Size(), limit)
 	case wire.ShortIDsHash(wire.ShortIDs(h.Salt, ids)) != h.ShortIDsHash:
 		return fmt.Errorf("%w: block %s: short ids of other transactions", BadBlock, id)
 	}
