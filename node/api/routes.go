@@ -23,25 +23,7 @@ const apiVersion = "1.0.0"
 // route makes the mux and the document that describes it, from one list.
 func (s *Server) route() error {
 	s.routes = http.NewServeMux()
-	registry := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
-	doc := humago.New(s.routes, huma.Config{
-		OpenAPI: &huma.OpenAPI{
-			OpenAPI: "3.1.0",
-			Info: &huma.Info{
-				Title:       "Grapevine node",
-				Version:     apiVersion,
-				Description: "The local interface of one node. Amounts, fees and nonces are decimal strings; times are unix milliseconds; ids, payloads and signatures are hex; addresses are bech32m.",
-			},
-			Components: &huma.Components{
-				Schemas: registry,
-				SecuritySchemes: map[string]*huma.SecurityScheme{
-					securityName: {Type: "http", Scheme: "bearer", Description: "A token of the api.token file. Admin may do what submit may, submit what read may. The unix socket needs none: who may open it is admin."},
-				},
-			},
-		},
-		Formats:       map[string]huma.Format{"application/json": huma.DefaultJSONFormat},
-		DefaultFormat: "application/json",
-	})
+	doc := humago.New(s.routes, description())
 	doc.UseMiddleware(s.admit)
 	s.routeNode(doc)
 	s.routeChain(doc)
@@ -49,12 +31,40 @@ func (s *Server) route() error {
 	s.routeEvents(doc)
 	s.routes.HandleFunc("/", s.nowhere)
 
-	delete(registry.Map(), "ErrorModel") // huma's own errors, which nothing here sends
+	schemas := doc.OpenAPI().Components.Schemas.Map()
+	delete(schemas, "ErrorModel") // huma's own errors, which nothing here sends
+	for _, strict := range []string{"Submission", "TxBody"} {
+		schemas[strict].AdditionalProperties = false
+	}
 	var err error
 	if s.spec, err = json.MarshalIndent(doc.OpenAPI(), "", "  "); err != nil {
 		return fmt.Errorf("api: describe the routes: %w", err)
 	}
 	return nil
+}
+
+// description is the OpenAPI document before it has routes.
+func description() huma.Config {
+	c := huma.Config{
+		OpenAPI: &huma.OpenAPI{
+			OpenAPI: "3.1.0",
+			Info: &huma.Info{
+				Title:       "Grapevine node",
+				Version:     apiVersion,
+				Description: "The local interface of one node. Amounts, fees and nonces are decimal strings; times are unix milliseconds; ids, payloads and signatures are hex; addresses are bech32m. Answers may get new fields; requests have none but those described.",
+			},
+			Components: &huma.Components{
+				Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
+				SecuritySchemes: map[string]*huma.SecurityScheme{
+					securityName: {Type: "http", Scheme: "bearer", Description: "A token of the api.token file. Admin may do what submit may, submit what read may. The unix socket needs none: who may open it is admin."},
+				},
+			},
+		},
+		Formats:       map[string]huma.Format{typeJSON: huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat}, // the second for problem+json
+		DefaultFormat: typeJSON,
+	}
+	c.AllowAdditionalPropertiesByDefault = true
+	return c
 }
 
 const (

@@ -38,16 +38,17 @@ func (s *Server) routeTransactions(doc huma.API) {
 	op.Description += " When it answers 202 or 200, the transaction is durable. Sending the same bytes again is safe."
 	op.DefaultStatus = http.StatusAccepted
 	op.Responses["202"] = &huma.Response{Description: "It waits for a block."}
-	op.RequestBody = &huma.RequestBody{
+	huma.Register(doc, op, s.submit)
+	// Described only now, for else huma would read the body itself, without our
+	// bounds; and it describes one status only, while 200 has the same body.
+	registered := doc.OpenAPI().Paths["/v1/transactions"].Post
+	registered.RequestBody = &huma.RequestBody{
 		Required: true,
 		Content: map[string]*huma.MediaType{
 			typeRaw:  {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary", Description: "The bytes of one transaction."}},
 			typeJSON: {Schema: doc.OpenAPI().Components.Schemas.Schema(typeOfSubmission, true, "Submission")},
 		},
 	}
-	huma.Register(doc, op, s.submit)
-	// huma describes the default status only; 200 has the same body.
-	registered := doc.OpenAPI().Paths["/v1/transactions"].Post
 	registered.Responses["200"] = &huma.Response{
 		Description: "It is in a block already, or has ended.",
 		Content:     registered.Responses["202"].Content,
