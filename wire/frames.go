@@ -29,7 +29,7 @@ func DecodeHello(b []byte) (*Hello, error) {
 		case 4:
 			h.Agent = r.text("agent", MaxAgent)
 		case 5:
-			r.fixed("head", h.Head[:])
+			r.optional("head", h.Head[:])
 		case 6:
 			h.Height = r.uint64("height")
 		case 7:
@@ -139,7 +139,7 @@ func DecodeSyncAnswer(b []byte) (*SyncAnswer, error) {
 		case 4:
 			a.HeadHeight = r.uint64("head_height")
 		case 5:
-			r.fixed("head", a.Head[:])
+			r.optional("head", a.Head[:])
 		default:
 			r.skip()
 		}

@@ -20,13 +20,14 @@ const (
 	MinTx = (1 + 1 + 1) + (1 + 1 + signatureSize)
 )
 
-// Limits of the genesis document.
+// Limits of the genesis document, chosen so that a genesis at all of the
+// others is within MaxGenesis and MaxGenesisJSON.
 const (
 	MaxGenesis       = 16 << 20
-	MaxGenesisJSON   = 32 << 20
+	MaxGenesisJSON   = 48 << 20
 	MaxAllocations   = 100_000
 	MaxProducerSets  = 1_024
-	MaxProducers     = 1_024 // of one set
+	MaxProducers     = 256 // of one set
 	MaxRuleChanges   = 256
 	MaxNetworkName   = 64
 	MaxAddressPrefix = 16

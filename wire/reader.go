@@ -68,7 +68,7 @@ func (r *reader) next() bool {
 	}
 	num, typ := protowire.DecodeTag(tag)
 	if num < protowire.MinValidNumber || num > protowire.MaxValidNumber {
-		r.fail("field number", UnknownField)
+		r.fail(fmt.Sprintf("field number %d", num), TrailingBytes)
 		return false
 	}
 	if r.canonical && num < r.num {
@@ -202,37 +202,38 @@ func (r *reader) bytes(field string, limit int) []byte {
 	}
 	b := r.span(field, limit)
 	if r.err == nil && len(b) == 0 && r.canonical {
-		r.fail(field, NotCanonical)
+		r.fail(field, NotCanonical) // a default written out
 	}
 	return b
 }
 
 // fixed fills dst with a bytes field of exactly that length.
 func (r *reader) fixed(field string, dst []byte) {
-	if !r.singular(field, protowire.BytesType) {
-		return
+	if r.singular(field, protowire.BytesType) {
+		r.fill(field, dst, r.span(field, len(r.rest)))
 	}
-	r.fill(field, dst)
 }
 
-func (r *reader) fill(field string, dst []byte) {
-	b := r.span(field, len(r.rest))
-	if r.err != nil {
-		return
-	}
-	if len(b) != len(dst) {
-		if len(b) == 0 && !r.canonical {
-			return // a default written out: the same as absent
-		}
+func (r *reader) fill(field string, dst, b []byte) {
+	switch {
+	case r.err != nil:
+	case len(b) != len(dst):
 		r.fail(field, WrongLength)
-		return
+	default:
+		copy(dst, b)
 	}
-	copy(dst, b)
 }
 
 // optional is fixed for a field that is absent when all its bytes are zero.
 func (r *reader) optional(field string, dst []byte) {
-	r.fixed(field, dst)
+	if !r.singular(field, protowire.BytesType) {
+		return
+	}
+	b := r.span(field, len(r.rest))
+	if len(b) == 0 && !r.canonical {
+		return // a default written out: the same as absent
+	}
+	r.fill(field, dst, b)
 	if r.err == nil && r.canonical && allZero(dst) {
 		r.fail(field, NotCanonical)
 	}

@@ -833,7 +833,7 @@ type ProducerSet struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// From this height on.
 	Height uint64 `protobuf:"varint,1,opt,name=height,proto3" json:"height,omitempty"`
-	// Up to 1024 keys of 32, in the order of their turns: a slot belongs to the
+	// Up to 256 keys of 32, in the order of their turns: a slot belongs to the
 	// key at slot mod count.
 	Producers     [][]byte `protobuf:"bytes,2,rep,name=producers,proto3" json:"producers,omitempty"`
 	unknownFields protoimpl.UnknownFields
