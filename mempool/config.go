@@ -1,0 +1,81 @@
+package mempool
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/grapevine-p2p/grapevine/wire"
+)
+
+// Config bounds a Pool and sets its policy.
+type Config struct {
+	// MaxBytes bounds the sum of the sizes of the transactions as carried.
+	// What the pool itself needs comes on top: some 400 bytes for each.
+	MaxBytes int
+
+	// MaxCount bounds the number of transactions.
+	MaxCount int
+
+	// MaxPerSender bounds the transactions of one sender, executable and
+	// waiting.
+	MaxPerSender int
+
+	// MaxWaiting bounds the waiting transactions that are let in. More can
+	// come to wait when a transaction before them leaves.
+	MaxWaiting int
+
+	// MaxNonceGap is how many nonces may be missing between what is
+	// executable and a newcomer of the same sender.
+	MaxNonceGap int
+
+	// ReplacePercent is by how many percent a fee must exceed the fee of the
+	// transaction with the same sender and nonce that it replaces.
+	ReplacePercent int
+}
+
+// DefaultConfig returns the configuration of a public node.
+//
+// The pool holds an hour of the load it is designed for: 128 MiB are 500,000
+// ordinary transactions, of which MaxCount lets in what a block every few
+// seconds confirms in that time. A sender may have more than a wallet ever
+// needs and less than the tenth of a block; a chain's bookkeeping is linear in
+// it. The gap is geth's bound on queued transactions of an account, the share
+// of waiting ones lies near geth's too (1,024 of 6,144), the percentage is
+// geth's and lets every replacement pay for its own relay.
+func DefaultConfig() Config {
+	return Config{
+		MaxBytes:       128 << 20,
+		MaxCount:       200_000,
+		MaxPerSender:   4096,
+		MaxWaiting:     25_000,
+		MaxNonceGap:    64,
+		ReplacePercent: 10,
+	}
+}
+
+// Validate reports every reason why the configuration cannot be used.
+func (c Config) Validate() error {
+	var errs []error
+	refuse := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("mempool: "+format, args...))
+	}
+	if c.MaxBytes < wire.MaxTx {
+		refuse("MaxBytes is %d, want room for one transaction, >= %d", c.MaxBytes, wire.MaxTx)
+	}
+	if c.MaxCount < 1 {
+		refuse("MaxCount is %d, want >= 1", c.MaxCount)
+	}
+	if c.MaxPerSender < 1 {
+		refuse("MaxPerSender is %d, want >= 1", c.MaxPerSender)
+	}
+	if c.MaxWaiting < 0 {
+		refuse("MaxWaiting is %d, want >= 0", c.MaxWaiting)
+	}
+	if c.MaxNonceGap < 0 {
+		refuse("MaxNonceGap is %d, want >= 0", c.MaxNonceGap)
+	}
+	if c.ReplacePercent < 1 || c.ReplacePercent > 1000 {
+		refuse("ReplacePercent is %d, want 1 to 1000", c.ReplacePercent)
+	}
+	return errors.Join(errs...)
+}
