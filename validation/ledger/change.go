@@ -82,6 +82,9 @@ func (l *Ledger) Apply(c *Change) {
 	}
 	l.best = append(l.best[:len(l.best)-len(c.RolledBack)], chain(forkOf(l.head(), c.tip), c.tip)...)
 	l.finalize(int(c.final.ref.Height - l.final().ref.Height))
+	if c.block != nil && len(l.tree)-len(l.best) > MaxSide {
+		l.evict(c.block)
+	}
 	l.unsettled = false
 }
 

@@ -102,6 +102,29 @@ func (l *Ledger) finalize(index int) {
 	l.final().parent = nil
 }
 
+// MaxSide is how many blocks beside the best chain are kept. Beyond it the
+// weakest tip is forgotten; should it matter after all, sync brings it back.
+// Honest producers fork by accident only: so many blocks take a producer that
+// signs many for one slot, or a long partition.
+const MaxSide = 16_384
+
+// evict forgets the weakest tip beside the best chain, except keep.
+func (l *Ledger) evict(keep *node) {
+	head := l.head()
+	var weakest *node
+	for _, n := range l.tree {
+		if len(n.children) > 0 || n == head || n == keep {
+			continue
+		}
+		if weakest == nil || compareChains(weakest, n) < 0 {
+			weakest = n
+		}
+	}
+	if weakest != nil {
+		l.remove(weakest)
+	}
+}
+
 // MaxInvalid is how many blocks are remembered as invalid. A forgotten one is
 // found invalid again at the price of another look.
 const MaxInvalid = 4096
