@@ -1,0 +1,137 @@
+package overlay
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/grapevine-p2p/grapevine/validation"
+)
+
+// collector gathers transactions that arrive at about the same time and has them checked
+// together: a batch of signatures costs a fraction of as many single ones. An idle
+// collector checks at once; under load it waits a moment for a batch to fill.
+type collector struct {
+	check func(ctx context.Context, raws [][]byte) []validation.TxResult // constant
+	size  int
+	wait  time.Duration
+	slots chan struct{} // batches checked at once
+	in    chan ticket
+}
+
+// ticket is one transaction that waits for its answer.
+type ticket struct {
+	raw    []byte
+	answer chan validation.TxResult // buffered, answered exactly once
+}
+
+func newCollector(l Limits, workers int, check func(context.Context, [][]byte) []validation.TxResult) *collector {
+	return &collector{
+		check: check, size: l.BatchTxs, wait: l.BatchWait,
+		slots: make(chan struct{}, workers), in: make(chan ticket),
+	}
+}
+
+// ask has one transaction checked. It fails only if ctx ends first.
+func (c *collector) ask(ctx context.Context, raw []byte) (validation.TxResult, error) {
+	t := ticket{raw: raw, answer: make(chan validation.TxResult, 1)}
+	select {
+	case c.in <- t:
+	case <-ctx.Done():
+		return validation.TxResult{}, ctx.Err()
+	}
+	select {
+	case r := <-t.answer:
+		return r, nil
+	case <-ctx.Done():
+		return validation.TxResult{}, ctx.Err()
+	}
+}
+
+// run forms batches until ctx ends, then waits for those that are being checked.
+func (c *collector) run(ctx context.Context) {
+	defer func() {
+		for range cap(c.slots) {
+			c.slots <- struct{}{}
+		}
+	}()
+	timer := time.NewTimer(c.wait)
+	timer.Stop()
+	busy := false
+	for {
+		var batch []ticket
+		select {
+		case t := <-c.in:
+			batch = append(batch, t)
+		case <-ctx.Done():
+			return
+		}
+		batch = c.drain(batch)
+		if busy && len(batch) < c.size {
+			batch = c.fill(ctx, batch, timer)
+		}
+		// Load shows as company: a transaction that came alone starts no wait.
+		busy = len(batch) > 1
+		select {
+		case c.slots <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+		go func() {
+			defer func() { <-c.slots }()
+			c.settle(ctx, batch)
+		}()
+	}
+}
+
+// drain takes what is waiting already.
+func (c *collector) drain(batch []ticket) []ticket {
+	for len(batch) < c.size {
+		select {
+		case t := <-c.in:
+			batch = append(batch, t)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// fill waits for more, up to the size of a batch or the end of the wait.
+func (c *collector) fill(ctx context.Context, batch []ticket, timer *time.Timer) []ticket {
+	timer.Reset(c.wait)
+	defer timer.Stop()
+	for len(batch) < c.size {
+		select {
+		case t := <-c.in:
+			batch = append(batch, t)
+		case <-timer.C:
+			return batch
+		case <-ctx.Done():
+			return batch
+		}
+	}
+	return batch
+}
+
+// settle checks a batch and answers it. A panic of ours answers everybody with a
+// refusal, which blames nobody.
+func (c *collector) settle(ctx context.Context, batch []ticket) {
+	answered := 0
+	defer func() {
+		if r := recover(); r != nil {
+			for _, t := range batch[answered:] {
+				t.answer <- validation.TxResult{Err: fmt.Errorf("%w: panic while checking: %v", validation.Unavailable, r)}
+			}
+		}
+	}()
+	raws := make([][]byte, len(batch))
+	for i, t := range batch {
+		raws[i] = t.raw
+	}
+	results := c.check(ctx, raws)
+	for i, t := range batch {
+		t.answer <- results[i]
+		answered++
+	}
+}

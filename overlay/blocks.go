@@ -1,0 +1,311 @@
+package overlay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	pubsub "github.com/libp2p/go-libp2p-pubsub"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
+
+	"github.com/grapevine-p2p/grapevine/peerscore"
+	"github.com/grapevine-p2p/grapevine/validation"
+	"github.com/grapevine-p2p/grapevine/wire"
+)
+
+// maxRebuilding bounds the blocks that wait to be rebuilt; more come by sync.
+const maxRebuilding = 64
+
+// blockRoad is the way of blocks. A header that is valid is passed on at once: it proves
+// the right to produce, and the body is rebuilt while the header already travels on.
+type blockRoad struct {
+	self     peer.ID // constant
+	protocol protocol.ID
+	cfg      Config
+	log      *slog.Logger
+	roster   *roster
+	court    *court
+	crew     *crew
+	desk     *desk
+	seek     func(p peer.ID, height uint64) // asks sync for what gossip cannot give
+	ctx      context.Context                //nolint:containedctx // that of Run: a rebuild outlives its validator
+	places   chan struct{}                  // rebuilds at once
+	mesh     atomic.Pointer[mesh]
+	shelf    *waitingRoom
+
+	mu         sync.Mutex // guards what follows
+	rebuilding map[wire.BlockID]chan struct{}
+}
+
+func newBlockRoad(ctx context.Context, cfg Config, self peer.ID, r *roster, c *court, w *crew, d *desk,
+	seek func(peer.ID, uint64),
+) *blockRoad {
+	return &blockRoad{
+		self: self, protocol: CompactProtocol(cfg.Genesis.ID()), cfg: cfg, log: cfg.Logger, roster: r, court: c, crew: w, desk: d, seek: seek, ctx: ctx,
+		places:     make(chan struct{}, cfg.Limits.Rebuilds),
+		shelf:      newWaitingRoom(cfg.Limits),
+		rebuilding: make(map[wire.BlockID]chan struct{}),
+	}
+}
+
+// ownNews travels beside what this node publishes itself on the block topic.
+type ownNews struct{}
+
+// validate is the topic's validator. It judges headers only and never waits for a body.
+func (b *blockRoad) validate(ctx context.Context, from peer.ID, msg *pubsub.Message) (res pubsub.ValidationResult) {
+	if from == b.self {
+		return ownMessage[ownNews](msg)
+	}
+	if !b.crew.enter() {
+		return pubsub.ValidationIgnore
+	}
+	defer b.crew.leave()
+	defer func() {
+		if r := recover(); r != nil {
+			b.log.Error("panic while judging a block", "panic", r)
+			res = pubsub.ValidationIgnore
+		}
+	}()
+	if wire.IsEvidence(msg.GetData()) {
+		return b.evidence(from, msg.GetData())
+	}
+	relay, err := b.header(ctx, from, msg.GetData())
+	if err != nil {
+		b.court.judge(from, headerFault{err})
+		return result(validation.Judge(err))
+	}
+	if !relay {
+		return pubsub.ValidationIgnore
+	}
+	return pubsub.ValidationAccept
+}
+
+// header checks a block in compact form and starts to rebuild it. relay says whether it
+// is to be passed on now. What comes too early waits, and is passed on when its time has
+// come.
+func (b *blockRoad) header(ctx context.Context, from peer.ID, raw []byte) (relay bool, err error) {
+	h, ids, err := b.cfg.Checker.Compact(ctx, b.cfg.Now(), raw)
+	switch {
+	case errors.Is(err, validation.UnknownParent), errors.Is(err, validation.EarlySlot):
+		return false, b.hold(from, raw, err)
+	case err != nil:
+		return false, err
+	}
+	return b.heard(from, h, ids), nil
+}
+
+// hold keeps a header for later. Whatever hinders it, nobody is to blame.
+func (b *blockRoad) hold(from peer.ID, raw []byte, why error) error {
+	c, err := wire.DecodeCompactBlock(raw)
+	if err != nil {
+		return why // cannot be: it was decoded before
+	}
+	body := c.Header.Body()
+	w := held{id: c.Header.ID(), raw: raw, from: from, since: b.cfg.Now()}
+	if errors.Is(why, validation.EarlySlot) {
+		tolerance := uint64(b.cfg.Genesis.Limits.ClockToleranceMillis)
+		begins := b.cfg.Genesis.SlotStart(body.Slot)
+		w.due = time.UnixMilli(int64(min(begins-min(begins, tolerance), maxMillis)))
+		if w.due.Sub(w.since) > b.cfg.Limits.WaitingTime {
+			return why
+		}
+	} else {
+		w.parent = body.Parent
+		b.roster.raise(from, head{body.Height, w.id})
+		b.seek(from, body.Height)
+	}
+	if !b.shelf.put(w) {
+		b.log.Debug("no room for a header that came too early", "block", w.id, "peer", from)
+	}
+	// The parent may have been added between check and put.
+	if w.due.IsZero() && b.cfg.Chain.HasBlock(w.parent) {
+		b.added(w.parent)
+	}
+	return why
+}
+
+// heard takes note of a valid header.
+func (b *blockRoad) heard(from peer.ID, h validation.CheckedHeader, ids []wire.ShortID) (relay bool) {
+	b.roster.raise(from, head{h.Body().Height, h.ID()})
+	first, ev := b.cfg.Chain.Observe(h)
+	if ev != nil {
+		call(b.cfg.Hooks.EvidenceSeen, ev)
+		b.crew.spawn(func() { b.publish(b.ctx, ev.AppendTo(nil)) })
+	}
+	if !first && ev == nil {
+		return false // a third header for one turn: proves nothing more
+	}
+	call2(b.cfg.Hooks.BlockHeard, h.ID(), peerscore.PeerID(from))
+	b.startRebuild(from, h, ids)
+	return first
+}
+
+// evidence judges an equivocation that a peer tells.
+func (b *blockRoad) evidence(from peer.ID, raw []byte) pubsub.ValidationResult {
+	ev, err := b.cfg.Checker.Evidence(raw)
+	if err != nil {
+		b.court.judge(from, headerFault{err})
+		return result(validation.Judge(err))
+	}
+	if keeper, ok := b.cfg.Chain.(EvidenceKeeper); ok && !keeper.AddEvidence(ev) {
+		return pubsub.ValidationIgnore
+	}
+	call(b.cfg.Hooks.EvidenceSeen, ev)
+	return pubsub.ValidationAccept
+}
+
+// startRebuild fetches the body of a valid header in the background, once.
+func (b *blockRoad) startRebuild(from peer.ID, h validation.CheckedHeader, ids []wire.ShortID) {
+	if b.cfg.Chain.HasBlock(h.ID()) {
+		return
+	}
+	b.mu.Lock()
+	_, busy := b.rebuilding[h.ID()]
+	full := len(b.rebuilding) >= maxRebuilding
+	done := make(chan struct{})
+	if !busy && !full {
+		b.rebuilding[h.ID()] = done
+	}
+	b.mu.Unlock()
+	switch {
+	case busy:
+		return
+	case full:
+		b.seek(from, h.Body().Height)
+		return
+	}
+	finish := func() {
+		b.mu.Lock()
+		delete(b.rebuilding, h.ID())
+		b.mu.Unlock()
+		close(done)
+	}
+	if !b.crew.spawn(func() {
+		b.work(from, h, ids)
+		finish()
+		b.added(h.ID())
+	}) {
+		finish()
+	}
+}
+
+// work rebuilds one block when there is a place, and tells how it went.
+func (b *blockRoad) work(from peer.ID, h validation.CheckedHeader, ids []wire.ShortID) {
+	defer func() {
+		if r := recover(); r != nil {
+			b.log.Error("panic while rebuilding a block", "block", h.ID(), "panic", r)
+		}
+	}()
+	ctx, cancel := context.WithTimeout(b.ctx, b.cfg.Limits.RebuildTime)
+	defer cancel()
+	select {
+	case b.places <- struct{}{}:
+		defer func() { <-b.places }()
+	case <-ctx.Done():
+		return
+	}
+	start := time.Now()
+	how, err := b.rebuild(ctx, from, h, ids)
+	how.Took = time.Since(start)
+	switch {
+	case err == nil:
+		call2(b.cfg.Hooks.BlockRebuilt, h.ID(), how)
+		return
+	case errors.Is(err, validation.AlreadyKnown), b.ctx.Err() != nil:
+		return
+	case errors.Is(err, validation.BadBlock):
+		b.log.Warn("a producer signed an invalid block", "block", h.ID(), "height", h.Body().Height,
+			"producer", h.Body().Producer.Encode(b.cfg.Genesis.AddressPrefix), "err", err)
+	default:
+		b.log.Debug("rebuilding a block failed; sync takes over", "block", h.ID(), "err", err)
+		b.seek(from, h.Body().Height)
+	}
+	call2(b.cfg.Hooks.BlockFailed, h.ID(), err)
+}
+
+// inProgress gives the channel that closes when a block is rebuilt, or failed to be.
+func (b *blockRoad) inProgress(id wire.BlockID) (done <-chan struct{}, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	done, ok = b.rebuilding[id]
+	return done, ok
+}
+
+// added wakes the headers that waited for a block, if it is there now.
+func (b *blockRoad) added(id wire.BlockID) {
+	if !b.cfg.Chain.HasBlock(id) {
+		return
+	}
+	for _, w := range b.shelf.children(id) {
+		b.crew.spawn(func() { b.again(w) })
+	}
+}
+
+// again judges a header that waited. It was ignored when it came, and a message that was
+// only ignored may be published here as if it were ours: that is how it travels on.
+func (b *blockRoad) again(w held) {
+	defer func() {
+		if r := recover(); r != nil {
+			b.log.Error("panic while judging a block that waited", "panic", r)
+		}
+	}()
+	relay, err := b.header(b.ctx, w.from, w.raw)
+	if err != nil {
+		b.court.judge(w.from, headerFault{err})
+		return
+	}
+	if relay {
+		b.publish(b.ctx, w.raw)
+	}
+}
+
+// run wakes what waits for its slot, and forgets what waited too long, until ctx ends.
+func (b *blockRoad) run(ctx context.Context, m *mesh) {
+	b.mesh.Store(m)
+	defer b.mesh.Store(nil)
+	tick := time.NewTicker(waitingTick)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			for _, w := range b.shelf.due(b.cfg.Now()) {
+				b.crew.spawn(func() { b.again(w) })
+			}
+		}
+	}
+}
+
+// publish puts news on the topic that this node has checked.
+func (b *blockRoad) publish(ctx context.Context, raw []byte) {
+	m := b.mesh.Load()
+	if m == nil {
+		return // not running: the block travels by sync
+	}
+	if err := m.topic.Publish(ctx, raw, pubsub.WithValidatorData(ownNews{})); err != nil && ctx.Err() == nil {
+		b.log.Warn("publishing on the block topic failed", "err", err)
+	}
+}
+
+// publishOwn announces a block that this node produced and has stored.
+func (b *blockRoad) publishOwn(ctx context.Context, block validation.CheckedBlock) error {
+	if block.IsZero() {
+		return errors.New("overlay: publish: the block is not checked")
+	}
+	m := b.mesh.Load()
+	if m == nil {
+		return nil // nobody listens yet; peers learn of it from our hello
+	}
+	raw := wire.Compact(block.Block()).AppendTo(nil)
+	if err := m.topic.Publish(ctx, raw, pubsub.WithValidatorData(ownNews{})); err != nil {
+		return fmt.Errorf("overlay: publish block %s: %w", block.ID(), err)
+	}
+	b.added(block.ID())
+	return nil
+}

@@ -1,0 +1,93 @@
+package overlay
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/peerstore"
+)
+
+const (
+	dialTimeout = 15 * time.Second
+	// firstBackoff doubles with each failure up to lastBackoff. Each pause is shortened
+	// by up to half at random, so that a network that restarts does not dial in step.
+	firstBackoff = time.Second
+	lastBackoff  = time.Minute
+	// complainEvery is how many failures in a row make one line of log.
+	complainEvery = 10
+
+	bootstrapTag = "grapevine-bootstrap"
+)
+
+// bootstrapper keeps one configured peer connected, for ever.
+type bootstrapper struct {
+	host   host.Host // constant
+	roster *roster
+	log    *slog.Logger
+	addr   peer.AddrInfo
+}
+
+func (b *bootstrapper) run(ctx context.Context) {
+	b.host.ConnManager().Protect(b.addr.ID, bootstrapTag)
+	defer b.host.ConnManager().Unprotect(b.addr.ID, bootstrapTag)
+	b.host.Peerstore().AddAddrs(b.addr.ID, b.addr.Addrs, peerstore.PermanentAddrTTL)
+	failures := 0
+	for ctx.Err() == nil {
+		if until, barred := b.roster.barredUntil(b.addr.ID); barred {
+			sleep(ctx, time.Until(until))
+			continue
+		}
+		if b.host.Network().Connectedness(b.addr.ID) == network.Connected {
+			failures = 0
+			b.stay(ctx)
+			continue
+		}
+		dial, cancel := context.WithTimeout(ctx, dialTimeout)
+		err := b.host.Connect(dial, b.addr)
+		cancel()
+		if err == nil {
+			continue
+		}
+		if failures++; failures%complainEvery == 1 && ctx.Err() == nil {
+			b.log.Warn("bootstrap peer cannot be reached; trying again for ever",
+				"peer", b.addr.ID, "addrs", b.addr.Addrs, "failures", failures, "err", err)
+		}
+		sleep(ctx, backoff(failures))
+	}
+}
+
+// stay returns when the peer is gone.
+func (b *bootstrapper) stay(ctx context.Context) {
+	m := b.roster.get(b.addr.ID)
+	if m == nil { // connected, but not yet noticed
+		sleep(ctx, firstBackoff)
+		return
+	}
+	select {
+	case <-m.gone:
+		sleep(ctx, backoff(1))
+	case <-ctx.Done():
+	}
+}
+
+func backoff(failures int) time.Duration {
+	d := lastBackoff
+	if failures < 7 {
+		d = min(d, firstBackoff<<(failures-1))
+	}
+	return d - rand.N(d/2)
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,121 @@
+package overlay
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
+)
+
+// gate decides who may talk to pubsub, and bounds what they may say.
+type gate struct {
+	// admit waits until the hello with a peer is settled, and fails if the peer is not
+	// welcome. Nothing is dropped meanwhile: the peer's subscriptions, which it sends
+	// once, are read afterwards.
+	admit func(ctx context.Context, p peer.ID) error
+	// accept takes an inbound stream into its bounds, or refuses it.
+	accept func(s network.Stream) (*boundedStream, bool)
+}
+
+// boundedHost is the host that one pubsub instance sees. It bounds the streams that
+// come in, holds back those that go out until the hello is settled, and knows all of
+// them, so that none outlives the instance.
+type boundedHost struct {
+	host.Host // constant
+
+	gate gate
+
+	mu       sync.Mutex // guards what follows
+	closed   bool
+	handlers []protocol.ID
+	streams  map[network.Stream]struct{}
+}
+
+func newBoundedHost(h host.Host, g gate) *boundedHost {
+	return &boundedHost{Host: h, gate: g, streams: make(map[network.Stream]struct{})}
+}
+
+// SetStreamHandler registers pubsub's handler behind the bounds.
+func (h *boundedHost) SetStreamHandler(id protocol.ID, handle network.StreamHandler) {
+	h.mu.Lock()
+	h.handlers = append(h.handlers, id)
+	h.mu.Unlock()
+	h.Host.SetStreamHandler(id, func(s network.Stream) {
+		bounded, ok := h.gate.accept(s)
+		if !ok || !h.track(s) {
+			_ = s.ResetWithError(network.StreamRateLimited)
+			return
+		}
+		defer h.forget(s)
+		handle(bounded)
+	})
+}
+
+// NewStream opens the stream on which pubsub talks to a peer, once the peer is welcome.
+func (h *boundedHost) NewStream(ctx context.Context, p peer.ID, ids ...protocol.ID) (network.Stream, error) {
+	if err := h.gate.admit(ctx, p); err != nil {
+		return nil, err
+	}
+	s, err := h.Host.NewStream(network.WithNoDial(ctx, "pubsub talks to connected peers"), p, ids...)
+	if err != nil {
+		return nil, fmt.Errorf("overlay: open gossip stream: %w", err)
+	}
+	if !h.track(s) {
+		_ = s.Reset()
+		return nil, context.Canceled
+	}
+	return &trackedStream{Stream: s, forget: h.forget}, nil
+}
+
+func (h *boundedHost) track(s network.Stream) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return false
+	}
+	h.streams[s] = struct{}{}
+	return true
+}
+
+func (h *boundedHost) forget(s network.Stream) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.streams, s)
+}
+
+// shut takes the handlers away and resets every stream: pubsub's readers have no other
+// way to learn that their instance is over.
+func (h *boundedHost) shut() {
+	h.mu.Lock()
+	h.closed = true
+	handlers := h.handlers
+	streams := make([]network.Stream, 0, len(h.streams))
+	for s := range h.streams {
+		streams = append(streams, s)
+	}
+	h.mu.Unlock()
+
+	for _, id := range handlers {
+		h.RemoveStreamHandler(id)
+	}
+	for _, s := range streams {
+		_ = s.ResetWithError(network.StreamShutdown)
+	}
+}
+
+// trackedStream is an outbound stream that is forgotten when it ends.
+type trackedStream struct {
+	network.Stream
+	forget func(network.Stream)
+}
+
+// Reset ends the stream in both directions. (Close does not: pubsub's writer closes
+// while its watcher still reads, and the watcher then resets.)
+func (s *trackedStream) Reset() error {
+	s.forget(s.Stream)
+	return s.Stream.Reset()
+}

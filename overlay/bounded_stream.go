@@ -1,0 +1,136 @@
+package overlay
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"os"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"golang.org/x/time/rate"
+)
+
+// frameCharge is the least that a frame costs of its sender's byte budget: a frame of
+// one byte costs us far more than one byte.
+const frameCharge = 64
+
+// keepBuffer is the largest buffer that a quiet stream keeps.
+const keepBuffer = 64 << 10
+
+// streamBounds bound what comes in on one stream of pubsub.
+type streamBounds struct {
+	frame      int           // bytes
+	firstFrame time.Duration // from opening to the first frame
+	frameTime  time.Duration // from a frame's first byte to its last
+	scan       scanLimits
+}
+
+// boundedStream is an inbound stream of pubsub. pubsub itself would allocate an
+// announced length at once, wait for ever for it, and count elements only once it has
+// made objects of them. So every frame is read and scanned here, and pubsub reads only
+// frames that are complete and within bounds.
+type boundedStream struct {
+	network.Stream // constant
+
+	bounds streamBounds
+	budget *rate.Limiter
+	ctx    context.Context             //nolint:containedctx // that of Run: pubsub's Read has none
+	admit  func(context.Context) error // waits until the peer may talk to pubsub
+	fault  func(error)                 // told of a frame that breaks a bound
+
+	in     *bufio.Reader // owned by the one reader
+	frame  []byte        // the current frame with its length prefix
+	unread []byte        // of frame
+	opened bool          // the first frame has come
+}
+
+func newBoundedStream(ctx context.Context, s network.Stream, b streamBounds, budget *rate.Limiter,
+	admit func(context.Context) error, fault func(error),
+) *boundedStream {
+	return &boundedStream{
+		Stream: s, bounds: b, budget: budget, ctx: ctx, admit: admit, fault: fault,
+		in: bufio.NewReader(s),
+	}
+}
+
+// Read gives the bytes of complete frames. A frame over a bound resets the stream.
+func (s *boundedStream) Read(p []byte) (int, error) {
+	if len(s.unread) == 0 {
+		if err := s.next(); err != nil {
+			if !errors.Is(err, io.EOF) {
+				_ = s.ResetWithError(network.StreamProtocolViolation)
+			}
+			return 0, err
+		}
+	}
+	n := copy(p, s.unread)
+	s.unread = s.unread[n:]
+	return n, nil
+}
+
+// next reads the next frame.
+func (s *boundedStream) next() error {
+	idle := time.Time{}
+	if !s.opened {
+		if err := s.admit(s.ctx); err != nil {
+			return err
+		}
+		idle = time.Now().Add(s.bounds.firstFrame)
+	}
+	if cap(s.frame) > keepBuffer {
+		s.frame = nil
+	}
+	// Errors of deadlines are those of a closed stream, which the read reports.
+	_ = s.SetReadDeadline(idle)
+	if _, err := s.in.Peek(1); err != nil {
+		return err
+	}
+	s.opened = true
+	err := s.readFrame()
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = FrameSlow
+	}
+	var bad FrameError
+	if errors.As(err, &bad) {
+		s.fault(err)
+	}
+	return err
+}
+
+func (s *boundedStream) readFrame() error {
+	_ = s.SetReadDeadline(time.Now().Add(s.bounds.frameTime))
+	n, err := readPrefix(s.in, s.bounds.frame)
+	if err != nil {
+		return err
+	}
+	// Backpressure: beyond its budget a peer's stream is simply read later. The wait is
+	// ours, so it does not count against the peer's deadline.
+	if err := s.spend(max(n, frameCharge)); err != nil {
+		return err
+	}
+	_ = s.SetReadDeadline(time.Now().Add(s.bounds.frameTime))
+	frame := binary.AppendUvarint(s.frame[:0], uint64(n))
+	prefix := len(frame)
+	if frame, err = readBody(s.in, frame, n); err != nil {
+		return err
+	}
+	if err := prescan(frame[prefix:], s.bounds.scan); err != nil {
+		return err
+	}
+	s.frame, s.unread = frame, frame
+	return nil
+}
+
+func (s *boundedStream) spend(n int) error {
+	for n > 0 {
+		step := min(n, s.budget.Burst())
+		if err := s.budget.WaitN(s.ctx, step); err != nil {
+			return err
+		}
+		n -= step
+	}
+	return nil
+}

@@ -1,0 +1,50 @@
+package overlay
+
+import (
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/protocol"
+	"golang.org/x/time/rate"
+)
+
+// budget is what one peer may cost us. It outlives the peer's connections, so that
+// reconnecting refills nothing.
+type budget struct {
+	txBytes    *rate.Limiter // gossip bytes: beyond, the stream is read later
+	blockBytes *rate.Limiter
+	streams    *rate.Limiter // gossip streams opened
+	requests   *rate.Limiter // requests to us
+	avoidable  *rate.Limiter // messages that fixed rules refuse
+
+	mu      sync.Mutex // guards what follows
+	serving map[protocol.ID]int
+}
+
+func newBudget(l Limits) *budget {
+	perMinute := func(n int) *rate.Limiter { return rate.NewLimiter(rate.Every(time.Minute/time.Duration(n)), n) }
+	return &budget{
+		txBytes:    rate.NewLimiter(rate.Limit(l.BytesPerSecond), l.BytesBurst),
+		blockBytes: rate.NewLimiter(rate.Limit(l.BytesPerSecond), l.BytesBurst),
+		streams:    perMinute(l.StreamsPerMinute),
+		requests:   rate.NewLimiter(rate.Limit(l.RequestsPerSecond), l.RequestsBurst),
+		avoidable:  perMinute(l.AvoidablePerMinute),
+		serving:    make(map[protocol.ID]int),
+	}
+}
+
+// acquire takes one of limit places for requests of a protocol. It never waits. The
+// caller calls release once.
+func (b *budget) acquire(id protocol.ID, limit int) (release func(), ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.serving[id] >= limit {
+		return nil, false
+	}
+	b.serving[id]++
+	return func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.serving[id]--
+	}, true
+}

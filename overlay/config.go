@@ -1,0 +1,194 @@
+package overlay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/grapevine-p2p/grapevine/peerscore"
+	"github.com/grapevine-p2p/grapevine/validation"
+	"github.com/grapevine-p2p/grapevine/validation/ledger"
+	"github.com/grapevine-p2p/grapevine/wire"
+)
+
+// Chain is what the overlay needs of the node's chain. Safe for concurrent use.
+type Chain interface {
+	// Head is the newest block of the best chain.
+	Head() ledger.Ref
+	// HasBlock says whether a block is stored and its ancestors with it.
+	HasBlock(id wire.BlockID) bool
+	// Block gives a stored block, or NotFound.
+	Block(id wire.BlockID) (*wire.Block, error)
+	// BlockAt is the block of the best chain at a height.
+	BlockAt(height uint64) (wire.BlockID, bool)
+	// AddBlock makes a block durable and gives it to the ledger. AlreadyKnown,
+	// UnknownParent and the like come back as Refusals.
+	AddBlock(ctx context.Context, b validation.CheckedBlock, from peerscore.PeerID) error
+	// Observe notes a valid header: whether it is the first of its producer and slot,
+	// and, once, the evidence if it is the second.
+	Observe(h validation.CheckedHeader) (first bool, ev *wire.Evidence)
+}
+
+// EvidenceKeeper is a Chain that also keeps the evidence that peers tell it.
+type EvidenceKeeper interface {
+	// AddEvidence says whether the evidence is news; what is not is not passed on.
+	AddEvidence(ev *wire.Evidence) (news bool)
+}
+
+// Pool is what the overlay needs of the mempool. Safe for concurrent use.
+type Pool interface {
+	// AddTx takes a transaction that came from a peer.
+	AddTx(ctx context.Context, tx validation.CheckedTx, from peerscore.PeerID) error
+	// Match finds pooled transactions by the short ids of a block; zero where there is
+	// none or more than one.
+	Match(salt wire.Salt, want []wire.ShortID) []validation.CheckedTx
+}
+
+// Config is what an Overlay is made of.
+type Config struct {
+	Host    host.Host           // listening; the overlay neither makes nor closes it
+	Genesis *wire.Genesis       // names the network
+	Checker *validation.Checker // judges everything
+	Chain   Chain
+	Pool    Pool
+
+	Bootstrap []peer.AddrInfo // kept connected for ever
+	Agent     string          // said in hello; at most 64 bytes
+
+	Logger *slog.Logger // nil: slog.Default
+	Hooks  Hooks
+	Limits Limits
+	Gossip Gossip
+	Score  peerscore.Config
+	Now    func() time.Time // the shell's clock; nil: time.Now
+}
+
+// DefaultConfig returns a configuration that lacks only its host, genesis, checker,
+// chain and pool.
+func DefaultConfig() Config {
+	return Config{
+		Agent:  "grapevine",
+		Limits: DefaultLimits(),
+		Gossip: DefaultGossip(),
+		Score:  peerscore.DefaultConfig(),
+	}
+}
+
+// Validate reports every reason why the configuration cannot be used.
+func (c Config) Validate() error {
+	var errs []error
+	for _, need := range []struct {
+		missing bool
+		name    string
+	}{
+		{c.Host == nil, "Host"},
+		{c.Genesis == nil, "Genesis"},
+		{c.Checker == nil, "Checker"},
+		{c.Chain == nil, "Chain"},
+		{c.Pool == nil, "Pool"},
+	} {
+		if need.missing {
+			errs = append(errs, fmt.Errorf("overlay: %s is missing", need.name))
+		}
+	}
+	if len(c.Agent) > maxAgent {
+		errs = append(errs, fmt.Errorf("overlay: Agent has %d bytes, want at most %d", len(c.Agent), maxAgent))
+	}
+	return errors.Join(append(errs, c.Limits.Validate(), c.Gossip.Validate(), c.Score.Validate())...)
+}
+
+// maxAgent is what hello can carry.
+const maxAgent = 64
+
+// Gossip is how the two GossipSub instances behave. The two differ in nothing here but
+// what the fields say.
+type Gossip struct {
+	D, Dlo, Dhi, Dout, Dscore, Dlazy int
+
+	Heartbeat     time.Duration
+	HistoryLength int
+	HistoryGossip int
+	SeenTTL       time.Duration
+	OutboundQueue int // RPCs per peer
+	ValidateQueue int // messages
+	TxWorkers     int // validators at once: they wait for a batch, so there must be many
+	BlockWorkers  int
+	TxPerSecond   float64 // expected of the whole network, for the scores
+	BlocksPerSlot float64 // expected of the whole network, for the scores
+	MeshPatience  time.Duration
+	InspectScores time.Duration
+}
+
+// DefaultGossip returns the settings of the design: those that Prysm runs with, which
+// hold for meshes from two nodes to thousands. GossipSub grafts whatever there is below
+// Dlo, so a small network is simply a full mesh.
+func DefaultGossip() Gossip {
+	return Gossip{
+		D: 8, Dlo: 6, Dhi: 12, Dout: 3, Dscore: 6, Dlazy: 8,
+		Heartbeat:     700 * time.Millisecond,
+		HistoryLength: 6,
+		HistoryGossip: 3,
+		SeenTTL:       2 * time.Minute,
+		OutboundQueue: 600,
+		ValidateQueue: 600,
+		TxWorkers:     256,
+		BlockWorkers:  64,
+		TxPerSecond:   100,
+		BlocksPerSlot: 1,
+		// Three heartbeats without a graft: the mesh will not form (every peer is
+		// backing off, or scored below zero), so lazy gossip has to do.
+		MeshPatience:  2100 * time.Millisecond,
+		InspectScores: time.Second,
+	}
+}
+
+// Validate reports every reason why the settings cannot be used.
+func (g Gossip) Validate() error {
+	var errs []error
+	refuse := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("overlay: gossip: "+format, args...))
+	}
+	if g.Dlo < 1 || g.Dlo > g.D || g.D > g.Dhi {
+		refuse("D is %d, want between Dlo=%d (>= 1) and Dhi=%d", g.D, g.Dlo, g.Dhi)
+	}
+	if g.Dout < 0 || g.Dout >= g.Dlo || 2*g.Dout >= g.D {
+		refuse("Dout is %d, want below Dlo=%d and below D/2=%d/2", g.Dout, g.Dlo, g.D)
+	}
+	if g.Dscore < 0 || g.Dscore > g.D {
+		refuse("Dscore is %d, want 0 to D=%d", g.Dscore, g.D)
+	}
+	if g.HistoryGossip < 1 || g.HistoryGossip > g.HistoryLength {
+		refuse("HistoryGossip is %d, want 1 to HistoryLength=%d", g.HistoryGossip, g.HistoryLength)
+	}
+	for _, d := range []struct {
+		name string
+		v    time.Duration
+	}{
+		{"Heartbeat", g.Heartbeat}, {"SeenTTL", g.SeenTTL},
+		{"MeshPatience", g.MeshPatience}, {"InspectScores", g.InspectScores},
+	} {
+		if d.v <= 0 {
+			refuse("%s is %v, want > 0", d.name, d.v)
+		}
+	}
+	for _, n := range []struct {
+		name string
+		v    int
+	}{
+		{"Dlazy", g.Dlazy}, {"OutboundQueue", g.OutboundQueue}, {"ValidateQueue", g.ValidateQueue},
+		{"TxWorkers", g.TxWorkers}, {"BlockWorkers", g.BlockWorkers},
+	} {
+		if n.v < 1 {
+			refuse("%s is %d, want >= 1", n.name, n.v)
+		}
+	}
+	if !(g.TxPerSecond > 0) || !(g.BlocksPerSlot > 0) { // NaN fails too
+		refuse("TxPerSecond is %v and BlocksPerSlot %v, want > 0", g.TxPerSecond, g.BlocksPerSlot)
+	}
+	return errors.Join(errs...)
+}

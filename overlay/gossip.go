@@ -1,0 +1,132 @@
+package overlay
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	pubsub "github.com/libp2p/go-libp2p-pubsub"
+	pb "github.com/libp2p/go-libp2p-pubsub/pb"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
+
+	"github.com/grapevine-p2p/grapevine/peerscore"
+	"github.com/grapevine-p2p/grapevine/wire"
+)
+
+// meshConfig is what distinguishes one GossipSub instance from the other.
+type meshConfig struct {
+	name         string
+	network      wire.NetworkID
+	topic        string
+	protocols    []protocol.ID
+	frame        int
+	control      int
+	workers      int
+	flood        bool
+	expect       peerscore.Traffic
+	appScore     func(peer.ID) float64
+	validate     func(ctx context.Context, from peer.ID, msg *pubsub.Message) pubsub.ValidationResult
+	tracer       pubsub.RawTracer
+	inspectScore func(map[peer.ID]float64)
+}
+
+// mesh is one running GossipSub instance with its one topic.
+type mesh struct {
+	topic  *pubsub.Topic // constant
+	cancel pubsub.RelayCancelFunc
+	host   *boundedHost
+}
+
+// join starts a GossipSub instance on h, bound to ctx, and joins its topic. It relays
+// and has no subscriber: what a validator accepts it has already handed on, so there is
+// no subscription that could overflow silently.
+func join(ctx context.Context, h *boundedHost, c meshConfig, g Gossip, l Limits, s peerscore.Config) (*mesh, error) {
+	params, thresholds, err := scoreParams(s, c.topic, c.expect, c.appScore)
+	if err != nil {
+		return nil, err
+	}
+	ps, err := pubsub.NewGossipSub(ctx, h,
+		pubsub.WithGossipSubProtocols(c.protocols, features),
+		pubsub.WithGossipSubParams(g.params()),
+		// Unsigned and without author: payloads carry their own signatures, and the id
+		// covers the whole of what is carried.
+		pubsub.WithMessageSignaturePolicy(pubsub.StrictNoSign),
+		pubsub.WithNoAuthor(),
+		pubsub.WithMessageIdFn(func(m *pb.Message) string { return MessageID(c.network, m.GetTopic(), m.GetData()) }),
+		pubsub.WithPeerScore(params, thresholds),
+		pubsub.WithPeerScoreInspect(pubsub.PeerScoreInspectFn(c.inspectScore), g.InspectScores),
+		pubsub.WithPeerExchange(false),
+		pubsub.WithFloodPublish(c.flood),
+		pubsub.WithSubscriptionFilter(pubsub.WrapLimitSubscriptionFilter(
+			pubsub.NewAllowlistSubscriptionFilter(c.topic), l.Subscriptions)),
+		pubsub.WithMaxMessageSize(c.frame),
+		pubsub.WithMaxControlMessageSize(c.control),
+		pubsub.WithPeerOutboundQueueSize(g.OutboundQueue),
+		pubsub.WithValidateQueueSize(g.ValidateQueue),
+		pubsub.WithValidateWorkers(c.workers),
+		pubsub.WithSeenMessagesTTL(g.SeenTTL),
+		pubsub.WithAppSpecificRpcInspector(trimmer(c.topic, l)),
+		pubsub.WithRawTracer(c.tracer),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("overlay: start gossip of %s: %w", c.name, err)
+	}
+	// Inline: an async validator that is over its limit loses the message after it was
+	// marked seen, for as long as that lasts.
+	if err := ps.RegisterTopicValidator(c.topic, c.validate, pubsub.WithValidatorInline(true)); err != nil {
+		return nil, fmt.Errorf("overlay: register validator of %s: %w", c.name, err)
+	}
+	topic, err := ps.Join(c.topic)
+	if err != nil {
+		return nil, fmt.Errorf("overlay: join topic of %s: %w", c.name, err)
+	}
+	cancel, err := topic.Relay()
+	if err != nil {
+		return nil, fmt.Errorf("overlay: relay topic of %s: %w", c.name, err)
+	}
+	return &mesh{topic: topic, cancel: cancel, host: h}, nil
+}
+
+func (g Gossip) params() pubsub.GossipSubParams {
+	p := pubsub.DefaultGossipSubParams()
+	p.D, p.Dlo, p.Dhi, p.Dout, p.Dscore, p.Dlazy = g.D, g.Dlo, g.Dhi, g.Dout, g.Dscore, g.Dlazy
+	p.HeartbeatInterval = g.Heartbeat
+	p.HistoryLength, p.HistoryGossip = g.HistoryLength, g.HistoryGossip
+	return p
+}
+
+// features says what our protocol ids can do: those of the versions they end in.
+func features(f pubsub.GossipSubFeature, id protocol.ID) bool {
+	switch f {
+	case pubsub.GossipSubFeatureMesh, pubsub.GossipSubFeaturePX:
+		return true
+	case pubsub.GossipSubFeatureIdontwant:
+		return id != meshsub11
+	case pubsub.GossipSubFeatureExtensions:
+		return id == meshsub13 || id == blocks13
+	}
+	return false
+}
+
+// trimmer cuts out of an RPC what we would obey to our harm. It runs in pubsub's event
+// loop, after decoding, so it refuses nothing and counts nothing: the streams did.
+func trimmer(topic string, l Limits) func(peer.ID, *pubsub.RPC) error {
+	longest := uint64(l.MaxPruneBackoff / time.Second)
+	return func(_ peer.ID, rpc *pubsub.RPC) error {
+		for _, prune := range rpc.GetControl().GetPrune() {
+			prune.Peers = nil // peers are exchanged elsewhere, signed
+			if prune.GetBackoff() > longest {
+				prune.Backoff = &longest
+			}
+		}
+		kept := rpc.Publish[:0]
+		for _, m := range rpc.GetPublish() {
+			if m.GetTopic() == topic {
+				kept = append(kept, m)
+			}
+		}
+		rpc.Publish = kept
+		return nil
+	}
+}

@@ -1,0 +1,73 @@
+package overlay
+
+import (
+	"errors"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/grapevine-p2p/grapevine/peerscore"
+	"github.com/grapevine-p2p/grapevine/validation"
+	"github.com/grapevine-p2p/grapevine/wire"
+)
+
+// Hooks lets a caller watch the overlay. Any field may be nil. A hook runs on the
+// overlay's or pubsub's own goroutines, several at once, and must not block nor call
+// back into the Overlay.
+type Hooks struct {
+	// TxArrived reports the verdict on the first copy of a transaction; id is zero
+	// where the bytes are no transaction.
+	TxArrived func(id wire.TxID, from peerscore.PeerID, v validation.Verdict, err error)
+	// TxDuplicate reports a further copy of a transaction.
+	TxDuplicate func(from peerscore.PeerID)
+	// TxKept reports how many transactions wait for a peer on the topic.
+	TxKept func(waiting int)
+
+	// BlockHeard reports a valid header that came by gossip.
+	BlockHeard func(id wire.BlockID, from peerscore.PeerID)
+	// BlockRebuilt reports a block that gossip announced and that is now in the chain.
+	BlockRebuilt func(id wire.BlockID, how Rebuilt)
+	// BlockFailed reports an announced block whose body could not be had or is not valid.
+	BlockFailed func(id wire.BlockID, err error)
+	// EvidenceSeen reports an equivocation, found here or told by a peer.
+	EvidenceSeen func(ev *wire.Evidence)
+
+	// RPCDropped reports a message that was not sent because the peer's queue was full.
+	RPCDropped func(to peerscore.PeerID, topic string)
+	// ValidationDropped reports a message that was not judged because the queue was full.
+	ValidationDropped func(from peerscore.PeerID, topic string)
+
+	// PeerJoined reports a peer whose hello succeeded, or that is welcome as a guest.
+	PeerJoined func(PeerInfo)
+	// PeerLeft reports that a peer which had joined is gone.
+	PeerLeft func(id peer.ID, why string)
+	// HelloRefused reports a peer that was sent away at hello.
+	HelloRefused func(id peer.ID, reason string)
+	// Offence reports what was charged to a peer.
+	Offence func(p peerscore.PeerID, o peerscore.Offence, err error)
+}
+
+// Rebuilt says where the transactions of a block came from.
+type Rebuilt struct {
+	FromPool int           // matched in our own pool
+	Asked    int           // sent on request
+	Whole    bool          // the whole block had to be fetched
+	Took     time.Duration // from header to chain
+}
+
+// NotFound is what a Chain answers for a block that it does not have.
+var NotFound = errors.New("overlay: not found") //nolint:errname,revive,staticcheck // named by the contract between the packages
+
+// call runs a hook if there is one.
+func call[A any](hook func(A), a A) {
+	if hook != nil {
+		hook(a)
+	}
+}
+
+// call2 is call for two arguments.
+func call2[A, B any](hook func(A, B), a A, b B) {
+	if hook != nil {
+		hook(a, b)
+	}
+}

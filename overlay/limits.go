@@ -1,0 +1,143 @@
+package overlay
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"time"
+)
+
+// Limits bound what peers can make grow, in all and per peer, and how long anything of
+// theirs may take. What is over a limit is refused; only what no honest peer does is
+// also charged.
+type Limits struct {
+	// Guests.
+	MaxGuests int // peers without hello
+
+	// Hello.
+	HelloTimeout time.Duration // from connection to a settled hello
+	RefusedFor   time.Duration // a refused peer is not dialled again
+	MaxRefused   int           // refused peers that are remembered
+
+	// Streams of pubsub.
+	TxFrame          int           // bytes of one RPC of the transaction instance; not below a stock client's own limit
+	TxControl        int           // bytes of it that may be control
+	BlockFrame       int           // the same for the block instance, which only we speak
+	BlockControl     int           //
+	FirstFrame       time.Duration // from the stream's opening to its first frame
+	FrameTime        time.Duration // from a frame's first byte to its last
+	BytesPerSecond   int           // per peer and instance; beyond, its stream is read more slowly
+	BytesBurst       int           //
+	StreamsPerMinute int           // pubsub streams a peer may open; beyond is a breach
+	Subscriptions    int           // per RPC
+	MessagesPerRPC   int           //
+	ControlsPerRPC   int           //
+	IDsPerRPC        int           //
+	UnknownPerRPC    int           //
+	MaxPruneBackoff  time.Duration // a peer cannot bar us from its mesh for longer
+
+	// Verdicts.
+	AvoidablePerMinute int // messages a fixed rule told the peer to drop, before it is charged
+	BatchTxs           int // signatures verified together
+	BatchWait          time.Duration
+	KeptTxs            int // own transactions that wait for a peer
+	KeptBytes          int
+
+	// Blocks.
+	Rebuilds        int           // blocks rebuilt at once
+	RebuildTime     time.Duration // for one, all requests included
+	CompactTime     time.Duration // for one request
+	WaitingHeaders  int           // headers that wait for a parent or their slot
+	WaitingPerPeer  int           //
+	WaitingTime     time.Duration //
+	ServeCompact    int           // requests served at once
+	ServeCompactPer int           // by one peer
+	CompactPatience time.Duration // a request waits for a block that is being rebuilt
+
+	// Sync.
+	ServeSync    int           // requests served at once
+	ServeSyncPer int           // by one peer
+	SyncBlocks   int           // blocks per answer, asked or served
+	SyncBytes    int           // bytes per answer, asked or served
+	SyncTime     time.Duration // for one request
+	SyncStall    time.Duration // between two blocks of an answer
+	SyncRefresh  time.Duration // a peer's head is asked for this often
+	SyncPause    time.Duration // a peer that failed us is not asked again for this long
+
+	// Requests of peers to us, over all protocols.
+	RequestsPerSecond int
+	RequestsBurst     int
+}
+
+// DefaultLimits returns the limits of a public node.
+func DefaultLimits() Limits {
+	return Limits{
+		MaxGuests: 32,
+
+		HelloTimeout: 10 * time.Second,
+		RefusedFor:   10 * time.Minute,
+		MaxRefused:   1024,
+
+		// A stock client splits its RPCs at 1 MiB and its control at 512 KiB: less
+		// would cut off honest guests.
+		TxFrame:          1 << 20,
+		TxControl:        512 << 10,
+		BlockFrame:       512 << 10,
+		BlockControl:     128 << 10,
+		FirstFrame:       time.Minute,
+		FrameTime:        20 * time.Second,
+		BytesPerSecond:   8 << 20,
+		BytesBurst:       8 << 20,
+		StreamsPerMinute: 30,
+		Subscriptions:    64,
+		// IHAVE and IWANT carry up to 5,000 ids, and an answer as many messages.
+		MessagesPerRPC:  5_000,
+		ControlsPerRPC:  512,
+		IDsPerRPC:       10_000,
+		UnknownPerRPC:   64,
+		MaxPruneBackoff: time.Hour,
+
+		AvoidablePerMinute: 60,
+		BatchTxs:           64,
+		BatchWait:          2 * time.Millisecond,
+		KeptTxs:            20_000,
+		KeptBytes:          16 << 20,
+
+		Rebuilds:        16,
+		RebuildTime:     15 * time.Second,
+		CompactTime:     4 * time.Second,
+		WaitingHeaders:  256,
+		WaitingPerPeer:  32,
+		WaitingTime:     time.Minute,
+		ServeCompact:    32, // each may hold a whole block
+		ServeCompactPer: 4,
+		CompactPatience: 2 * time.Second,
+
+		ServeSync:    16,
+		ServeSyncPer: 2,
+		SyncBlocks:   128,
+		SyncBytes:    16 << 20,
+		SyncTime:     time.Minute,
+		SyncStall:    10 * time.Second,
+		SyncRefresh:  15 * time.Second,
+		SyncPause:    20 * time.Second,
+
+		RequestsPerSecond: 20,
+		RequestsBurst:     60,
+	}
+}
+
+// Validate reports every limit that is not positive: no limit may be switched off.
+func (l Limits) Validate() error {
+	var errs []error
+	v := reflect.ValueOf(l)
+	for i := range v.NumField() {
+		if v.Field(i).Int() <= 0 {
+			errs = append(errs, fmt.Errorf("overlay: limit %s is %v, want > 0", v.Type().Field(i).Name, v.Field(i)))
+		}
+	}
+	if l.TxFrame < 256<<10 || l.BlockFrame < 300<<10 {
+		errs = append(errs, fmt.Errorf("overlay: TxFrame is %d and BlockFrame %d, want room for the largest transaction and compact block", l.TxFrame, l.BlockFrame))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,155 @@
+package overlay
+
+import (
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/grapevine-p2p/grapevine/peerscore"
+	"github.com/grapevine-p2p/grapevine/validation"
+)
+
+// Lie is a provable defect of an answer that we asked for. Its text is a short machine code.
+type Lie string
+
+const (
+	// NotAsked: the answer holds what was not asked for.
+	NotAsked Lie = "not_asked"
+	// WrongBody: the answer's transactions are not those of the block it names.
+	WrongBody Lie = "wrong_body"
+	// BadAnswer: the answer is not one by its protocol.
+	BadAnswer Lie = "bad_answer"
+)
+
+func (l Lie) Error() string { return "overlay: answer: " + string(l) }
+
+// Breach is a budget of its own that a peer broke.
+type Breach string
+
+const (
+	// TooManyStreams: more gossip streams opened than any client needs.
+	TooManyStreams Breach = "too_many_streams"
+	// TooManyRequests: more requests than the budget allows.
+	TooManyRequests Breach = "too_many_requests"
+)
+
+func (b Breach) Error() string { return "overlay: breach: " + string(b) }
+
+// TooManyAvoidable says that a peer keeps passing on what fixed rules refuse.
+var errTooManyAvoidable = errors.New("overlay: passes on what fixed rules refuse")
+
+// offenceFor says which offence, if any, a failed check proves against the peer that
+// sent the message. Nothing else in this repository turns an error into an offence.
+func offenceFor(err error) (peerscore.Offence, bool) {
+	var (
+		fault  validation.Fault
+		frame  FrameError
+		lie    Lie
+		breach Breach
+	)
+	switch {
+	case err == nil:
+		return 0, false
+	case errors.As(err, &lie):
+		return peerscore.LyingAnswer, true
+	case errors.As(err, &breach):
+		return peerscore.BudgetBreach, true
+	case errors.As(err, &frame):
+		return offenceForFrame(frame)
+	case errors.Is(err, errTooManyAvoidable):
+		return peerscore.Avoidable, true
+	case errors.As(err, &fault):
+		return offenceForFault(fault)
+	}
+	return 0, false
+}
+
+func offenceForFrame(e FrameError) (peerscore.Offence, bool) {
+	switch e {
+	case FramePrefix, FrameTooLarge, FrameEmptyElement, FrameGarbage:
+		return peerscore.BadFrame, true
+	case FrameTooMany:
+		return peerscore.BudgetBreach, true
+	case FrameCut, FrameSlow:
+		return 0, false // a bad line or a stopped process does that too
+	}
+	return 0, false
+}
+
+func offenceForFault(f validation.Fault) (peerscore.Offence, bool) {
+	switch f {
+	case validation.BadEncoding, validation.BadTerms, validation.BadSignature:
+		// The same faults occur in transactions and headers; who met one in a header
+		// says so by headerFault.
+		return peerscore.InvalidTx, true
+	case validation.BadHeader, validation.BadTurn, validation.BadShortIDs, validation.BadEvidence:
+		return peerscore.InvalidHeader, true
+	case validation.BadTxRoot:
+		// Only an answer can have a wrong body, and there it is a Lie: a body that we
+		// put together ourselves proves nothing.
+		return 0, false
+	case validation.BadBlock:
+		return 0, false // the producer's fault, and the producer is no peer
+	}
+	return 0, false
+}
+
+// headerFault marks an error that was met in a header or compact block.
+type headerFault struct{ error }
+
+func (e headerFault) Unwrap() error { return e.error }
+
+// court keeps the book of offences. It is the only one that records any.
+type court struct {
+	now    func() time.Time // constant
+	hook   func(p peerscore.PeerID, o peerscore.Offence, err error)
+	log    *slog.Logger
+	banned func(p peer.ID) // acts on a ban; called without mu
+
+	mu   sync.Mutex // guards what follows
+	book *peerscore.Book
+}
+
+// judge charges p with what err proves, if it proves anything. An offence that bans
+// also cuts the connection.
+func (c *court) judge(p peer.ID, err error) {
+	offence, ok := offenceFor(err)
+	if !ok {
+		return
+	}
+	var header headerFault
+	if offence == peerscore.InvalidTx && errors.As(err, &header) {
+		offence = peerscore.InvalidHeader
+	}
+	c.mu.Lock()
+	banned := c.book.Record(c.now(), peerscore.PeerID(p), offence)
+	c.mu.Unlock()
+
+	c.log.Debug("peer committed an offence", "peer", p, "offence", offence, "err", err)
+	if c.hook != nil {
+		c.hook(peerscore.PeerID(p), offence, err)
+	}
+	if banned {
+		c.log.Warn("peer is banned", "peer", p, "offence", offence, "err", err)
+		c.banned(p)
+	}
+}
+
+// score is the application's part of GossipSub's score. It takes one lock that is never
+// held while calling out: GossipSub asks under its own.
+func (c *court) score(p peer.ID) float64 {
+	now := c.now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.book.Score(now, peerscore.PeerID(p))
+}
+
+func (c *court) isBanned(p peer.ID) bool {
+	now := c.now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.book.Banned(now, peerscore.PeerID(p))
+}

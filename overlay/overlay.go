@@ -1,0 +1,353 @@
+package overlay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
+
+	"github.com/grapevine-p2p/grapevine/peerscore"
+	"github.com/grapevine-p2p/grapevine/validation"
+	"github.com/grapevine-p2p/grapevine/wire"
+)
+
+// Overlay is a node's part in the network. Its methods are safe for concurrent use and
+// may be called before, during and after Run; without Run nothing is sent.
+type Overlay struct {
+	cfg     Config // constant after New
+	host    host.Host
+	id      wire.NetworkID
+	log     *slog.Logger
+	court   *court
+	roster  *roster
+	txLinks *links
+	bkLinks *links
+	txs     *txRoad
+	ready   chan struct{}
+	isReady sync.Once
+	running atomic.Bool
+
+	// Set by Run, which happens once.
+	greeter *greeter
+	blocks  atomic.Pointer[blockRoad]
+	syncer  atomic.Pointer[syncer]
+	crew    *crew
+	desk    *desk
+}
+
+// errRunTwice: an Overlay's state belongs to one run.
+var errRunTwice = errors.New("overlay: Run was called before; make a new Overlay")
+
+// New checks the configuration and starts nothing.
+func New(cfg Config) (*Overlay, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	book, err := peerscore.New(cfg.Score)
+	if err != nil {
+		return nil, fmt.Errorf("overlay: %w", err)
+	}
+	o := &Overlay{
+		cfg: cfg, host: cfg.Host, id: cfg.Genesis.ID(), log: cfg.Logger,
+		txLinks: newLinks(), bkLinks: newLinks(), ready: make(chan struct{}), crew: new(crew),
+	}
+	o.roster = newRoster(cfg.Limits, cfg.Host.Network(), cfg.Now, o.txLinks, o.bkLinks)
+	o.court = &court{now: cfg.Now, hook: cfg.Hooks.Offence, log: cfg.Logger, book: book, banned: func(p peer.ID) {
+		o.crew.spawn(func() { o.dismiss(p, "it is banned") })
+	}}
+	o.txs = newTxRoad(cfg, cfg.Host.ID(), o.txLinks, o.roster, o.court, o.crew)
+	return o, nil
+}
+
+// Run joins the network and works until ctx ends; then it says goodbye and returns nil
+// once every goroutine it started has ended. It can be called once.
+func (o *Overlay) Run(ctx context.Context) error {
+	if o.running.Swap(true) {
+		return errRunTwice
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	o.assemble(ctx)
+
+	// The order matters: a peer must find hello before it finds gossip, or it would take
+	// us for a guest; and we must see every peer that pubsub sees.
+	o.serve(ctx)
+	watching := make(chan struct{})
+	group.Go(func() error { return o.watch(ctx, sync.OnceFunc(func() { close(watching) })) })
+	select {
+	case <-watching:
+	case <-ctx.Done():
+	}
+
+	// pubsub outlives ctx by a moment: leaving a topic is something one says.
+	gossip, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	txMesh, blockMesh, err := o.join(gossip)
+	if err != nil {
+		group.Go(func() error { return err })
+	} else {
+		o.work(ctx, group, txMesh, blockMesh)
+	}
+	<-ctx.Done()
+	for _, m := range []*mesh{txMesh, blockMesh} {
+		if m != nil {
+			m.cancel()
+		}
+	}
+	stop()
+	for _, m := range []*mesh{txMesh, blockMesh} {
+		if m != nil {
+			m.host.shut()
+		}
+	}
+	o.desk.shut()
+	err = group.Wait()
+	o.crew.wait()
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// assemble makes the parts that live as long as Run.
+func (o *Overlay) assemble(ctx context.Context) {
+	o.desk = newDesk(o.host, o.roster, o.court.judge, o.log)
+	var blocks *blockRoad
+	syncer := newSyncer(o.cfg, o.roster, o.court, o.desk, func(id wire.BlockID) { blocks.added(id) })
+	blocks = newBlockRoad(ctx, o.cfg, o.host.ID(), o.roster, o.court, o.crew, o.desk, syncer.seek)
+	o.greeter = &greeter{
+		cfg: o.cfg, host: o.host, id: o.id, roster: o.roster, court: o.court, desk: o.desk, log: o.log,
+		crew: o.crew, ctx: ctx,
+		joined: func(*member) { syncer.nudge() },
+	}
+	o.desk.meet = func(p peer.ID) *member { return o.greeter.meet(p) }
+	o.blocks.Store(blocks)
+	o.syncer.Store(syncer)
+}
+
+// serve opens the request protocols.
+func (o *Overlay) serve(ctx context.Context) {
+	l := o.cfg.Limits
+	o.desk.open(ctx, service{
+		id: HelloProtocol, within: l.HelloTimeout, total: hellosAtOnce, perPeer: 2, strange: true,
+		handle: o.greeter.answer,
+	})
+	o.desk.open(ctx, service{
+		id: CompactProtocol(o.id), within: l.CompactTime + l.CompactPatience, total: l.ServeCompact, perPeer: l.ServeCompactPer,
+		handle: o.blocks.Load().answerCompact,
+	})
+	o.desk.open(ctx, service{
+		id: SyncProtocol(o.id), within: l.SyncTime, total: l.ServeSync, perPeer: l.ServeSyncPer,
+		handle: o.syncer.Load().answerSync,
+	})
+}
+
+// hellosAtOnce bounds the hellos that are answered at once. One is a kilobyte.
+const hellosAtOnce = 128
+
+// work starts what runs until ctx ends.
+func (o *Overlay) work(ctx context.Context, group *errgroup.Group, txMesh, blockMesh *mesh) {
+	run := func(f func()) {
+		group.Go(func() error {
+			f()
+			return nil
+		})
+	}
+	run(func() { o.txs.collector.run(ctx) })
+	run(func() { o.txs.run(ctx, txMesh) })
+	run(func() { o.blocks.Load().run(ctx, blockMesh) })
+	run(func() { o.syncer.Load().run(ctx) })
+	for _, addr := range o.cfg.Bootstrap {
+		if addr.ID != o.host.ID() {
+			b := &bootstrapper{host: o.host, roster: o.roster, log: o.log, addr: addr}
+			run(func() { b.run(ctx) })
+		}
+	}
+	group.Go(func() error { return o.advertise(ctx) })
+}
+
+// advertised is called when identify had the chance to learn all our protocols.
+func (o *Overlay) advertised() { o.isReady.Do(func() { close(o.ready) }) }
+
+// protocols are all that this node speaks.
+func (o *Overlay) protocols() []protocol.ID {
+	out := []protocol.ID{HelloProtocol, CompactProtocol(o.id), SyncProtocol(o.id)}
+	return append(append(out, txProtocols...), blockProtocols...)
+}
+
+// Ready is closed when the topics are joined and the protocols advertised.
+func (o *Overlay) Ready() <-chan struct{} { return o.ready }
+
+// PublishTx announces a transaction that this node believes. While no peer would hear it,
+// it is kept (within bounds; beyond them PublishTx fails and nothing is kept) and sent
+// when one joins.
+func (o *Overlay) PublishTx(ctx context.Context, tx validation.CheckedTx) error {
+	return o.txs.publish(ctx, tx)
+}
+
+// PublishBlock announces a block of this node's own, in compact form. The chain must have
+// it already, since peers will ask for its transactions.
+func (o *Overlay) PublishBlock(ctx context.Context, b validation.CheckedBlock) error {
+	blocks := o.blocks.Load()
+	if blocks == nil {
+		return nil // not running: peers learn of it from our hello
+	}
+	return blocks.publishOwn(ctx, b)
+}
+
+// Peers lists the connected peers that are welcome, by id.
+func (o *Overlay) Peers() []PeerInfo { return o.roster.all() }
+
+// Syncing says whether this node is catching up.
+func (o *Overlay) Syncing() SyncStatus {
+	if s := o.syncer.Load(); s != nil {
+		return s.status()
+	}
+	height := o.cfg.Chain.Head().Height
+	return SyncStatus{Height: height, Target: height}
+}
+
+// Connect dials a peer. A peer that was refused or is banned is not dialled.
+func (o *Overlay) Connect(ctx context.Context, addr peer.AddrInfo) error {
+	if o.court.isBanned(addr.ID) {
+		return fmt.Errorf("overlay: connect to %s: it is banned", addr.ID)
+	}
+	if until, barred := o.roster.barredUntil(addr.ID); barred {
+		return fmt.Errorf("overlay: connect to %s: it was refused at hello; not before %s", addr.ID, until.Format(time.RFC3339))
+	}
+	if err := o.host.Connect(ctx, addr); err != nil {
+		return fmt.Errorf("overlay: connect to %s: %w", addr.ID, err)
+	}
+	return nil
+}
+
+// Disconnect closes every connection to a peer. It may come back.
+func (o *Overlay) Disconnect(p peer.ID) { o.dismiss(p, "this node's operator said so") }
+
+func (o *Overlay) dismiss(p peer.ID, why string) {
+	o.roster.update(p, func(m *member) { m.why = why })
+	if err := o.host.Network().ClosePeer(p); err != nil {
+		o.log.Debug("closing a connection failed", "peer", p, "err", err)
+	}
+}
+
+// Banned says whether a peer is banned. It is quick, for use by a connection gater.
+func (o *Overlay) Banned(p peer.ID) bool { return o.court.isBanned(p) }
+
+// join starts the two gossip instances.
+func (o *Overlay) join(ctx context.Context) (txMesh, blockMesh *mesh, err error) {
+	l, g := o.cfg.Limits, o.cfg.Gossip
+	slot := float64(o.cfg.Genesis.SlotMillis) / 1000
+	txMesh, err = join(ctx, o.bounded(ctx, l.TxFrame, func(b *budget) *rate.Limiter { return b.txBytes }), meshConfig{
+		name: "transactions", network: o.id, topic: TxTopic(o.id), protocols: txProtocols,
+		frame: l.TxFrame, control: l.TxControl, workers: g.TxWorkers,
+		// Not flooded: a node with a hundred connections and a busy wallet would spend
+		// its uplink on copies. The outbox waits for a mesh link instead.
+		flood:        false,
+		expect:       peerscore.Traffic{PerSecond: g.TxPerSecond, Degree: g.D},
+		appScore:     o.score,
+		validate:     o.txs.validate,
+		inspectScore: o.inspect(func(m *member) *float64 { return &m.txScore }),
+		tracer: &tracer{
+			meshed:    o.txs.meshed,
+			duplicate: func(p peer.ID) { call(o.cfg.Hooks.TxDuplicate, peerscore.PeerID(p)) },
+			dropped:   func(p peer.ID) { call2(o.cfg.Hooks.RPCDropped, peerscore.PeerID(p), topicTx) },
+			unjudged:  func(p peer.ID) { call2(o.cfg.Hooks.ValidationDropped, peerscore.PeerID(p), topicTx) },
+		},
+	}, g, l, o.cfg.Score)
+	if err != nil {
+		return nil, nil, err
+	}
+	blocks := o.blocks.Load()
+	blockMesh, err = join(ctx, o.bounded(ctx, l.BlockFrame, func(b *budget) *rate.Limiter { return b.blockBytes }), meshConfig{
+		name: "blocks", network: o.id, topic: BlockTopic(o.id), protocols: blockProtocols,
+		frame: l.BlockFrame, control: l.BlockControl, workers: g.BlockWorkers,
+		// Flooded: a block of our own is rare, small in this form, and in a hurry, and the
+		// mesh may not have formed yet.
+		flood:        true,
+		expect:       peerscore.Traffic{PerSecond: g.BlocksPerSlot / slot, Degree: g.D},
+		appScore:     o.score,
+		validate:     blocks.validate,
+		inspectScore: o.inspect(func(m *member) *float64 { return &m.blockScore }),
+		tracer: &tracer{
+			meshed:    o.bkLinks.set,
+			duplicate: func(peer.ID) {},
+			dropped:   func(p peer.ID) { call2(o.cfg.Hooks.RPCDropped, peerscore.PeerID(p), topicBlock) },
+			unjudged:  func(p peer.ID) { call2(o.cfg.Hooks.ValidationDropped, peerscore.PeerID(p), topicBlock) },
+		},
+	}, g, l, o.cfg.Score)
+	return txMesh, blockMesh, err
+}
+
+// What hooks call the two topics.
+const (
+	topicTx    = "tx"
+	topicBlock = "block"
+)
+
+// score is the application's part of a peer's score in both instances: its offences, and
+// silence about its hello until that has succeeded. GossipSub asks under a lock of its
+// own, so this is short and calls nobody.
+func (o *Overlay) score(p peer.ID) float64 {
+	s := o.court.score(p)
+	if o.roster.silent(p) {
+		return min(s, o.cfg.Score.Thresholds.Gossip)
+	}
+	return s
+}
+
+// inspect notes what GossipSub thinks of the peers, for PeerInfo.
+func (o *Overlay) inspect(field func(*member) *float64) func(map[peer.ID]float64) {
+	return func(scores map[peer.ID]float64) {
+		for p, s := range scores {
+			o.roster.update(p, func(m *member) { *field(m) = s })
+		}
+	}
+}
+
+// bounded is the host that one gossip instance sees.
+func (o *Overlay) bounded(ctx context.Context, frame int, budgetOf func(*budget) *rate.Limiter) *boundedHost {
+	l := o.cfg.Limits
+	bounds := streamBounds{
+		frame: frame, firstFrame: l.FirstFrame, frameTime: l.FrameTime,
+		scan: scanLimits{
+			Subscriptions: l.Subscriptions, Messages: l.MessagesPerRPC, Controls: l.ControlsPerRPC,
+			IDs: l.IDsPerRPC, Unknown: l.UnknownPerRPC,
+		},
+	}
+	return newBoundedHost(o.host, gate{
+		admit: func(ctx context.Context, p peer.ID) error {
+			o.greeter.meet(p)
+			return o.roster.admit(ctx, p)
+		},
+		accept: func(s network.Stream) (*boundedStream, bool) {
+			p := s.Conn().RemotePeer()
+			m := o.greeter.meet(p)
+			if m == nil {
+				return nil, false
+			}
+			if !m.budget.streams.Allow() {
+				o.court.judge(p, TooManyStreams)
+				return nil, false
+			}
+			return newBoundedStream(ctx, s, bounds, budgetOf(m.budget),
+				func(ctx context.Context) error { return o.roster.admit(ctx, p) },
+				func(err error) { o.court.judge(p, err) }), true
+		},
+	})
+}

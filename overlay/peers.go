@@ -1,0 +1,326 @@
+package overlay
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/multiformats/go-multiaddr"
+
+	"github.com/grapevine-p2p/grapevine/wire"
+)
+
+// PeerInfo is what the overlay knows of a connected peer.
+type PeerInfo struct {
+	ID          peer.ID
+	Addrs       []multiaddr.Multiaddr // of its connections, as seen from here
+	Direction   network.Direction     // who opened the first connection
+	Guest       bool                  // speaks no hello
+	Hello       *wire.Hello           // nil for guests and until hello is done; read only
+	RTT         time.Duration         // measured at hello; 0 if unknown
+	Score       float64               // GossipSub's, the lower of the two instances'
+	InTxMesh    bool
+	InBlockMesh bool
+	Since       time.Time
+	Agent       string // as the peer says; escape before showing
+}
+
+// standing is how far a connected peer has come.
+type standing uint8
+
+const (
+	unsettled standing = iota // hello is not done
+	greeted                   // hello succeeded
+	guest                     // speaks no hello
+	refused                   // sent away
+)
+
+// errGone says that a peer was not or is no longer welcome.
+var errGone = errors.New("overlay: the peer is gone or not welcome")
+
+// head is what a peer says, or lets us conclude, of its best chain.
+type head struct {
+	height uint64
+	id     wire.BlockID
+}
+
+// member is a connected peer. Its fields belong to the roster's mutex, but for the
+// channels and budget.
+type member struct {
+	id      peer.ID
+	budget  *budget       // safe for concurrent use
+	settled chan struct{} // closed when standing first leaves unsettled
+	gone    chan struct{} // closed when the last connection is
+	poke    chan struct{} // told when more is known of the peer's protocols
+
+	standing   standing
+	direction  network.Direction
+	since      time.Time
+	hello      *wire.Hello
+	agent      string
+	rtt        time.Duration
+	best       head
+	txScore    float64
+	blockScore float64
+	why        string // it was sent away
+}
+
+// roster knows the connected peers. What it holds is bounded by the host's connections,
+// and by maxRetired for the budgets of peers that left.
+type roster struct {
+	limits  Limits // constant
+	network network.Network
+	now     func() time.Time
+
+	txLinks, blockLinks *links
+
+	mu      sync.Mutex // guards what follows
+	members map[peer.ID]*member
+	retired map[peer.ID]*budget // so that reconnecting refills nothing
+	leavers []peer.ID           // keys of retired, oldest first
+	refused map[peer.ID]time.Time
+	refusal []peer.ID // keys of refused, oldest first
+}
+
+// maxRetired bounds the budgets that are kept of peers that left.
+const maxRetired = 1024
+
+func newRoster(l Limits, n network.Network, now func() time.Time, tx, block *links) *roster {
+	return &roster{
+		limits: l, network: n, now: now, txLinks: tx, blockLinks: block,
+		members: make(map[peer.ID]*member),
+		retired: make(map[peer.ID]*budget),
+		refused: make(map[peer.ID]time.Time),
+	}
+}
+
+// join makes a member of a connected peer; fresh is false if it was one already. A peer
+// without a connection gives nil.
+func (r *roster) join(p peer.ID) (m *member, fresh bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if m := r.members[p]; m != nil {
+		return m, false
+	}
+	conns := r.network.ConnsToPeer(p)
+	if len(conns) == 0 {
+		return nil, false
+	}
+	b := r.retired[p]
+	if b != nil {
+		delete(r.retired, p)
+		r.leavers = slices.DeleteFunc(r.leavers, func(q peer.ID) bool { return q == p })
+	} else {
+		b = newBudget(r.limits)
+	}
+	m = &member{
+		id: p, budget: b, direction: conns[0].Stat().Direction, since: r.now(),
+		settled: make(chan struct{}), gone: make(chan struct{}), poke: make(chan struct{}, 1),
+	}
+	r.members[p] = m
+	return m, true
+}
+
+// leave forgets a peer whose last connection is closed. It returns what it was.
+func (r *roster) leave(p peer.ID) (was member, left bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	m := r.members[p]
+	if m == nil || len(r.network.ConnsToPeer(p)) > 0 {
+		return member{}, false
+	}
+	delete(r.members, p)
+	close(m.gone)
+	r.retired[p] = m.budget
+	r.leavers = append(r.leavers, p)
+	if len(r.leavers) > maxRetired {
+		delete(r.retired, r.leavers[0])
+		r.leavers = r.leavers[1:]
+	}
+	return *m, true
+}
+
+func (r *roster) get(p peer.ID) *member {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.members[p]
+}
+
+// update changes a member under the lock, if it is still connected.
+func (r *roster) update(p peer.ID, change func(m *member)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if m := r.members[p]; m != nil {
+		change(m)
+	}
+}
+
+// settle gives a member its standing. A guest may still be greeted later, and anybody
+// be refused; nobody comes back from that.
+func (r *roster) settle(m *member, s standing) (changed bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if m.standing == s || m.standing == refused || m.standing == greeted && s == guest {
+		return false
+	}
+	if m.standing == unsettled {
+		close(m.settled)
+	}
+	m.standing = s
+	return true
+}
+
+// greet records a successful hello.
+func (r *roster) greet(m *member, h *wire.Hello, rtt time.Duration) (changed bool) {
+	r.mu.Lock()
+	m.hello, m.agent = h, h.Agent
+	if rtt > 0 {
+		m.rtt = rtt
+	}
+	if h.Height > m.best.height {
+		m.best = head{h.Height, h.Head}
+	}
+	r.mu.Unlock()
+	return r.settle(m, greeted)
+}
+
+// admit waits until a peer is settled and says whether it is welcome.
+func (r *roster) admit(ctx context.Context, p peer.ID) error {
+	m := r.get(p)
+	if m == nil {
+		return errGone
+	}
+	select {
+	case <-m.settled:
+	case <-m.gone:
+		return errGone
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if s := r.standing(p); s != greeted && s != guest {
+		return fmt.Errorf("%w: %s", errGone, p)
+	}
+	return nil
+}
+
+func (r *roster) standing(p peer.ID) standing {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if m := r.members[p]; m != nil {
+		return m.standing
+	}
+	return unsettled
+}
+
+// silent says whether a peer is connected and its hello not settled.
+func (r *roster) silent(p peer.ID) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	m := r.members[p]
+	return m != nil && m.standing == unsettled
+}
+
+// count is the number of members of a standing.
+func (r *roster) count(s standing) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := 0
+	for _, m := range r.members {
+		if m.standing == s {
+			n++
+		}
+	}
+	return n
+}
+
+// raise notes that a peer proved or claimed a head of its chain.
+func (r *roster) raise(p peer.ID, h head) {
+	r.update(p, func(m *member) {
+		if h.height > m.best.height {
+			m.best = h
+		}
+	})
+}
+
+// correct replaces what a peer claimed by what it answered.
+func (r *roster) correct(p peer.ID, h head) {
+	r.update(p, func(m *member) { m.best = h })
+}
+
+// heads lists the greeted peers, the highest head first, then the quickest.
+func (r *roster) heads() []member {
+	r.mu.Lock()
+	list := make([]member, 0, len(r.members))
+	for _, m := range r.members {
+		if m.standing == greeted {
+			list = append(list, *m)
+		}
+	}
+	r.mu.Unlock()
+	slices.SortFunc(list, func(a, b member) int {
+		return cmp.Or(cmp.Compare(b.best.height, a.best.height), cmp.Compare(a.rtt, b.rtt), cmp.Compare(a.id, b.id))
+	})
+	return list
+}
+
+// bar remembers that a peer was refused.
+func (r *roster) bar(p peer.ID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, again := r.refused[p]; !again {
+		r.refusal = append(r.refusal, p)
+		if len(r.refusal) > r.limits.MaxRefused {
+			delete(r.refused, r.refusal[0])
+			r.refusal = r.refusal[1:]
+		}
+	}
+	r.refused[p] = r.now().Add(r.limits.RefusedFor)
+}
+
+// barredUntil says until when a refused peer is not to be dialled.
+func (r *roster) barredUntil(p peer.ID) (time.Time, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	until, ok := r.refused[p]
+	return until, ok && r.now().Before(until)
+}
+
+// info describes a member for the outside.
+func (r *roster) info(m *member) PeerInfo {
+	conns := r.network.ConnsToPeer(m.id)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := PeerInfo{
+		ID: m.id, Direction: m.direction, Guest: m.standing == guest, Hello: m.hello, RTT: m.rtt,
+		Score: min(m.txScore, m.blockScore), InTxMesh: r.txLinks.has(m.id), InBlockMesh: r.blockLinks.has(m.id),
+		Since: m.since, Agent: m.agent,
+	}
+	for _, c := range conns {
+		out.Addrs = append(out.Addrs, c.RemoteMultiaddr())
+	}
+	return out
+}
+
+// all lists the peers that are welcome, by id.
+func (r *roster) all() []PeerInfo {
+	r.mu.Lock()
+	list := make([]*member, 0, len(r.members))
+	for _, m := range r.members {
+		if m.standing == greeted || m.standing == guest {
+			list = append(list, m)
+		}
+	}
+	r.mu.Unlock()
+	slices.SortFunc(list, func(a, b *member) int { return cmp.Compare(a.id, b.id) })
+	out := make([]PeerInfo, len(list))
+	for i, m := range list {
+		out[i] = r.info(m)
+	}
+	return out
+}

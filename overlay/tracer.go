@@ -1,0 +1,56 @@
+package overlay
+
+import (
+	pubsub "github.com/libp2p/go-libp2p-pubsub"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
+)
+
+// tracer is told by pubsub what it does. Only what is needed is passed on.
+type tracer struct {
+	topic     string
+	meshed    func(p peer.ID, in bool)
+	duplicate func(from peer.ID)
+	dropped   func(to peer.ID)
+	unjudged  func(from peer.ID)
+}
+
+var _ pubsub.RawTracer = (*tracer)(nil)
+
+func (t *tracer) Graft(p peer.ID, _ string) { t.meshed(p, true) }
+
+func (t *tracer) Prune(p peer.ID, _ string) { t.meshed(p, false) }
+
+func (t *tracer) OnClosedOutboundStream(p peer.ID) { t.meshed(p, false) }
+
+func (t *tracer) DuplicateMessage(m *pubsub.Message) { t.duplicate(m.ReceivedFrom) }
+
+func (t *tracer) DropRPC(rpc *pubsub.RPC, p peer.ID) {
+	if len(rpc.GetPublish()) > 0 {
+		t.dropped(p)
+	}
+}
+
+func (t *tracer) RejectMessage(m *pubsub.Message, reason string) {
+	if reason == pubsub.RejectValidationQueueFull {
+		t.unjudged(m.ReceivedFrom)
+	}
+}
+
+func (t *tracer) OnNewOutboundStream(peer.ID, protocol.ID) {}
+
+func (t *tracer) Join(string) {}
+
+func (t *tracer) Leave(string) {}
+
+func (t *tracer) ValidateMessage(*pubsub.Message) {}
+
+func (t *tracer) DeliverMessage(*pubsub.Message) {}
+
+func (t *tracer) ThrottlePeer(peer.ID) {}
+
+func (t *tracer) RecvRPC(*pubsub.RPC) {}
+
+func (t *tracer) SendRPC(*pubsub.RPC, peer.ID) {}
+
+func (t *tracer) UndeliverableMessage(*pubsub.Message) {}

@@ -1,0 +1,199 @@
+package overlay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	pubsub "github.com/libp2p/go-libp2p-pubsub"
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/grapevine-p2p/grapevine/peerscore"
+	"github.com/grapevine-p2p/grapevine/validation"
+)
+
+// txRoad is the way of transactions: from the topic through validation to the pool, and
+// from the node to the topic.
+type txRoad struct {
+	self      peer.ID // constant
+	cfg       Config
+	log       *slog.Logger
+	roster    *roster
+	court     *court
+	crew      *crew
+	collector *collector
+	outbox    outbox
+	news      chan struct{} // capacity 1: the mesh or the outbox changed
+	links     *links
+	mesh      atomic.Pointer[mesh]
+}
+
+func newTxRoad(cfg Config, self peer.ID, l *links, r *roster, c *court, w *crew) *txRoad {
+	t := &txRoad{
+		self: self, cfg: cfg, log: cfg.Logger, roster: r, court: c, crew: w,
+		outbox: outbox{maxCount: cfg.Limits.KeptTxs, maxBytes: cfg.Limits.KeptBytes},
+		news:   make(chan struct{}, 1),
+		links:  l,
+	}
+	t.collector = newCollector(cfg.Limits, runtime.GOMAXPROCS(0), func(ctx context.Context, raws [][]byte) []validation.TxResult {
+		return cfg.Checker.Txs(ctx, cfg.Now(), raws)
+	})
+	return t
+}
+
+// validate is the topic's validator. It may wait for a batch, so many run at once.
+func (t *txRoad) validate(ctx context.Context, from peer.ID, msg *pubsub.Message) pubsub.ValidationResult {
+	if from == t.self {
+		return ownMessage[validation.CheckedTx](msg)
+	}
+	if !t.crew.enter() {
+		return pubsub.ValidationIgnore
+	}
+	defer t.crew.leave()
+	tx, err := t.believe(ctx, from, msg.GetData())
+	t.court.judge(from, err)
+	if validation.Chargeable(err) {
+		t.chargeAvoidable(from, err)
+	}
+	verdict := validation.Judge(err)
+	if t.cfg.Hooks.TxArrived != nil {
+		t.cfg.Hooks.TxArrived(tx.ID(), peerscore.PeerID(from), verdict, err)
+	}
+	return result(verdict)
+}
+
+// believe checks a transaction and gives it to the pool. A panic of ours is an error
+// that proves nothing.
+func (t *txRoad) believe(ctx context.Context, from peer.ID, raw []byte) (tx validation.CheckedTx, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			t.log.Error("panic while judging a transaction", "panic", r)
+			err = fmt.Errorf("%w: panic: %v", validation.Unavailable, r)
+		}
+	}()
+	r, err := t.collector.ask(ctx, raw)
+	if err != nil {
+		return tx, fmt.Errorf("%w: %w", validation.Unavailable, err)
+	}
+	if r.Err != nil {
+		return r.Checked, r.Err
+	}
+	return r.Checked, t.cfg.Pool.AddTx(ctx, r.Checked, peerscore.PeerID(from))
+}
+
+// chargeAvoidable takes one message from a peer's budget of messages that a fixed rule
+// told it to drop. An honest relay whose clock or state is a little behind stays within.
+func (t *txRoad) chargeAvoidable(from peer.ID, err error) {
+	m := t.roster.get(from)
+	if m != nil && !m.budget.avoidable.Allow() {
+		t.court.judge(from, fmt.Errorf("%w: %v", errTooManyAvoidable, err)) //nolint:errorlint // the refusal itself is no offence
+	}
+}
+
+// publish announces a transaction, or keeps it until somebody is there to hear it.
+func (t *txRoad) publish(ctx context.Context, tx validation.CheckedTx) error {
+	if tx.IsZero() {
+		return errors.New("overlay: publish: the transaction is not checked")
+	}
+	m := t.mesh.Load()
+	// Order is kept: nothing overtakes what waits.
+	if m == nil || t.links.len() == 0 || t.outbox.len() > 0 {
+		waiting, err := t.outbox.put(tx)
+		call(t.cfg.Hooks.TxKept, waiting)
+		t.nudge()
+		return err
+	}
+	return t.send(ctx, m, tx)
+}
+
+func (t *txRoad) send(ctx context.Context, m *mesh, tx validation.CheckedTx) error {
+	if err := m.topic.Publish(ctx, tx.Tx().Bytes(), pubsub.WithValidatorData(tx)); err != nil {
+		return fmt.Errorf("overlay: publish transaction %s: %w", tx.ID(), err)
+	}
+	return nil
+}
+
+// meshed follows the links of the mesh.
+func (t *txRoad) meshed(p peer.ID, in bool) {
+	t.links.set(p, in)
+	t.nudge()
+}
+
+func (t *txRoad) nudge() {
+	select {
+	case t.news <- struct{}{}:
+	default:
+	}
+}
+
+// run sends what waits as soon as there is a mesh link, until ctx ends. Where no link
+// forms although peers are on the topic (all of them refuse us for now), it publishes
+// all the same: the router then announces the ids to peers outside the mesh.
+func (t *txRoad) run(ctx context.Context, m *mesh) {
+	t.mesh.Store(m)
+	defer t.mesh.Store(nil)
+	tick := time.NewTicker(t.cfg.Gossip.Heartbeat)
+	defer tick.Stop()
+	heard := time.Time{} // since when there are peers on the topic, but no link
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.news:
+		case <-tick.C:
+		}
+		switch {
+		case t.outbox.len() == 0:
+			heard = time.Time{}
+			continue
+		case t.links.len() > 0:
+		case len(m.topic.ListPeers()) == 0:
+			heard = time.Time{}
+			continue
+		case heard.IsZero():
+			heard = time.Now()
+			continue
+		case time.Since(heard) < t.cfg.Gossip.MeshPatience:
+			continue
+		}
+		t.flush(ctx, m)
+	}
+}
+
+func (t *txRoad) flush(ctx context.Context, m *mesh) {
+	for ctx.Err() == nil {
+		tx, ok := t.outbox.take()
+		if !ok {
+			call(t.cfg.Hooks.TxKept, 0)
+			return
+		}
+		if err := t.send(ctx, m, tx); err != nil {
+			t.log.Warn("publishing a waiting transaction failed", "tx", tx.ID(), "err", err)
+		}
+	}
+}
+
+// ownMessage accepts what this node published itself: it was checked before, as the
+// type of what travels beside it shows.
+func ownMessage[Checked any](msg *pubsub.Message) pubsub.ValidationResult {
+	if _, ok := msg.ValidatorData.(Checked); ok {
+		return pubsub.ValidationAccept
+	}
+	return pubsub.ValidationIgnore
+}
+
+func result(v validation.Verdict) pubsub.ValidationResult {
+	switch v {
+	case validation.Accept:
+		return pubsub.ValidationAccept
+	case validation.Reject:
+		return pubsub.ValidationReject
+	case validation.Ignore:
+		return pubsub.ValidationIgnore
+	}
+	return pubsub.ValidationIgnore
+}
