@@ -228,6 +228,9 @@ func (g *Genesis) validateProducers(f *faults) {
 		f.add("producers[0].height is %d, want 0", g.Producers[0].Height)
 	}
 	for i, set := range g.Producers {
+		if set.Height > maxJSONInteger {
+			f.add("producers[%d].height is %d, want at most %d", i, set.Height, uint64(maxJSONInteger))
+		}
 		if i > 0 && set.Height <= g.Producers[i-1].Height {
 			f.add("producers[%d].height is %d, want more than that of the set before", i, set.Height)
 		}
@@ -257,6 +260,9 @@ func (g *Genesis) validateRules(f *faults) {
 		f.add("rules[0].height is %d, want 0", g.Rules[0].Height)
 	}
 	for i, rule := range g.Rules {
+		if rule.Height > maxJSONInteger {
+			f.add("rules[%d].height is %d, want at most %d", i, rule.Height, uint64(maxJSONInteger))
+		}
 		if rule.Version == 0 {
 			f.add("rules[%d].version is 0, want at least 1", i)
 		}

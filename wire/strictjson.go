@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // encoding/json drops repeated keys, takes keys in any case and cannot say
@@ -26,6 +27,9 @@ const maxJSONDepth = 8 // a genesis has 4
 
 // parseJSON reads one document and nothing after it.
 func parseJSON(doc []byte) (any, error) {
+	if !utf8.Valid(doc) { // encoding/json would put a replacement there
+		return nil, BadText
+	}
 	d := json.NewDecoder(bytes.NewReader(doc))
 	d.UseNumber()
 	v, err := parseValue(d, 0, "")

@@ -48,40 +48,56 @@ func VerifyHeader(network NetworkID, h *Header) bool {
 // TxBatch verifies many transactions at less cost than one by one. Not safe
 // for concurrent use.
 type TxBatch struct {
-	network    NetworkID
-	options    *ed25519.Options
-	verifier   *ed25519.BatchVerifier
-	transcript []byte // sender and id of each
+	network  NetworkID
+	options  *ed25519.Options
+	verifier *ed25519.BatchVerifier
+	members  []member
+}
+
+type member struct {
+	sender Address
+	tx     *Transaction
 }
 
 // NewTxBatch makes a batch with room for capacity transactions; more can be
 // added.
 func NewTxBatch(network NetworkID, capacity int) *TxBatch {
 	return &TxBatch{
-		network:    network,
-		options:    zip215(),
-		verifier:   ed25519.NewBatchVerifierWithCapacity(capacity),
-		transcript: make([]byte, 0, len(batchDomain)+32+capacity*64),
+		network:  network,
+		options:  zip215(),
+		verifier: ed25519.NewBatchVerifierWithCapacity(capacity),
+		members:  make([]member, 0, capacity),
 	}
 }
 
 // Add asks whether sender signed t.
 func (b *TxBatch) Add(sender Address, t *Transaction) {
-	b.verifier.AddWithOptions(sender[:], signed(txDomain, b.network, t.body), t.sig[:], b.options)
-	b.transcript = append(b.transcript, sender[:]...)
-	b.transcript = append(b.transcript, t.id[:]...)
+	b.members = append(b.members, member{sender, t})
 }
 
 // Verify gives one answer per Add, in order, each equal to that of VerifyTx,
 // and empties the batch. If all are good it costs about half of single
 // checks; with a bad one among them it costs up to one and a half.
 func (b *TxBatch) Verify() []bool {
-	if len(b.transcript) == 0 {
+	valid := b.verify()
+	clear(b.members) // so that the batch keeps no transaction in memory
+	b.members = b.members[:0]
+	return valid
+}
+
+func (b *TxBatch) verify() []bool {
+	switch len(b.members) {
+	case 0:
 		return nil
+	case 1:
+		return []bool{VerifyTx(b.network, b.members[0].sender, b.members[0].tx)}
+	}
+	for i := range b.members {
+		m := &b.members[i]
+		b.verifier.AddWithOptions(m.sender[:], signed(txDomain, b.network, m.tx.body), m.tx.sig[:], b.options)
 	}
 	_, valid := b.verifier.Verify(b.coefficients())
 	b.verifier.Reset()
-	b.transcript = b.transcript[:0]
 	return valid
 }
 
@@ -93,7 +109,10 @@ func (b *TxBatch) coefficients() *rand.ChaCha8 {
 	h := sha256.New()
 	h.Write([]byte(batchDomain))
 	h.Write(b.network[:])
-	h.Write(b.transcript)
+	for i := range b.members {
+		h.Write(b.members[i].sender[:])
+		h.Write(b.members[i].tx.id[:])
+	}
 	var seed [32]byte
 	h.Sum(seed[:0])
 	return rand.NewChaCha8(seed)
