@@ -1,0 +1,332 @@
+package mempool_test
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/grapevine-p2p/grapevine/mempool"
+	"github.com/grapevine-p2p/grapevine/validation"
+	"github.com/grapevine-p2p/grapevine/wire"
+)
+
+// naive is a pool that is too simple to be wrong: a list of transactions that
+// is sorted anew for every question.
+type naive struct {
+	config   mempool.Config
+	txs      []validation.CheckedTx
+	accounts map[wire.Address]mempool.Account // as last told
+}
+
+func newNaive(c mempool.Config) *naive {
+	return &naive{config: c, accounts: make(map[wire.Address]mempool.Account)}
+}
+
+func byNonce(a, b validation.CheckedTx) int { return cmp.Compare(a.Terms().Nonce, b.Terms().Nonce) }
+
+func (n *naive) chain(a wire.Address) []validation.CheckedTx {
+	var txs []validation.CheckedTx
+	for _, tx := range n.txs {
+		if tx.Terms().Sender == a {
+			txs = append(txs, tx)
+		}
+	}
+	slices.SortFunc(txs, byNonce)
+	return txs
+}
+
+func (n *naive) senders() []wire.Address {
+	var all []wire.Address
+	for _, tx := range n.txs {
+		all = append(all, tx.Terms().Sender)
+	}
+	slices.SortFunc(all, func(a, b wire.Address) int { return bytes.Compare(a[:], b[:]) })
+	return slices.Compact(all)
+}
+
+func rate(tx validation.CheckedTx) float64 { return float64(tx.Terms().Fee) / float64(tx.Size()) }
+
+// ranked is a transaction with what decides who yields to whom.
+type ranked struct {
+	tx         validation.CheckedTx
+	executable bool
+	floor      float64
+}
+
+func (n *naive) ranked(a wire.Address) []ranked {
+	var out []ranked
+	next := n.accounts[a].Nonce
+	for i, tx := range n.chain(a) {
+		r := ranked{tx: tx, executable: tx.Terms().Nonce == next, floor: rate(tx)}
+		if r.executable {
+			next++
+		}
+		if i > 0 {
+			r.floor = min(r.floor, out[i-1].floor)
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+func (n *naive) all() []ranked {
+	var out []ranked
+	for _, a := range n.senders() {
+		out = append(out, n.ranked(a)...)
+	}
+	return out
+}
+
+func (n *naive) find(id wire.TxID) (ranked, bool) {
+	for _, r := range n.all() {
+		if r.tx.ID() == id {
+			return r, true
+		}
+	}
+	return ranked{}, false
+}
+
+// worst is the one that leaves first: waiting before executable, lowest floor,
+// highest id; of one chain the last.
+func (n *naive) worst() ranked {
+	var tails []ranked
+	for _, a := range n.senders() {
+		chain := n.ranked(a)
+		tails = append(tails, chain[len(chain)-1])
+	}
+	return slices.MinFunc(tails, func(a, b ranked) int {
+		if a.executable != b.executable {
+			if b.executable {
+				return -1
+			}
+			return 1
+		}
+		aid, bid := a.tx.ID(), b.tx.ID()
+		return cmp.Or(cmp.Compare(a.floor, b.floor), bytes.Compare(bid[:], aid[:]))
+	})
+}
+
+func (n *naive) drop(id wire.TxID) {
+	n.txs = slices.DeleteFunc(n.txs, func(tx validation.CheckedTx) bool { return tx.ID() == id })
+}
+
+func sum[N int | uint64](txs []validation.CheckedTx, of func(validation.CheckedTx) N) (total N) {
+	for _, tx := range txs {
+		total += of(tx)
+	}
+	return total
+}
+
+func spends(tx validation.CheckedTx) uint64 { return tx.Terms().Spends }
+
+func removal(tx validation.CheckedTx, why mempool.Reason, by wire.TxID) mempool.Removal {
+	return mempool.Removal{ID: tx.ID(), Tx: tx, Reason: why, By: by}
+}
+
+func (n *naive) Add(now time.Time, tx validation.CheckedTx, account mempool.Account) (mempool.Change, error) {
+	var change mempool.Change
+	t := tx.Terms()
+	n.settle(t.Sender, account, nil, &change)
+	n.accounts[t.Sender] = account
+
+	if err := n.admit(now, tx, account); err != nil {
+		return change, err
+	}
+	before := slices.Clone(n.txs)
+	removed := slices.Clone(change.Removed)
+	if old, ok := n.at(t.Sender, t.Nonce); ok {
+		n.drop(old.ID())
+		removed = append(removed, removal(old, mempool.Replaced, tx.ID()))
+	}
+	n.txs = append(n.txs, tx)
+	for {
+		me, _ := n.find(tx.ID())
+		chain := n.ranked(t.Sender)
+		var victim ranked
+		switch {
+		case len(chain) > n.config.MaxPerSender:
+			victim = chain[len(chain)-1]
+		case len(n.txs) > n.config.MaxCount,
+			sum(n.txs, validation.CheckedTx.Size) > n.config.MaxBytes,
+			!me.executable && n.waiting() > n.config.MaxWaiting:
+			victim = n.worst()
+		default:
+			change.Removed = removed
+			change.Added = []wire.TxID{tx.ID()}
+			return change, nil
+		}
+		vt := victim.tx.Terms()
+		yields := vt.Sender == t.Sender && vt.Nonce > t.Nonce ||
+			vt.Sender != t.Sender && !victim.executable && me.executable ||
+			vt.Sender != t.Sender && victim.executable == me.executable && victim.floor < me.floor
+		if !yields {
+			n.txs = before
+			return change, validation.PoolFull
+		}
+		n.drop(victim.tx.ID())
+		removed = append(removed, removal(victim.tx, mempool.Evicted, tx.ID()))
+	}
+}
+
+func (n *naive) at(a wire.Address, nonce uint64) (validation.CheckedTx, bool) {
+	for _, tx := range n.chain(a) {
+		if tx.Terms().Nonce == nonce {
+			return tx, true
+		}
+	}
+	return validation.CheckedTx{}, false
+}
+
+func (n *naive) admit(now time.Time, tx validation.CheckedTx, account mempool.Account) error {
+	t := tx.Terms()
+	chain := n.chain(t.Sender)
+	total := sum(chain, spends) + t.Spends
+	old, taken := n.at(t.Sender, t.Nonce)
+	if taken {
+		total -= spends(old)
+	}
+	next := n.NextNonce(t.Sender, account.Nonce)
+	switch {
+	case slices.ContainsFunc(n.txs, func(o validation.CheckedTx) bool { return o.ID() == tx.ID() }):
+		return validation.AlreadyKnown
+	case t.ExpiresAt != 0 && t.ExpiresAt < millis(now):
+		return validation.Expired
+	case t.Nonce < account.Nonce:
+		return validation.StaleNonce
+	case t.Nonce > next+uint64(n.config.MaxNonceGap):
+		return validation.NonceTooFar
+	case taken && (t.Fee*100 < old.Terms().Fee*uint64(100+n.config.ReplacePercent) || t.Fee <= old.Terms().Fee || rate(tx) <= rate(old)):
+		return validation.Underpriced
+	case total > account.Balance:
+		return validation.Overdraft
+	}
+	return nil
+}
+
+func (n *naive) waiting() int {
+	waiting := 0
+	for _, r := range n.all() {
+		if !r.executable {
+			waiting++
+		}
+	}
+	return waiting
+}
+
+func (n *naive) NextNonce(a wire.Address, confirmed uint64) uint64 {
+	for _, tx := range n.chain(a) {
+		if tx.Terms().Nonce == confirmed {
+			confirmed++
+		}
+	}
+	return confirmed
+}
+
+func (n *naive) settle(a wire.Address, account mempool.Account, included []wire.TxID, change *mempool.Change) {
+	if len(n.chain(a)) == 0 {
+		return
+	}
+	n.accounts[a] = account
+	for _, tx := range n.chain(a) {
+		if tx.Terms().Nonce < account.Nonce {
+			why := mempool.Invalid
+			if slices.Contains(included, tx.ID()) {
+				why = mempool.Included
+			}
+			n.drop(tx.ID())
+			change.Removed = append(change.Removed, removal(tx, why, wire.TxID{}))
+		}
+	}
+	for chain := n.chain(a); sum(chain, spends) > account.Balance; chain = n.chain(a) {
+		last := chain[len(chain)-1]
+		n.drop(last.ID())
+		change.Removed = append(change.Removed, removal(last, mempool.Invalid, wire.TxID{}))
+	}
+}
+
+func (n *naive) Settle(now time.Time, accounts []mempool.Touched, included []wire.TxID) mempool.Change {
+	var change mempool.Change
+	for _, t := range accounts {
+		n.settle(t.Address, t.Account, included, &change)
+	}
+	for _, id := range included {
+		if r, ok := n.find(id); ok {
+			n.drop(id)
+			change.Removed = append(change.Removed, removal(r.tx, mempool.Included, wire.TxID{}))
+		}
+	}
+	change.Removed = append(change.Removed, n.Expire(now).Removed...)
+	return change
+}
+
+func (n *naive) Expire(now time.Time) mempool.Change {
+	var change mempool.Change
+	txs := slices.Clone(n.txs)
+	slices.SortFunc(txs, func(a, b validation.CheckedTx) int {
+		aid, bid := a.ID(), b.ID()
+		return cmp.Or(cmp.Compare(a.Terms().ExpiresAt, b.Terms().ExpiresAt), bytes.Compare(aid[:], bid[:]))
+	})
+	for _, tx := range txs {
+		if tx.Terms().ExpiredAt(millis(now)) {
+			n.drop(tx.ID())
+			change.Removed = append(change.Removed, removal(tx, mempool.Expired, wire.TxID{}))
+		}
+	}
+	return change
+}
+
+// Template asks, for each place in the block anew, who may come next.
+func (n *naive) Template(now time.Time, maxBytes, maxCount int) []validation.CheckedTx {
+	var picked []validation.CheckedTx
+	out := make(map[wire.Address]bool)
+	next := make(map[wire.Address]int)
+	for len(picked) < maxCount {
+		var best ranked
+		for _, a := range n.senders() {
+			chain := n.ranked(a)
+			if out[a] || next[a] >= len(chain) || !chain[next[a]].executable {
+				continue
+			}
+			r := chain[next[a]]
+			rid, bid := r.tx.ID(), best.tx.ID()
+			if best.tx.IsZero() || rate(r.tx) > rate(best.tx) || rate(r.tx) == rate(best.tx) && bytes.Compare(rid[:], bid[:]) < 0 {
+				best = r
+			}
+		}
+		if best.tx.IsZero() {
+			return picked
+		}
+		a := best.tx.Terms().Sender
+		if best.tx.Terms().ExpiredAt(millis(now)) || sum(picked, validation.CheckedTx.Size)+best.tx.Size() > maxBytes {
+			out[a] = true
+			continue
+		}
+		next[a]++
+		picked = append(picked, best.tx)
+	}
+	return picked
+}
+
+// Match has each wanted id find its own.
+func (n *naive) Match(salt wire.Salt, want []wire.ShortID) []validation.CheckedTx {
+	out := make([]validation.CheckedTx, len(want))
+	for i, short := range want {
+		var found []validation.CheckedTx
+		for _, tx := range n.txs {
+			if wire.ShortIDOf(salt, tx.ID()) == short {
+				found = append(found, tx)
+			}
+		}
+		asked := 0
+		for _, other := range want {
+			if other == short {
+				asked++
+			}
+		}
+		if len(found) == 1 && asked == 1 {
+			out[i] = found[0]
+		}
+	}
+	return out
+}

@@ -1,0 +1,382 @@
+package mempool_test
+
+import (
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/grapevine-p2p/grapevine/mempool"
+	"github.com/grapevine-p2p/grapevine/validation"
+	"github.com/grapevine-p2p/grapevine/wire"
+)
+
+// pay is a transaction of about 200 bytes that pays fee and spends nothing
+// else.
+func pay(sender int, nonce, fee uint64) validation.CheckedTx {
+	return mintOne(validation.TxTerms{Sender: addressOf(sender), Nonce: nonce, Fee: fee, Spends: fee})
+}
+
+var rich = mempool.Account{Balance: 1 << 40}
+
+func add(t require.TestingT, p *mempool.Pool, tx validation.CheckedTx) mempool.Change {
+	change, err := p.Add(start, tx, rich)
+	require.NoError(t, err)
+	return change
+}
+
+// fill puts honest transactions of as many senders into the pool until it is
+// full. They are numbered from 1000.
+func fill(t require.TestingT, p *mempool.Pool, c mempool.Config, fee uint64) {
+	for i := range c.MaxCount {
+		add(t, p, pay(1000+i, 0, fee))
+	}
+}
+
+func honest(p *mempool.Pool, c mempool.Config) (left int) {
+	for i := range c.MaxCount {
+		left += len(p.BySender(addressOf(1000 + i)))
+	}
+	return left
+}
+
+func crowd() mempool.Config {
+	c := mempool.DefaultConfig()
+	c.MaxCount, c.MaxPerSender, c.MaxWaiting, c.MaxNonceGap = 100, 50, 50, 50
+	return c
+}
+
+// The attacks below are the classes of DETER (Li et al., CCS 2021) and mpfuzz
+// (arXiv 2312.02642): all of them make a pool give up transactions that pay,
+// for ones that never will.
+
+// TestFutureTransactionsDisplaceNobody: DETER-X, a full pool is offered
+// transactions behind a gap at any price.
+func TestFutureTransactionsDisplaceNobody(t *testing.T) {
+	c := crowd()
+	p := newPool(t, c)
+	fill(t, p, c, 1_000)
+	for i := range 1_000 {
+		_, err := p.Add(start, pay(i%10, uint64(1+i/100), 1_000_000), rich)
+		require.ErrorIs(t, err, validation.PoolFull)
+	}
+	require.Equal(t, c.MaxCount, honest(p, c))
+}
+
+// TestFutureTransactionsYieldToWhatPays: the other way round, a pool whose
+// waiting places are taken at any price still takes what can be confirmed.
+func TestFutureTransactionsYieldToWhatPays(t *testing.T) {
+	c := crowd()
+	p := newPool(t, c)
+	for i := range c.MaxWaiting {
+		add(t, p, pay(i, 1, 1_000_000))
+	}
+	_, err := p.Add(start, pay(c.MaxWaiting, 1, 1), rich)
+	require.ErrorIs(t, err, validation.PoolFull, "the waiting places are taken")
+	fill(t, p, c, 1)
+	require.Equal(t, c.MaxCount, honest(p, c))
+	require.Zero(t, p.Stats().Waiting)
+}
+
+// TestOverdraftsAreRefused: DETER-Z, a chain of transactions that only
+// together spend more than the sender has.
+func TestOverdraftsAreRefused(t *testing.T) {
+	p := newPool(t, crowd())
+	account := mempool.Account{Balance: 2_500}
+	for nonce, want := range []error{nil, nil, validation.Overdraft} {
+		_, err := p.Add(start, pay(1, uint64(nonce), 1_000), account)
+		require.ErrorIs(t, err, want)
+	}
+}
+
+// TestAReplacementInvalidatesNobody: mpfuzz' replaced-to-overdraft. The one
+// who filled the pool with a chain cannot turn it into nothing by replacing
+// its first transaction with one that spends all.
+func TestAReplacementInvalidatesNobody(t *testing.T) {
+	p := newPool(t, crowd())
+	account := mempool.Account{Balance: 50_000}
+	for nonce := range uint64(50) {
+		_, err := p.Add(start, pay(1, nonce, 1_000), account)
+		require.NoError(t, err)
+	}
+	all := mintOne(validation.TxTerms{Sender: addressOf(1), Fee: 2_000, Spends: 50_000})
+	change, err := p.Add(start, all, account)
+	require.ErrorIs(t, err, validation.Overdraft)
+	require.Empty(t, change.Removed)
+	require.Equal(t, 50, p.Len())
+}
+
+// TestADearChildDoesNotLiftItsParent: mpfuzz' turning-evicted. A chain that
+// begins at the floor displaces nobody, however much its last one offers, and
+// leaves before those that pay more from the start.
+func TestADearChildDoesNotLiftItsParent(t *testing.T) {
+	c := crowd()
+	p := newPool(t, c)
+	add(t, p, pay(1, 0, 10))
+	add(t, p, pay(1, 1, 1_000_000))
+	for i := range c.MaxCount - 2 {
+		add(t, p, pay(1000+i, 0, 1_000))
+	}
+	_, err := p.Add(start, pay(1, 2, 1_000_000), rich)
+	require.ErrorIs(t, err, validation.PoolFull, "its floor is that of the first")
+
+	for i, left := range []int{1, 0} { // from the end, nothing is stranded
+		change := add(t, p, pay(2000+i, 0, 1_000))
+		require.Len(t, change.Removed, 1)
+		require.Equal(t, uint64(left), change.Removed[0].Tx.Terms().Nonce)
+		require.Len(t, p.BySender(addressOf(1)), left)
+	}
+	_, err = p.Add(start, pay(2002, 0, 1_000), rich)
+	require.ErrorIs(t, err, validation.PoolFull, "equals do not displace each other")
+}
+
+// TestAFailedReplacementLeavesTheOldOne: a replacement so large that there is
+// no room for it.
+func TestAFailedReplacementLeavesTheOldOne(t *testing.T) {
+	c := mempool.DefaultConfig()
+	c.MaxBytes = wire.MaxTx
+	p := newPool(t, c)
+	add(t, p, pay(1, 0, 1_000))
+	add(t, p, pay(2, 0, 1_000)) // yields and comes back
+	dear := validation.TxTerms{Sender: addressOf(3), Fee: 1 << 30, Spends: 1 << 30}
+	add(t, p, mint(unsigned(dear, 100_000, 0))[0])
+
+	big := validation.TxTerms{Sender: addressOf(1), Fee: 1 << 20, Spends: 1 << 20}
+	change, err := p.Add(start, mint(unsigned(big, 100_000, 0))[0], rich)
+	require.ErrorIs(t, err, validation.PoolFull)
+	require.Empty(t, change.Removed)
+	require.Equal(t, 3, p.Len())
+	require.NoError(t, p.Audit())
+}
+
+func TestAReorganisationLosesNothing(t *testing.T) {
+	p := newPool(t, crowd())
+	first, second := pay(1, 0, 1_000), pay(1, 1, 1_000)
+	add(t, p, first)
+	add(t, p, second)
+	confirmed := mempool.Account{Nonce: 1, Balance: rich.Balance - 1_000}
+	touched := func(a mempool.Account) []mempool.Touched {
+		return []mempool.Touched{{Address: addressOf(1), Account: a}}
+	}
+	change := p.Settle(start, touched(confirmed), []wire.TxID{first.ID()})
+	require.Equal(t, mempool.Included, change.Removed[0].Reason)
+
+	require.Empty(t, p.Settle(start, touched(rich), nil).Removed)
+	require.Equal(t, 1, p.Stats().Waiting)
+	add(t, p, first)
+	require.Equal(t, []validation.CheckedTx{first, second}, p.Template(start, 1<<20, 10))
+}
+
+func TestWhatFollowsAnExpiredOneWaits(t *testing.T) {
+	p := newPool(t, crowd())
+	first := mintOne(validation.TxTerms{Sender: addressOf(1), Fee: 1, ExpiresAt: millis(start) + 5_000})
+	add(t, p, first)
+	add(t, p, pay(1, 1, 1_000))
+	require.Empty(t, p.Expire(start.Add(5*time.Second)).Removed, "the last moment counts")
+	require.Empty(t, p.Template(start.Add(6*time.Second), 1<<20, 10), "not for a later block, nor what follows")
+	change := p.Expire(start.Add(6 * time.Second))
+	require.Equal(t, []mempool.Removal{{ID: first.ID(), Tx: first, Reason: mempool.Expired}}, change.Removed)
+	require.Equal(t, 1, p.Stats().Waiting)
+	require.False(t, p.Has(first.ID()))
+	_, err := p.Add(start.Add(6*time.Second), first, rich)
+	require.ErrorIs(t, err, validation.Expired)
+}
+
+func TestEstimates(t *testing.T) {
+	c := crowd()
+	p := newPool(t, c)
+	require.Zero(t, p.Estimate(0))
+	require.Zero(t, p.FeeRateToEnter())
+	size := pay(0, 0, 1_000).Size()
+	for i := range c.MaxCount {
+		add(t, p, pay(1000+i, 0, uint64(size*(i+1)))) // rates 1 … 100
+	}
+	require.Zero(t, p.Estimate(size*c.MaxCount))
+	require.Equal(t, uint64(101), p.Estimate(size-1), "nothing goes ahead of the best")
+	require.Equal(t, uint64(91), p.Estimate(10*size))
+	require.Equal(t, mempool.Stats{
+		Count: 100, Bytes: 100 * size, Executable: 100, Senders: 100, MinFeeRate: 1, MaxFeeRate: 100,
+	}, p.Stats())
+
+	enter := p.FeeRateToEnter()
+	require.Equal(t, uint64(2), enter)
+	_, err := p.Add(start, pay(1, 0, uint64(size)*(enter-1)), rich)
+	require.ErrorIs(t, err, validation.PoolFull)
+	add(t, p, pay(1, 0, uint64(size)*enter))
+}
+
+// TestFeeRateToEnterSuffices: for the largest transaction too, by count and by
+// bytes, with chains and waiting ones in the way.
+func TestFeeRateToEnterSuffices(t *testing.T) {
+	c := crowd()
+	c.MaxBytes = wire.MaxTx + 10_000
+	p := newPool(t, c)
+	for i := 0; p.FeeRateToEnter() == 0; i++ {
+		terms := validation.TxTerms{Sender: addressOf(i % 7), Nonce: uint64(i / 7), Fee: uint64(5_000 * (1 + i%5))}
+		_, err := p.Add(start, mint(unsigned(terms, 3_000, 0))[0], rich)
+		require.NoError(t, err)
+	}
+	const largest = wire.MaxTx - 100
+	terms := validation.TxTerms{Sender: addressOf(99)}
+	size := mint(unsigned(terms, largest, 0))[0].Size()
+	terms.Fee = p.FeeRateToEnter() * uint64(size)
+	add(t, p, mint(unsigned(terms, largest, 0))[0])
+}
+
+func TestATemplateFillsSmallGaps(t *testing.T) {
+	p := newPool(t, crowd())
+	terms := func(sender int, fee uint64) validation.TxTerms {
+		return validation.TxTerms{Sender: addressOf(sender), Fee: fee}
+	}
+	best := mint(unsigned(terms(1, 1<<30), 5_000, 0))[0]
+	large := mint(unsigned(terms(2, 1<<29), 5_000, 0))[0]
+	little := mint(unsigned(terms(3, 100), 300, 0))[0]
+	for _, tx := range []validation.CheckedTx{little, large, best} {
+		add(t, p, tx)
+	}
+	require.Equal(t, []validation.CheckedTx{best, little}, p.Template(start, 6_000, 10))
+	require.Empty(t, p.Template(start, 6_000, 0))
+	require.Empty(t, p.Template(start, 0, 10))
+}
+
+// TestATemplateGivesUp where thousands do not fit into the rest of the block.
+func TestATemplateGivesUp(t *testing.T) {
+	p := newPool(t, mempool.DefaultConfig())
+	for i := range 1_000 {
+		terms := validation.TxTerms{Sender: addressOf(i), Fee: 1 << 30}
+		add(t, p, mint(unsigned(terms, 1_000, 0))[0])
+	}
+	add(t, p, pay(1_000, 0, 1))
+	require.Empty(t, p.Template(start, 900, 10))
+}
+
+func TestReasonsHaveNames(t *testing.T) {
+	seen := make(map[string]bool)
+	for r := mempool.Included; r <= mempool.Invalid; r++ {
+		seen[r.String()] = true
+	}
+	require.Len(t, seen, 5)
+	require.Equal(t, "reason(0)", mempool.Reason(0).String())
+}
+
+func BenchmarkPool(b *testing.B) {
+	const pooled = 100_000
+	c := mempool.DefaultConfig()
+	c.MaxCount = pooled
+	full := func(b *testing.B, extra int) (*mempool.Pool, []validation.CheckedTx) {
+		b.Helper()
+		raw := make([]*wire.Transaction, pooled+extra)
+		for i := range raw {
+			terms := validation.TxTerms{
+				Sender: addressOf(i), Fee: uint64(250 * (100 + i*7919%pooled)), ExpiresAt: millis(start) + uint64(i),
+			}
+			if i >= pooled {
+				terms.Fee += 250 * pooled // pays better than all before
+			}
+			raw[i] = unsigned(terms, 250, 0)
+		}
+		txs := mint(raw...)
+		p := newPool(b, c)
+		for _, tx := range txs[:pooled] {
+			add(b, p, tx)
+		}
+		return p, txs[pooled:]
+	}
+	b.Run("AddEvict", func(b *testing.B) {
+		p, more := full(b, pooled)
+		i := 0
+		for b.Loop() {
+			if i == len(more) {
+				b.StopTimer()
+				p, more = full(b, pooled)
+				i = 0
+				b.StartTimer()
+			}
+			add(b, p, more[i])
+			i++
+		}
+		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "tx/s")
+	})
+	b.Run("Refuse", func(b *testing.B) {
+		p, _ := full(b, 0)
+		cheap := pay(1<<20, 0, 1)
+		for b.Loop() {
+			_, _ = p.Add(start, cheap, rich)
+		}
+	})
+	b.Run("Template4000", func(b *testing.B) {
+		p, _ := full(b, 0)
+		for b.Loop() {
+			if n := len(p.Template(start, 4<<20, 4_000)); n != 4_000 {
+				b.Fatal(n)
+			}
+		}
+	})
+	b.Run("Match4200", func(b *testing.B) {
+		p, _ := full(b, 0)
+		var salt wire.Salt
+		var want []wire.ShortID
+		for tx := range p.All() {
+			if want = append(want, wire.ShortIDOf(salt, tx.ID())); len(want) == 4_200 {
+				break
+			}
+		}
+		for b.Loop() {
+			p.Match(salt, want)
+		}
+	})
+	b.Run("SettleBlock4000", func(b *testing.B) {
+		p, _ := full(b, 0)
+		for b.Loop() {
+			b.StopTimer()
+			block := p.Template(start, 4<<20, 4_000)
+			var ids []wire.TxID
+			var touched []mempool.Touched
+			for _, tx := range block {
+				ids = append(ids, tx.ID())
+				touched = append(touched, mempool.Touched{Address: tx.Terms().Sender, Account: mempool.Account{Nonce: 1}})
+			}
+			b.StartTimer()
+			if n := len(p.Settle(start, touched, ids).Removed); n != 4_000 {
+				b.Fatal(n)
+			}
+			b.StopTimer()
+			for _, tx := range block {
+				add(b, p, tx)
+			}
+			b.StartTimer()
+		}
+	})
+}
+
+// TestOverhead measures what the pool needs for each transaction besides the
+// transaction itself. Each has a sender of its own, the worst case.
+func TestOverhead(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measures memory")
+	}
+	const n = 100_000
+	raw := make([]*wire.Transaction, n)
+	for i := range raw {
+		raw[i] = unsigned(validation.TxTerms{Sender: addressOf(i), Fee: uint64(i), ExpiresAt: millis(start) + uint64(i)}, 200, 0)
+	}
+	txs := mint(raw...)
+	before := heap()
+	p := newPool(t, mempool.DefaultConfig())
+	for _, tx := range txs {
+		_, err := p.Add(start, tx, mempool.Account{})
+		require.NoError(t, err)
+	}
+	each := float64(heap()-before) / n
+	t.Logf("%.0f bytes for each of %d", each, p.Len())
+	require.Less(t, each, 600.0)
+	runtime.KeepAlive(txs)
+}
+
+func heap() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
