@@ -1,0 +1,166 @@
+package overlay_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/grapevine-p2p/grapevine/overlay"
+	"github.com/grapevine-p2p/grapevine/validation/ledger"
+	"github.com/grapevine-p2p/grapevine/wire"
+)
+
+func slotOf(c *clock) uint64 { return c.slot.Load() }
+
+func TestBlockIsRebuilt(t *testing.T) {
+	g, c := testGenesis("rebuild"), newClock()
+	a, b := start(t, g, c), start(t, g, c)
+	b.join(a)
+	meshed(t, a, b)
+	other := start(t, g, c) // never connected: where transactions come from that b lacks
+
+	var nonce uint64
+	batch := func(n int) (txs []*wire.Transaction) {
+		for range n {
+			txs = append(txs, transfer(g, "wallet 0", nonce))
+			nonce++
+		}
+		return txs
+	}
+	produce := func(txs []*wire.Transaction) wire.BlockID {
+		c.slot.Add(1)
+		block := seal(g, a.chain.Head(), slotOf(c), txs)
+		a.produce(block)
+		eventually(t, func() bool { return b.chain.Head().ID == block.ID() }, "block %d at b", block.Header.Body().Height)
+		eventually(t, func() bool { _, ok := b.seen.how(block.ID()); return ok }, "report")
+		return block.ID()
+	}
+
+	t.Run("from the pool, without a request", func(t *testing.T) {
+		txs := batch(30)
+		a.submit(txs...)
+		eventually(t, func() bool { return b.chain.pooled() == len(txs) }, "transactions at b")
+		how, _ := b.seen.how(produce(txs))
+		require.Equal(t, 30, how.FromPool)
+		require.Zero(t, how.Asked)
+		require.False(t, how.Whole)
+		require.Zero(t, b.chain.pooled(), "confirmed transactions leave the pool")
+	})
+	t.Run("with a request for what is missing", func(t *testing.T) {
+		shared, secret := batch(10), batch(5)
+		a.submit(shared...)
+		eventually(t, func() bool { return b.chain.pooled() == len(shared) }, "transactions at b")
+		how, _ := b.seen.how(produce(append(shared, secret...)))
+		require.Equal(t, 10, how.FromPool)
+		require.Equal(t, 5, how.Asked)
+		require.False(t, how.Whole)
+	})
+	t.Run("when nothing is pooled", func(t *testing.T) {
+		how, _ := b.seen.how(produce(batch(40)))
+		require.Equal(t, 40, how.Asked)
+	})
+	t.Run("empty", func(t *testing.T) {
+		how, _ := b.seen.how(produce(nil))
+		require.Zero(t, how.Asked+how.FromPool)
+	})
+	require.Zero(t, a.seen.blamed()+b.seen.blamed()+other.seen.blamed())
+}
+
+// A header passes through a node that cannot rebuild it, and is passed on all the same.
+func TestHeaderTravelsAheadOfItsBody(t *testing.T) {
+	g, c := testGenesis("ahead"), newClock()
+	a, b, d := start(t, g, c), start(t, g, c), start(t, g, c)
+	b.join(a)
+	d.join(b)
+	meshed(t, a, b, d)
+	var txs []*wire.Transaction
+	for i := range uint64(50) {
+		txs = append(txs, transfer(g, "wallet 1", i))
+	}
+	c.slot.Add(1)
+	block := seal(g, a.chain.Head(), slotOf(c), txs)
+	a.produce(block)
+	for _, n := range []*node{b, d} {
+		eventually(t, func() bool { return n.chain.Head().ID == block.ID() }, "block")
+		eventually(t, func() bool { _, ok := n.seen.how(block.ID()); return ok }, "report")
+		require.Zero(t, n.seen.blamed())
+	}
+}
+
+func TestBlockWithUnknownParentWaits(t *testing.T) {
+	g, c := testGenesis("parent"), newClock()
+	a, b := start(t, g, c), start(t, g, c)
+	c.slot.Add(1)
+	first := seal(g, a.chain.Head(), slotOf(c), nil)
+	a.add(first) // before anybody is connected, and never announced
+	b.join(a)
+	meshed(t, a, b)
+	eventually(t, func() bool { return b.chain.Head().ID == first.ID() }, "hello's head is fetched")
+
+	c.slot.Add(1)
+	second := seal(g, refOf(first), slotOf(c), nil)
+	a.add(second) // silent again
+	c.slot.Add(1)
+	third := seal(g, refOf(second), slotOf(c), nil)
+	a.produce(third)
+	eventually(t, func() bool { return b.chain.Head().ID == third.ID() }, "parent is fetched, child follows")
+	require.Zero(t, b.seen.blamed())
+}
+
+func TestEarlyBlockWaitsForItsSlot(t *testing.T) {
+	g, c := testGenesis("early"), newClock()
+	ahead := newClock()
+	a, b, d := start(t, g, ahead), start(t, g, c), start(t, g, c)
+	b.join(a)
+	d.join(b)
+	meshed(t, a, b, d)
+	// The producer's clock is ahead: its own node takes the block, others do not yet.
+	tolerated := uint64(g.Limits.ClockToleranceMillis / slotMillis)
+	block := seal(g, a.chain.Head(), slotOf(c)+tolerated+3, nil)
+	ahead.slot.Add(tolerated + 3)
+	a.produce(block)
+	require.Never(t, func() bool { return b.chain.HasBlock(block.ID()) }, 3*overlay.WaitingTick, pulse)
+	c.slot.Add(3)
+	eventually(t, func() bool { return b.chain.Head().ID == block.ID() && d.chain.Head().ID == block.ID() }, "the slot has begun")
+	require.Zero(t, b.seen.blamed()+d.seen.blamed())
+}
+
+func TestEquivocationTravelsAsEvidence(t *testing.T) {
+	g, c := testGenesis("equivocation"), newClock()
+	a, b, d := start(t, g, c), start(t, g, c), start(t, g, c)
+	b.join(a)
+	d.join(b)
+	meshed(t, a, b, d)
+	c.slot.Add(1)
+	genesis := ledger.Ref{ID: g.ID().GenesisBlock()}
+	one := seal(g, genesis, slotOf(c), nil)
+	two := seal(g, genesis, slotOf(c), []*wire.Transaction{transfer(g, "wallet 0", 0)})
+	a.produce(one)
+	eventually(t, func() bool { return d.chain.HasBlock(one.ID()) }, "the first header is relayed")
+	a.produce(two)
+	for name, n := range map[string]*node{"b": b, "d": d} {
+		eventually(t, func() bool { return len(n.chain.evidence()) == 1 }, "evidence at %s", name)
+		require.Zero(t, n.seen.blamed())
+	}
+	require.False(t, d.chain.HasBlock(two.ID()), "the second header is not relayed as a block")
+}
+
+// A producer that signs an invalid body is to blame; the peers that relay its header are not.
+func TestInvalidBodyBlamesNoRelay(t *testing.T) {
+	g, c := testGenesis("invalid body"), newClock()
+	a, b := start(t, g, c), start(t, g, c)
+	b.join(a)
+	meshed(t, a, b)
+	c.slot.Add(1)
+	// The nonce leaves a gap: every transaction is sound, but they do not apply.
+	block := seal(g, a.chain.Head(), slotOf(c), []*wire.Transaction{transfer(g, "wallet 0", 7)})
+	a.chain.force(block)
+	overlay.PublishRaw(t.Context(), a.Overlay, wire.Compact(block).AppendTo(nil))
+	eventually(t, func() bool {
+		b.seen.mu.Lock()
+		defer b.seen.mu.Unlock()
+		return len(b.seen.failed) > 0
+	}, "b finds the body invalid")
+	require.Zero(t, b.seen.blamed())
+	require.Zero(t, b.chain.Head().Height)
+}
