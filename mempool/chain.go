@@ -3,6 +3,7 @@ package mempool
 import (
 	"bytes"
 	"cmp"
+	"math"
 	"slices"
 
 	"github.com/grapevine-p2p/grapevine/validation"
@@ -36,9 +37,6 @@ type chain struct {
 	txs     []*entry // by nonce, none below account.Nonce
 	ready   int      // how many of them, from the first, are executable
 	spends  uint64   // of all together; at most account.Balance
-
-	// Where the pool's indexes hold this chain; see Pool.reindex.
-	tail, head place
 }
 
 // find returns where the nonce is or belongs.
@@ -76,27 +74,53 @@ func (c *chain) refresh(i int) {
 	}
 }
 
-// place is an entry's position in an index: worst first. It keeps copies of
-// what it is ordered by, so that it can be found again after they changed.
+// place is an entry's position in an index, lowest first. It is a value that
+// stays what it was while the entry and its chain change, so that it can be
+// found again.
 type place struct {
-	executable bool
-	rate       float64
-	entry      *entry
+	rank  uint64
+	entry *entry
 }
 
 func (p place) compare(q place) int {
-	if p.executable != q.executable {
-		if q.executable {
-			return -1
-		}
-		return 1
-	}
-	if c := cmp.Compare(p.rate, q.rate); c != 0 {
-		return c
+	if p.rank != q.rank {
+		return cmp.Compare(p.rank, q.rank)
 	}
 	// Of equals the lower id is the better one, wherever it is asked.
 	pid, qid := p.entry.id(), q.entry.id()
-	return -bytes.Compare(pid[:], qid[:])
+	return bytes.Compare(qid[:], pid[:])
 }
 
 func (p place) before(q place) bool { return p.compare(q) < 0 }
+
+// executableRank sets the executable apart from the waiting in the order of
+// ranks. It is the sign bit of the rates, which are never negative; and floats
+// without sign are ordered as their bits are.
+const executableRank = 1 << 63
+
+func rankOf(rate float64, waiting bool) uint64 {
+	if waiting {
+		return math.Float64bits(rate)
+	}
+	return math.Float64bits(rate) | executableRank
+}
+
+// executable says whether the place, in an index by rate, is that of an
+// executable transaction.
+func (p place) executable() bool { return p.rank&executableRank != 0 }
+
+// rate is the rate by which the place was ranked.
+func (p place) rate() float64 { return math.Float64frombits(p.rank &^ executableRank) }
+
+// places are where the pool's indexes hold a chain; the zero place is nowhere.
+type places struct{ tail, head place }
+
+func (c *chain) places() (at places) {
+	if len(c.txs) > 0 {
+		at.tail = place{rankOf(c.last().floor, c.last().waiting()), c.last()}
+	}
+	if c.ready > 0 {
+		at.head = place{rankOf(c.txs[0].rate, false), c.txs[0]}
+	}
+	return at
+}

@@ -29,7 +29,7 @@ func (p *Pool) Audit() error {
 			}
 			if e.tx.Terms().ExpiresAt != 0 {
 				expiring++
-				if got, ok := p.expiry.Get(e); !ok || got != e {
+				if got, ok := p.expiry.Get(place{e.tx.Terms().ExpiresAt, e}); !ok || got.entry != e {
 					errs = append(errs, fmt.Errorf("%v would not expire", e.id()))
 				}
 			}
@@ -42,12 +42,12 @@ func (p *Pool) Audit() error {
 		if spends > c.account.Balance {
 			errs = append(errs, fmt.Errorf("%d are spent of %d", spends, c.account.Balance))
 		}
-		if got, ok := p.tails.Get(c.tail); !ok || got.entry != c.last() {
+		if got, ok := p.tails.Get(c.places().tail); !ok || got.entry != c.last() {
 			errs = append(errs, errors.New("a chain is not listed by its tail"))
 		}
 		if c.ready > 0 {
 			heads++
-			if got, ok := p.heads.Get(c.head); !ok || got.entry != c.txs[0] {
+			if got, ok := p.heads.Get(c.places().head); !ok || got.entry != c.txs[0] {
 				errs = append(errs, errors.New("a chain is not listed by its head"))
 			}
 		}

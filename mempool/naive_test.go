@@ -265,7 +265,7 @@ func (n *naive) Expire(now time.Time) mempool.Change {
 	txs := slices.Clone(n.txs)
 	slices.SortFunc(txs, func(a, b validation.CheckedTx) int {
 		aid, bid := a.ID(), b.ID()
-		return cmp.Or(cmp.Compare(a.Terms().ExpiresAt, b.Terms().ExpiresAt), bytes.Compare(aid[:], bid[:]))
+		return cmp.Or(cmp.Compare(a.Terms().ExpiresAt, b.Terms().ExpiresAt), bytes.Compare(bid[:], aid[:]))
 	})
 	for _, tx := range txs {
 		if tx.Terms().ExpiredAt(millis(now)) {

@@ -29,9 +29,9 @@ type Pool struct {
 	bytes  int
 	ready  int // executable ones
 
-	tails  *btree.BTreeG[place]  // the last of each chain, by floor: the first to be evicted comes first
-	heads  *btree.BTreeG[place]  // the first of each chain that is executable, by rate: the best comes last
-	expiry *btree.BTreeG[*entry] // those that expire, soonest first
+	tails  *btree.BTreeG[place] // the last of each chain by floor: the first to be evicted comes first
+	heads  *btree.BTreeG[place] // the first of each chain, if executable, by rate: the best comes last
+	expiry *btree.BTreeG[place] // those that expire, by when
 }
 
 // New returns an empty Pool, or an error that lists what is wrong with the
@@ -47,7 +47,7 @@ func New(config Config) (*Pool, error) {
 		chains: make(map[wire.Address]*chain),
 		tails:  btree.NewBTreeGOptions(place.before, serial),
 		heads:  btree.NewBTreeGOptions(place.before, serial),
-		expiry: btree.NewBTreeGOptions(expiresBefore, serial),
+		expiry: btree.NewBTreeGOptions(place.before, serial),
 	}, nil
 }
 
@@ -155,7 +155,16 @@ func (p *Pool) hopeless(e *entry) bool {
 		return false
 	}
 	first, ok := p.tails.Min()
-	return !ok || first.entry.waiting() == waits && first.rate >= e.floor || !first.entry.waiting() && waits
+	switch {
+	case !ok:
+		return true
+	case waits && first.executable():
+		return true
+	case !waits && !first.executable():
+		return false
+	default:
+		return first.rate() >= e.floor
+	}
 }
 
 // over says whether the pool with that much more would be over its bounds.
@@ -218,6 +227,7 @@ func (p *Pool) insert(e *entry) (old *entry) {
 	if len(c.txs) == 0 {
 		p.chains[e.tx.Terms().Sender] = c
 	}
+	was := c.places()
 	i, found := c.find(e.nonce())
 	if found {
 		old = c.txs[i]
@@ -227,17 +237,18 @@ func (p *Pool) insert(e *entry) (old *entry) {
 		c.txs = slices.Insert(c.txs, i, e)
 	}
 	p.list(e)
-	p.reindex(c, i)
+	p.reindex(c, i, was)
 	return old
 }
 
 // remove takes e out of its chain and all indexes.
 func (p *Pool) remove(e *entry) {
 	c := e.chain
+	was := c.places()
 	i, _ := c.find(e.nonce())
 	p.unlist(e)
 	c.txs = slices.Delete(c.txs, i, i+1)
-	p.reindex(c, i)
+	p.reindex(c, i, was)
 }
 
 // list and unlist keep what is kept of each transaction on its own.
@@ -247,7 +258,7 @@ func (p *Pool) list(e *entry) {
 	p.bytes += e.tx.Size()
 	e.chain.spends += terms.Spends
 	if terms.ExpiresAt != 0 {
-		p.expiry.Set(e)
+		p.expiry.Set(place{terms.ExpiresAt, e})
 	}
 }
 
@@ -257,41 +268,34 @@ func (p *Pool) unlist(e *entry) {
 	p.bytes -= e.tx.Size()
 	e.chain.spends -= terms.Spends
 	if terms.ExpiresAt != 0 {
-		p.expiry.Delete(e)
+		p.expiry.Delete(place{terms.ExpiresAt, e})
 	}
 }
 
 // reindex puts the chain's figures and its places in the pool's indexes right
-// after a change from index i on. A chain without transactions is forgotten.
-func (p *Pool) reindex(c *chain, i int) {
+// after a change from index i on; was is where the chain stood before. A chain
+// without transactions is forgotten.
+func (p *Pool) reindex(c *chain, i int, was places) {
 	p.ready -= c.ready
 	c.refresh(i)
 	p.ready += c.ready
 
-	var tail, head place
-	if len(c.txs) > 0 {
-		last := c.last()
-		tail = place{executable: !last.waiting(), rate: last.floor, entry: last}
-	} else if c.tail.entry != nil {
-		delete(p.chains, c.tail.entry.tx.Terms().Sender)
+	now := c.places()
+	move(p.tails, was.tail, now.tail)
+	move(p.heads, was.head, now.head)
+	if len(c.txs) == 0 && was.tail.entry != nil {
+		delete(p.chains, was.tail.entry.tx.Terms().Sender)
 	}
-	if c.ready > 0 {
-		head = place{executable: true, rate: c.txs[0].rate, entry: c.txs[0]}
-	}
-	move(p.tails, &c.tail, tail)
-	move(p.heads, &c.head, head)
 }
 
-// move changes a place in an index; the zero place is none.
-func move(index *btree.BTreeG[place], from *place, to place) {
-	if *from == to {
+func move(index *btree.BTreeG[place], from, to place) {
+	if from == to {
 		return
 	}
 	if from.entry != nil {
-		index.Delete(*from)
+		index.Delete(from)
 	}
 	if to.entry != nil {
 		index.Set(to)
 	}
-	*from = to
 }

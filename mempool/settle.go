@@ -1,8 +1,6 @@
 package mempool
 
 import (
-	"bytes"
-	"cmp"
 	"slices"
 	"time"
 
@@ -56,6 +54,7 @@ func (p *Pool) Expire(now time.Time) Change {
 
 // settle gives a chain its account anew and removes what does not fit it.
 func (p *Pool) settle(c *chain, account Account, included map[wire.TxID]bool, change *Change) {
+	was := c.places()
 	c.account = account
 	stale := 0
 	for stale < len(c.txs) && c.txs[stale].nonce() < account.Nonce {
@@ -75,36 +74,33 @@ func (p *Pool) settle(c *chain, account Account, included map[wire.TxID]bool, ch
 		c.txs = slices.Delete(c.txs, len(c.txs)-1, len(c.txs))
 		change.removed(e, Invalid, wire.TxID{})
 	}
-	p.reindex(c, 0)
+	p.reindex(c, 0, was)
 }
 
 // expire walks each chain once, however many of its transactions are too old.
 func (p *Pool) expire(now time.Time, change *Change) {
 	millis := validation.UnixMillis(now)
-	var shortened []*chain
+	type shortened struct {
+		chain *chain
+		was   places
+	}
+	var chains []shortened
 	seen := make(map[*chain]bool)
 	for {
-		e, ok := p.expiry.Min()
-		if !ok || !e.tx.Terms().ExpiredAt(millis) {
+		first, ok := p.expiry.Min()
+		if !ok || !first.entry.tx.Terms().ExpiredAt(millis) {
 			break
+		}
+		e := first.entry
+		if !seen[e.chain] {
+			seen[e.chain] = true
+			chains = append(chains, shortened{e.chain, e.chain.places()})
 		}
 		p.unlist(e)
 		change.removed(e, Expired, wire.TxID{})
-		if !seen[e.chain] {
-			seen[e.chain] = true
-			shortened = append(shortened, e.chain)
-		}
 	}
-	for _, c := range shortened {
-		c.txs = slices.DeleteFunc(c.txs, func(e *entry) bool { return e.tx.Terms().ExpiredAt(millis) })
-		p.reindex(c, 0)
+	for _, s := range chains {
+		s.chain.txs = slices.DeleteFunc(s.chain.txs, func(e *entry) bool { return e.tx.Terms().ExpiredAt(millis) })
+		p.reindex(s.chain, 0, s.was)
 	}
-}
-
-func expiresBefore(a, b *entry) bool {
-	aid, bid := a.id(), b.id()
-	return cmp.Or(
-		cmp.Compare(a.tx.Terms().ExpiresAt, b.tx.Terms().ExpiresAt),
-		bytes.Compare(aid[:], bid[:]),
-	) < 0
 }

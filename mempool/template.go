@@ -75,15 +75,15 @@ func (p *Pool) FeeRateToEnter() uint64 {
 		if !p.over(count, bytes) {
 			return false
 		}
-		if t.executable {
-			rate = above(t.rate)
+		if t.executable() {
+			rate = above(t.rate())
 		}
 		count--
 		bytes -= t.entry.tx.Size()
 		return true
 	})
 	if best, ok := p.heads.Max(); ok && p.over(count, bytes) {
-		rate = above(best.rate) // the last of each chain are not enough
+		rate = above(best.rate()) // the last of each chain are not enough
 	}
 	return wholeRate(rate)
 }
@@ -128,7 +128,7 @@ func (p *Pool) bestFirst(visit func(*entry) step) {
 		case follow:
 			if i := int(e.nonce()-e.chain.account.Nonce) + 1; i < e.chain.ready {
 				after := e.chain.txs[i]
-				heap.Push(&next, place{executable: true, rate: after.rate, entry: after})
+				heap.Push(&next, place{rankOf(after.rate, false), after})
 			}
 		case skip:
 		}

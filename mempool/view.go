@@ -32,10 +32,10 @@ func (p *Pool) Stats() Stats {
 		Senders:    len(p.chains),
 	}
 	if best, ok := p.heads.Max(); ok {
-		s.MaxFeeRate = best.rate
+		s.MaxFeeRate = best.rate()
 	}
-	p.tails.Ascend(place{executable: true, entry: &entry{}}, func(t place) bool {
-		s.MinFeeRate = t.rate
+	p.tails.Ascend(place{rank: executableRank - 1}, func(t place) bool {
+		s.MinFeeRate = t.rate()
 		return false
 	})
 	return s
@@ -99,8 +99,9 @@ func (p *Pool) BySender(a wire.Address) []validation.CheckedTx {
 }
 
 // All yields every transaction, a sender's in the order of nonces, so that
-// adding them to another pool in this order leaves no gaps. The senders whose
-// cheapest is best come first. The pool must not change meanwhile.
+// adding them to another pool in this order makes nothing wait that did not
+// before. The senders who would be evicted from last come first. The pool must
+// not change meanwhile.
 func (p *Pool) All() iter.Seq[validation.CheckedTx] {
 	return func(yield func(validation.CheckedTx) bool) {
 		p.tails.Reverse(func(t place) bool {
