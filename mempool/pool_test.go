@@ -237,6 +237,38 @@ func TestWhatEntersLeavesOnce(t *testing.T) {
 	})
 }
 
+// TestEvictionIsJust looks at each eviction alone: nobody who pays as well
+// leaves for a newcomer, nobody who could be confirmed leaves for one who could
+// not, and nobody is stranded.
+func TestEvictionIsJust(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld(t, tight(t))
+		for range rapid.IntRange(1, 60).Draw(t, "steps") {
+			before := w.model.all()
+			w.add(t)
+			for _, r := range w.trace[len(w.trace)-1].Removed {
+				if r.Reason != mempool.Evicted {
+					continue
+				}
+				i := slices.IndexFunc(before, func(b ranked) bool { return b.tx.ID() == r.ID })
+				victim := before[i]
+				by, in := w.model.find(r.By)
+				require.True(t, in)
+				mine, theirs := by.tx.Terms(), victim.tx.Terms()
+				if mine.Sender == theirs.Sender {
+					require.Greater(t, theirs.Nonce, mine.Nonce)
+				} else {
+					require.True(t, by.executable || !victim.executable)
+					require.True(t, victim.floor < by.floor || by.executable && !victim.executable)
+				}
+				for _, left := range w.pool.BySender(theirs.Sender) {
+					require.Less(t, left.Terms().Nonce, theirs.Nonce, "stranded")
+				}
+			}
+		}
+	})
+}
+
 // TestSameCallsSameTrace runs one sequence of calls on two pools; Go gives
 // their maps different orders.
 func TestSameCallsSameTrace(t *testing.T) {

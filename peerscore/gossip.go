@@ -172,10 +172,10 @@ func (c Config) Topic(t Traffic) (Topic, error) {
 func (t Traffic) Validate() error {
 	var errs []error
 	if !(t.PerSecond >= minPerSecond && t.PerSecond <= maxPerSecond) { // NaN fails too
-		errs = append(errs, fmt.Errorf("PerSecond is %v, want %g to %g", t.PerSecond, minPerSecond, maxPerSecond))
+		errs = append(errs, fmt.Errorf("traffic: PerSecond is %v, want %g to %g", t.PerSecond, minPerSecond, maxPerSecond))
 	}
 	if t.Degree < 1 {
-		errs = append(errs, fmt.Errorf("Degree is %d, want >= 1", t.Degree))
+		errs = append(errs, fmt.Errorf("traffic: Degree is %d, want >= 1", t.Degree))
 	}
 	return errors.Join(errs...)
 }
