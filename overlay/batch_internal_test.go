@@ -1,0 +1,147 @@
+package overlay
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/grapevine-p2p/grapevine/validation"
+)
+
+// run starts a collector whose checks take a time and whose batches are noted.
+func collecting(t *testing.T, workers int, takes time.Duration, check func([][]byte) []validation.TxResult) (c *collector, sizes func() []int, stop func()) {
+	t.Helper()
+	var (
+		mu   sync.Mutex
+		list []int
+	)
+	c = newCollector(DefaultLimits(), workers, func(_ context.Context, raws [][]byte) []validation.TxResult {
+		mu.Lock()
+		list = append(list, len(raws))
+		mu.Unlock()
+		time.Sleep(takes)
+		if check != nil {
+			return check(raws)
+		}
+		out := make([]validation.TxResult, len(raws))
+		for i, raw := range raws {
+			if string(raw) == "bad" {
+				out[i].Err = validation.BadSignature
+			}
+		}
+		return out
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		c.run(ctx)
+		close(done)
+	}()
+	return c, func() []int {
+			mu.Lock()
+			defer mu.Unlock()
+			return append([]int(nil), list...)
+		}, func() {
+			cancel()
+			<-done
+		}
+}
+
+func TestIdleCollectorChecksAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, sizes, stop := collecting(t, 1, 0, nil)
+		defer stop()
+		for range 3 {
+			start := time.Now()
+			r, err := c.ask(t.Context(), []byte("x"))
+			require.NoError(t, err)
+			require.NoError(t, r.Err)
+			require.Zero(t, time.Since(start))
+			time.Sleep(time.Second)
+		}
+		require.Equal(t, []int{1, 1, 1}, sizes())
+	})
+}
+
+func TestBusyCollectorFillsBatches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, sizes, stop := collecting(t, 1, time.Millisecond, nil)
+		defer stop()
+		var all sync.WaitGroup
+		for i := range 200 {
+			all.Go(func() {
+				raw := []byte("good")
+				if i == 77 {
+					raw = []byte("bad")
+				}
+				r, err := c.ask(t.Context(), raw)
+				require.NoError(t, err)
+				require.Equal(t, i == 77, r.Err != nil, "everybody gets their own answer")
+			})
+		}
+		all.Wait()
+		total := 0
+		for _, n := range sizes() {
+			require.LessOrEqual(t, n, DefaultLimits().BatchTxs)
+			total += n
+		}
+		require.Equal(t, 200, total)
+		require.LessOrEqual(t, len(sizes()), 6)
+	})
+}
+
+// Under load a batch that is not full waits, but no longer than it may.
+func TestCollectorWaitIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _, stop := collecting(t, 4, 0, nil)
+		defer stop()
+		var all sync.WaitGroup
+		for range 10 { // company: the collector is busy now
+			all.Go(func() { _, _ = c.ask(t.Context(), []byte("x")) })
+		}
+		all.Wait()
+		start := time.Now()
+		_, err := c.ask(t.Context(), []byte("x"))
+		require.NoError(t, err)
+		require.LessOrEqual(t, time.Since(start), DefaultLimits().BatchWait)
+	})
+}
+
+// A panic of ours blames nobody and stops nothing.
+func TestCollectorSurvivesAPanic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		c, _, stop := collecting(t, 1, 0, func(raws [][]byte) []validation.TxResult {
+			if calls++; calls == 1 {
+				panic("ours")
+			}
+			return make([]validation.TxResult, len(raws))
+		})
+		defer stop()
+		r, err := c.ask(t.Context(), []byte("x"))
+		require.NoError(t, err)
+		require.ErrorIs(t, r.Err, validation.Unavailable)
+		require.Equal(t, validation.Ignore, validation.Judge(r.Err))
+		r, err = c.ask(t.Context(), []byte("x"))
+		require.NoError(t, err)
+		require.NoError(t, r.Err)
+	})
+}
+
+func TestCollectorEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _, stop := collecting(t, 1, time.Second, nil)
+		go func() { _, _ = c.ask(t.Context(), []byte("x")) }()
+		synctest.Wait()
+		stop()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := c.ask(ctx, []byte("x"))
+		require.True(t, errors.Is(err, context.DeadlineExceeded))
+	})
+}

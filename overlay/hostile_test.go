@@ -1,0 +1,250 @@
+package overlay_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"runtime"
+	"testing"
+	"time"
+
+	pb "github.com/libp2p/go-libp2p-pubsub/pb"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/grapevine-p2p/grapevine/overlay"
+	"github.com/grapevine-p2p/grapevine/peerscore"
+	"github.com/grapevine-p2p/grapevine/wire"
+)
+
+const (
+	meshTx    = protocol.ID("/meshsub/1.1.0")
+	meshBlock = protocol.ID("/grapevine/blocks/meshsub/1.2.0")
+)
+
+// greetedHost is a plain host that n welcomes as a peer with hello.
+func greetedHost(t *testing.T, n *node) host.Host {
+	t.Helper()
+	h := newHost(t)
+	hello := &wire.Hello{Network: n.g.ID(), Protocol: overlay.ProtocolVersion}
+	speakHello(h, hello)
+	_, err := exchangeHello(t, h, n, hello.AppendTo(nil))
+	require.NoError(t, err)
+	eventually(t, func() bool { return n.knows(h.ID()) }, "greeted")
+	return h
+}
+
+// poke writes raw bytes on a new stream and waits until the other side ends it.
+func poke(t *testing.T, h host.Host, n *node, id protocol.ID, raw []byte) {
+	t.Helper()
+	s, err := h.NewStream(t.Context(), n.host.ID(), id)
+	require.NoError(t, err)
+	defer func() { _ = s.Reset() }()
+	_ = s.SetDeadline(time.Now().Add(patience))
+	_, _ = s.Write(raw) // the other side may reset while we write
+	_, err = io.Copy(io.Discard, s)
+	if err != nil {
+		require.NotErrorIs(t, err, io.ErrNoProgress)
+	}
+}
+
+func frame(b []byte) []byte { return append(binary.AppendUvarint(nil, uint64(len(b))), b...) }
+
+func TestMalformedFramesOnEveryProtocol(t *testing.T) {
+	g, c := testGenesis("frames"), newClock()
+	n, witness := start(t, g, c), start(t, g, c)
+	n.grow(2, "", 0)
+	witness.join(n)
+	meshed(t, n, witness)
+
+	compactRequest := &wire.CompactRequest{Block: n.chain.Head().ID, Indexes: []uint32{77}}
+	protocols := map[protocol.ID]map[string]struct {
+		raw     []byte
+		offence peerscore.Offence
+	}{
+		overlay.HelloProtocol:           {},
+		overlay.CompactProtocol(g.ID()): {"index out of range": {frame(compactRequest.AppendTo(nil)), peerscore.BadFrame}},
+		overlay.SyncProtocol(g.ID()):    {},
+		meshTx: {
+			"empty messages": {frame(bytes.Repeat([]byte{0x12, 0x00}, 262_144)), peerscore.BadFrame},
+			"empty grafts":   {frame(append([]byte{0x1a, 0xc0, 0x84, 0x3d}, bytes.Repeat([]byte{0x1a, 0x00}, 500_000)...)), peerscore.BudgetBreach},
+			"wrong control":  {frame([]byte{0x1a, 0x02, 0x0a, 0x7f}), peerscore.BadFrame},
+		},
+		meshBlock: {
+			"empty subscriptions": {frame(bytes.Repeat([]byte{0x0a, 0x00}, 100_000)), peerscore.BadFrame},
+			"over its own limit":  {binary.AppendUvarint(nil, 600<<10), peerscore.BadFrame},
+		},
+	}
+	for id, cases := range protocols {
+		cases["length 2^63"] = struct {
+			raw     []byte
+			offence peerscore.Offence
+		}{binary.AppendUvarint(nil, 1<<63), peerscore.BadFrame}
+		cases["length over limit"] = struct {
+			raw     []byte
+			offence peerscore.Offence
+		}{binary.AppendUvarint(nil, 64<<20), peerscore.BadFrame}
+		cases["length not minimal"] = struct {
+			raw     []byte
+			offence peerscore.Offence
+		}{[]byte{0x81, 0x00, 1}, peerscore.BadFrame}
+		cases["garbage"] = struct {
+			raw     []byte
+			offence peerscore.Offence
+		}{frame([]byte{0xff, 0xff, 0xff, 0xff}), peerscore.BadFrame}
+		for name, test := range cases {
+			t.Run(fmt.Sprint(id, " ", name), func(t *testing.T) {
+				h := greetedHost(t, n)
+				poke(t, h, n, id, test.raw)
+				eventually(t, func() bool { return len(n.seen.offencesOf(h.ID())) > 0 }, "offence")
+				require.Equal(t, test.offence, n.seen.offencesOf(h.ID())[0])
+			})
+		}
+	}
+
+	// A stream that merely ends too early proves nothing.
+	for id := range protocols {
+		t.Run(fmt.Sprint(id, " cut"), func(t *testing.T) {
+			h := greetedHost(t, n)
+			s, err := h.NewStream(t.Context(), n.host.ID(), id)
+			require.NoError(t, err)
+			_, err = s.Write([]byte{100, 1, 2, 3})
+			require.NoError(t, err)
+			require.NoError(t, s.CloseWrite())
+			_, _ = io.Copy(io.Discard, s)
+			require.Empty(t, n.seen.offencesOf(h.ID()))
+		})
+	}
+
+	// Nobody else noticed.
+	tx := transfer(g, "wallet 0", 0)
+	n.submit(tx)
+	eventually(t, func() bool { return witness.chain.has(tx.ID()) }, "gossip goes on")
+	require.Empty(t, n.seen.offencesOf(witness.host.ID()))
+	require.Zero(t, witness.seen.blamed())
+	require.False(t, n.log.has("panic"))
+}
+
+// An element bomb is refused before pubsub makes objects of it.
+func TestElementBombCostsLittle(t *testing.T) {
+	g, c := testGenesis("bomb"), newClock()
+	n := start(t, g, c)
+	h := greetedHost(t, n)
+	bomb := frame(bytes.Repeat([]byte{0x12, 0x00}, 500_000))
+	runtime.GC()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	poke(t, h, n, meshTx, bomb)
+	eventually(t, func() bool { return len(n.seen.offencesOf(h.ID())) > 0 }, "offence")
+	runtime.ReadMemStats(&after)
+	// The frame itself is held by sender and receiver, with what growing it wasted.
+	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(8*len(bomb)))
+}
+
+func TestSlowFrameIsCut(t *testing.T) {
+	g, c := testGenesis("slow"), newClock()
+	n := start(t, g, c, func(c *overlay.Config) { c.Limits.FrameTime = 300 * time.Millisecond })
+	h := greetedHost(t, n)
+	s, err := h.NewStream(t.Context(), n.host.ID(), meshTx)
+	require.NoError(t, err)
+	_, err = s.Write([]byte{0x80, 0x80, 0x04, 1}) // 64 KiB announced
+	require.NoError(t, err)
+	_ = s.SetReadDeadline(time.Now().Add(patience))
+	_, err = s.Read(make([]byte, 1))
+	require.ErrorIs(t, err, network.ErrReset)
+	require.Empty(t, n.seen.offencesOf(h.ID()), "a slow line is no offence")
+}
+
+func TestSilentStreamIsCut(t *testing.T) {
+	g, c := testGenesis("silent"), newClock()
+	n := start(t, g, c, func(c *overlay.Config) { c.Limits.FirstFrame = 300 * time.Millisecond })
+	h := greetedHost(t, n)
+	s, err := h.NewStream(t.Context(), n.host.ID(), meshTx)
+	require.NoError(t, err)
+	_, err = s.Write(nil) // negotiates the protocol
+	require.NoError(t, err)
+	_ = s.SetReadDeadline(time.Now().Add(patience))
+	_, err = s.Read(make([]byte, 1))
+	require.Error(t, err)
+	require.NotErrorIs(t, err, io.EOF)
+	require.Empty(t, n.seen.offencesOf(h.ID()))
+}
+
+func TestStreamFloodIsABreach(t *testing.T) {
+	g, c := testGenesis("streams"), newClock()
+	n := start(t, g, c)
+	h := greetedHost(t, n)
+	for range overlay.DefaultLimits().StreamsPerMinute + 10 {
+		s, err := h.NewStream(t.Context(), n.host.ID(), meshTx)
+		require.NoError(t, err)
+		_, _ = s.Write(frame(nil))
+	}
+	eventually(t, func() bool { return len(n.seen.offencesOf(h.ID())) > 0 }, "breach")
+	require.Equal(t, peerscore.BudgetBreach, n.seen.offencesOf(h.ID())[0])
+}
+
+func TestRequestFloodIsABreach(t *testing.T) {
+	g, c := testGenesis("requests"), newClock()
+	n := start(t, g, c)
+	h := greetedHost(t, n)
+	q := &wire.CompactRequest{Block: wire.BlockID{1}}
+	for range overlay.DefaultLimits().RequestsBurst + 20 {
+		_, _ = request(t, h, n.host.ID(), overlay.CompactProtocol(g.ID()), q.AppendTo(nil))
+	}
+	eventually(t, func() bool { return len(n.seen.offencesOf(h.ID())) > 0 }, "breach")
+	require.Equal(t, peerscore.BudgetBreach, n.seen.offencesOf(h.ID())[0])
+}
+
+// A banned peer is disconnected, and what it sends afterwards is not read.
+func TestBannedPeerIsCut(t *testing.T) {
+	g, c := testGenesis("ban"), newClock()
+	n := start(t, g, c)
+	h := greetedHost(t, n)
+	for range 20 {
+		s, err := h.NewStream(t.Context(), n.host.ID(), meshTx)
+		if err != nil {
+			break
+		}
+		_, _ = s.Write(binary.AppendUvarint(nil, 1<<63))
+		_ = s.SetReadDeadline(time.Now().Add(time.Second))
+		_, _ = s.Read(make([]byte, 1))
+		if n.Banned(h.ID()) {
+			break
+		}
+	}
+	eventually(t, func() bool { return n.Banned(h.ID()) && !connected(n.host, h) }, "banned and cut")
+	require.ErrorContains(t, n.Connect(t.Context(), peer.AddrInfo{ID: h.ID(), Addrs: h.Addrs()}), "banned")
+	_ = h.Connect(t.Context(), n.addr())
+	eventually(t, func() bool { return !connected(n.host, h) }, "cut again when it comes back")
+}
+
+// Guests have the topics; requests are for those who said hello.
+func TestGuestsAreServedNoRequests(t *testing.T) {
+	g, c := testGenesis("no requests"), newClock()
+	n := start(t, g, c)
+	h := newHost(t)
+	h.SetStreamHandler(meshTx, func(network.Stream) {})
+	require.NoError(t, h.Connect(t.Context(), n.addr()))
+	eventually(t, func() bool { return n.knows(h.ID()) }, "guest")
+	q := &wire.SyncRequest{FromHeight: 1, Count: 1}
+	_, err := request(t, h, n.host.ID(), overlay.SyncProtocol(g.ID()), q.AppendTo(nil))
+	require.Error(t, err)
+	require.Empty(t, n.seen.offencesOf(h.ID()))
+}
+
+// A peer cannot make us leave its mesh for ever.
+func TestPruneBackoffIsTrimmed(t *testing.T) {
+	trim := overlay.Trimmer("topic")
+	backoff := uint64(1 << 62)
+	control := &pb.ControlMessage{Prune: []*pb.ControlPrune{{TopicID: proto.String("topic"), Backoff: &backoff, Peers: []*pb.PeerInfo{{PeerID: []byte("p")}}}}}
+	messages := []*pb.Message{{Topic: proto.String("other")}, {Topic: proto.String("topic")}}
+	messages, control = trim(messages, control)
+	require.EqualValues(t, 3600, control.GetPrune()[0].GetBackoff())
+	require.Empty(t, control.GetPrune()[0].GetPeers())
+	require.Len(t, messages, 1)
+}
