@@ -61,7 +61,7 @@ func Load(path string, passphrase func() (string, error)) (ed25519.PrivateKey, e
 	}
 	if isAge(secret) {
 		if passphrase == nil {
-			return nil, fmt.Errorf("%s: %w; name a file that holds it, or set GRAPEVINE_PASSPHRASE", path, NeedsPassphrase)
+			return nil, fmt.Errorf("%s: %w; give it, or name a file that holds it (for a producer: producer.passphrase_file in config.toml)", path, NeedsPassphrase)
 		}
 		words, err := passphrase()
 		if err != nil {

@@ -1,0 +1,112 @@
+package node
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/grapevine-p2p/grapevine/mempool"
+	"github.com/grapevine-p2p/grapevine/peerscore"
+	"github.com/grapevine-p2p/grapevine/validation"
+	"github.com/grapevine-p2p/grapevine/validation/ledger"
+	"github.com/grapevine-p2p/grapevine/wire"
+)
+
+// AddBlock implements overlay.Chain.
+func (c *chain) AddBlock(_ context.Context, b validation.CheckedBlock, _ peerscore.PeerID) error {
+	return c.addBlock(b, false)
+}
+
+// addBlock decides what b changes, writes that, and only then lets anybody see
+// it. A failure of the disk changes nothing in memory, blames nobody, and is
+// final: the store then refuses everything and the node stops.
+func (c *chain) addBlock(b validation.CheckedBlock, own bool) error {
+	c.writer.Lock()
+	defer c.writer.Unlock()
+
+	c.mu.Lock()
+	change, err := c.ledger.Prepare(b)
+	c.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	news := headNews{added: b, own: own, change: change}
+	// Read before Commit, which drops the bodies of blocks that lost for good.
+	if news.lost, err = c.stored(change.RolledBack, b); err != nil {
+		return ours(b, err)
+	}
+	if news.applied, err = c.stored(change.Applied, b); err != nil {
+		return ours(b, err)
+	}
+	if err := c.store.PutBlock(b.Block()); err != nil {
+		return ours(b, err)
+	}
+	if err := c.store.Commit(change); err != nil {
+		return ours(b, err)
+	}
+
+	c.mu.Lock()
+	c.ledger.Apply(change)
+	c.blocks.put(b.Block().Header, validation.UnixMillis(c.now()))
+	c.settleLocked(news)
+	notes := c.blocks.copyOf(change)
+	c.blocks.prune(change.Final.Height)
+	c.mu.Unlock()
+
+	news.notes = func(id wire.BlockID) blockNote { return notes[id] }
+	c.locals.finalized(change.NewlyFinal)
+	c.watch.headChanged(news)
+	return nil
+}
+
+// ours makes an error of our own one that proves nothing against a peer.
+func ours(b validation.CheckedBlock, err error) error {
+	return fmt.Errorf("%w: block %s: %w", validation.Unavailable, b.ID(), err)
+}
+
+// stored returns the blocks called refs; atHand is one that need not be read.
+func (c *chain) stored(refs []ledger.Ref, atHand validation.CheckedBlock) ([]validation.CheckedBlock, error) {
+	blocks := make([]validation.CheckedBlock, len(refs))
+	for i, r := range refs {
+		if r.ID == atHand.ID() {
+			blocks[i] = atHand
+			continue
+		}
+		raw, err := c.store.Block(r.ID)
+		if err != nil {
+			return nil, err
+		}
+		if blocks[i], err = c.checker.Stored(raw); err != nil {
+			return nil, err
+		}
+	}
+	return blocks, nil
+}
+
+// settleLocked makes the pool follow the ledger: what was included leaves, then
+// what a lost fork had included comes back, oldest first.
+func (c *chain) settleLocked(news headNews) {
+	var touched []mempool.Touched
+	for _, a := range news.change.Accounts {
+		touched = append(touched, mempool.Touched{Address: a.Address, Account: poolAccount(a.Account)})
+	}
+	var included []wire.TxID
+	for _, b := range news.applied {
+		included = append(included, b.Block().TxIDs()...)
+	}
+	if len(touched)+len(included) > 0 {
+		c.poolChangedLocked(c.pool.Settle(c.now(), touched, included))
+	}
+	c.locals.moved(news.lost, news.applied)
+	for i := len(news.lost) - 1; i >= 0; i-- {
+		for _, tx := range news.lost[i].Txs() {
+			_ = c.addLocked(tx) // refused where the new chain has it, or leaves no place for it
+		}
+	}
+	if len(news.lost) > 0 {
+		for _, tx := range c.locals.revivable() {
+			if c.addLocked(tx) == nil {
+				c.locals.revived(tx.ID())
+			}
+		}
+	}
+}

@@ -1,0 +1,231 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/grapevine-p2p/grapevine/mempool"
+	"github.com/grapevine-p2p/grapevine/node/store"
+	"github.com/grapevine-p2p/grapevine/overlay"
+	"github.com/grapevine-p2p/grapevine/peerscore"
+	"github.com/grapevine-p2p/grapevine/validation"
+	"github.com/grapevine-p2p/grapevine/validation/ledger"
+	"github.com/grapevine-p2p/grapevine/wire"
+)
+
+// chain is the lock around ledger and mempool, and the order in which they and
+// the store change. It is the node's validation.Application, overlay.Chain and
+// overlay.Pool.
+//
+// A block goes to the disk before it goes into the ledger. writer is held all
+// that while and mu only for the moments before and after, so that transactions
+// do not wait for the disk.
+type chain struct {
+	genesis *wire.Genesis
+	store   *store.Store
+	now     func() time.Time
+	checker *validation.Checker // set by newChain, then constant
+	watch   watcher
+	locals  *locals
+
+	writer sync.Mutex // taken before mu, by whoever changes the ledger
+
+	mu     sync.RWMutex // guards what follows
+	ledger *ledger.Ledger
+	pool   *mempool.Pool
+	blocks blockNotes
+}
+
+// watcher is told what changed. Its methods must not block, nor call back into
+// the chain. Those about the pool are called with mu held, so that their order
+// is the order of what happened.
+type watcher interface {
+	poolChanged(c mempool.Change, pool *mempool.Pool)
+	accepted(tx validation.CheckedTx, pooled bool)
+	headChanged(n headNews)
+	evidence(ev *wire.Evidence)
+}
+
+// headNews is what a block changed.
+type headNews struct {
+	added   validation.CheckedBlock
+	own     bool
+	change  *ledger.Change
+	lost    []validation.CheckedBlock // as change.RolledBack
+	applied []validation.CheckedBlock // as change.Applied
+	notes   func(id wire.BlockID) blockNote
+}
+
+// newChain loads what the store holds, or begins with genesis.
+func newChain(cfg Config, g *wire.Genesis, s *store.Store, w *events) (*chain, error) {
+	c := &chain{genesis: g, store: s, now: cfg.Now, watch: w, blocks: make(blockNotes)}
+	c.locals = newLocals(s)
+	w.locals = c.locals
+	var err error
+	if c.pool, err = mempool.New(cfg.Mempool); err != nil {
+		return nil, err
+	}
+	saved, found, err := s.Load()
+	if err != nil {
+		return nil, err
+	}
+	if found {
+		c.ledger, err = ledger.Restore(g, s, saved)
+		for _, h := range saved.Tree {
+			c.blocks.put(h, 0)
+		}
+	} else if c.ledger, err = ledger.New(g, s); err == nil {
+		err = s.Init(c.ledger.Save())
+	}
+	if err != nil {
+		var damage ledger.Damage
+		if errors.As(err, &damage) {
+			err = fmt.Errorf("%w; restore %s from a backup, or move it away: the node then fetches the chain again", err, dataDir(cfg.Home))
+		}
+		return nil, fmt.Errorf("load the chain: %w", err)
+	}
+	if c.checker, err = validation.NewChecker(g, c); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// DescribeTx implements validation.Application. It reads no state.
+func (c *chain) DescribeTx(tx *wire.Transaction) (validation.TxTerms, error) {
+	return c.ledger.DescribeTx(tx)
+}
+
+// CheckTxs implements validation.Application.
+func (c *chain) CheckTxs(ctx context.Context, now time.Time, txs []validation.CheckedTx) []error {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.ledger.CheckTxs(ctx, now, txs)
+}
+
+// CheckHeader implements validation.Application.
+func (c *chain) CheckHeader(ctx context.Context, now time.Time, h *wire.HeaderBody, road validation.Road) error {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.ledger.CheckHeader(ctx, now, h, road)
+}
+
+// Head implements overlay.Chain.
+func (c *chain) Head() ledger.Ref {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.ledger.Head()
+}
+
+// ends returns the head and the last final block.
+func (c *chain) ends() (head, final ledger.Ref) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.ledger.Head(), c.ledger.Final()
+}
+
+// HasBlock implements overlay.Chain: stored, and its ancestors with it.
+func (c *chain) HasBlock(id wire.BlockID) bool {
+	c.mu.RLock()
+	has := c.ledger.Has(id)
+	c.mu.RUnlock()
+	if has || id == c.genesis.ID().GenesisBlock() {
+		return true
+	}
+	// Below the final block the store knows better.
+	b, err := c.store.Block(id)
+	if err != nil {
+		return false
+	}
+	at, ok, err := c.store.BlockAt(b.Header.Body().Height)
+	return err == nil && ok && at == id
+}
+
+// Block implements overlay.Chain.
+func (c *chain) Block(id wire.BlockID) (*wire.Block, error) {
+	b, err := c.store.Block(id)
+	if errors.Is(err, store.NotFound) {
+		return nil, fmt.Errorf("%w: block %s", overlay.NotFound, id)
+	}
+	return b, err
+}
+
+// BlockAt implements overlay.Chain.
+func (c *chain) BlockAt(height uint64) (wire.BlockID, bool) {
+	if height == 0 {
+		return wire.BlockID{}, false // genesis is no block
+	}
+	c.mu.RLock()
+	ref, ok := c.ledger.AtHeight(height)
+	above := height > c.ledger.Head().Height
+	c.mu.RUnlock()
+	if ok || above {
+		return ref.ID, ok
+	}
+	id, ok, err := c.store.BlockAt(height)
+	return id, ok && err == nil
+}
+
+// Observe implements overlay.Chain.
+func (c *chain) Observe(h validation.CheckedHeader) (first bool, ev *wire.Evidence) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	first, ev = c.ledger.Observe(h)
+	if ev != nil {
+		c.watch.evidence(ev)
+	}
+	return first, ev
+}
+
+// AddEvidence implements overlay.EvidenceKeeper.
+func (c *chain) AddEvidence(ev *wire.Evidence) (news bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if news = c.ledger.AddEvidence(ev); news {
+		c.watch.evidence(ev)
+	}
+	return news
+}
+
+// Match implements overlay.Pool.
+func (c *chain) Match(salt wire.Salt, want []wire.ShortID) []validation.CheckedTx {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.pool.Match(salt, want)
+}
+
+// AddTx implements overlay.Pool.
+func (c *chain) AddTx(_ context.Context, tx validation.CheckedTx, _ peerscore.PeerID) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.addLocked(tx)
+}
+
+// addLocked gives tx to the pool.
+func (c *chain) addLocked(tx validation.CheckedTx) error {
+	account := c.ledger.Account(tx.Terms().Sender)
+	change, err := c.pool.Add(c.now(), tx, poolAccount(account))
+	c.poolChangedLocked(change)
+	return err
+}
+
+func poolAccount(a ledger.Account) mempool.Account {
+	return mempool.Account{Nonce: a.Nonce, Balance: a.Balance}
+}
+
+func (c *chain) poolChangedLocked(change mempool.Change) {
+	if len(change.Added)+len(change.Removed) == 0 {
+		return
+	}
+	c.locals.left(change.Removed, c.ledger.Head().Height)
+	c.watch.poolChanged(change, c.pool)
+}
+
+// expire removes the transactions whose time is over.
+func (c *chain) expire() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.poolChangedLocked(c.pool.Expire(c.now()))
+}

@@ -1,0 +1,151 @@
+package node
+
+import (
+	"time"
+
+	"github.com/grapevine-p2p/grapevine/mempool"
+	"github.com/grapevine-p2p/grapevine/node/api"
+	"github.com/grapevine-p2p/grapevine/overlay"
+	"github.com/grapevine-p2p/grapevine/validation"
+	"github.com/grapevine-p2p/grapevine/validation/ledger"
+	"github.com/grapevine-p2p/grapevine/wire"
+)
+
+// events turns what happens in the chain into events of the API and numbers of
+// the metrics. It is the chain's watcher.
+type events struct {
+	feed    *api.Feed
+	metrics *meters
+	observe Observe
+	prefix  string // of addresses
+	now     func() time.Time
+	locals  *locals // set once the chain has it
+}
+
+func (e *events) publish(ev api.Event) {
+	ev.Time = validation.UnixMillis(e.now())
+	e.feed.Publish(ev)
+}
+
+// tx describes a transaction. Bodies of another application show no transfer.
+func (e *events) tx(tx validation.CheckedTx) *api.TxEvent {
+	terms := tx.Terms()
+	local, _ := e.locals.has(tx.ID())
+	ev := &api.TxEvent{
+		ID: tx.ID(), Sender: terms.Sender.Encode(e.prefix), Nonce: api.Amount(terms.Nonce),
+		Fee: api.Amount(terms.Fee), Size: tx.Size(), Local: local,
+	}
+	if body, err := wire.DecodeTxBody(tx.Tx().Body()); err == nil && !body.To.IsZero() {
+		ev.To, ev.Amount = body.To.Encode(e.prefix), api.Amount(body.Amount)
+	}
+	return ev
+}
+
+// accepted tells that a local transaction is on disk, and in the pool if it has
+// not left already.
+func (e *events) accepted(tx validation.CheckedTx, pooled bool) {
+	e.metrics.accepted.Inc()
+	about := e.tx(tx)
+	e.publish(api.Event{Kind: api.TxAccepted, Tx: about})
+	if pooled {
+		e.publish(api.Event{Kind: api.TxPending, Tx: about})
+	}
+}
+
+// poolChanged tells what came into the pool and what left it without a block.
+func (e *events) poolChanged(c mempool.Change, pool *mempool.Pool) {
+	for _, id := range c.Added {
+		// A local one is told of when it is on disk, in the order of its life.
+		if local, durable := e.locals.has(id); local && !durable {
+			continue
+		}
+		if tx, ok := pool.Get(id); ok {
+			e.publish(api.Event{Kind: api.TxPending, Tx: e.tx(tx)})
+		}
+	}
+	for _, r := range c.Removed {
+		e.metrics.left.WithLabelValues(r.Reason.String()).Inc()
+		kind, ok := removalKind(r.Reason)
+		if !ok {
+			continue
+		}
+		about := e.tx(r.Tx)
+		about.Reason = r.Reason.String()
+		if !r.By.IsZero() {
+			about.By = &r.By
+		}
+		e.publish(api.Event{Kind: kind, Tx: about})
+	}
+	stats := pool.Stats()
+	e.metrics.poolCount.Set(float64(stats.Count))
+	e.metrics.poolBytes.Set(float64(stats.Bytes))
+}
+
+func removalKind(r mempool.Reason) (api.Kind, bool) {
+	switch r {
+	case mempool.Replaced:
+		return api.TxReplaced, true
+	case mempool.Expired:
+		return api.TxExpired, true
+	case mempool.Evicted:
+		return api.TxEvicted, true
+	case mempool.Invalid:
+		return api.TxInvalid, true
+	case mempool.Included: // the block's event says so
+	}
+	return "", false
+}
+
+// headChanged tells of a block and all that it moved, in the order of the chain.
+func (e *events) headChanged(n headNews) {
+	c := n.change
+	if e.observe.BlockAdded != nil {
+		e.observe.BlockAdded(n.added, n.own)
+	}
+	if e.observe.HeadChanged != nil {
+		e.observe.HeadChanged(c)
+	}
+	e.metrics.headChanged(n)
+	for _, r := range c.RolledBack {
+		e.publish(api.Event{Kind: api.Rollback, Block: e.block(r, n)})
+	}
+	for i, r := range c.Applied {
+		about := e.block(r, n)
+		e.publish(api.Event{Kind: api.BlockAdded, Block: about})
+		for _, tx := range n.applied[i].Txs() {
+			e.publish(api.Event{Kind: api.TxIncluded, Tx: e.tx(tx), Block: about})
+		}
+	}
+	for _, r := range c.NewlyFinal {
+		e.publish(api.Event{Kind: api.BlockFinal, Block: e.block(r, n)})
+	}
+}
+
+func (e *events) block(r ledger.Ref, n headNews) *api.BlockEvent {
+	note := n.notes(r.ID)
+	ev := &api.BlockEvent{ID: r.ID, Height: r.Height, Slot: r.Slot, TxCount: note.txCount}
+	if !note.producer.IsZero() {
+		ev.Producer = note.producer.Encode(e.prefix)
+	}
+	return ev
+}
+
+func (e *events) evidence(ev *wire.Evidence) {
+	e.metrics.evidence.Inc()
+	body := ev.First.Body()
+	e.publish(api.Event{Kind: api.Evidence, Evidence: &api.EvidenceEvent{
+		Producer: body.Producer.Encode(e.prefix), Slot: body.Slot, First: ev.First.ID(), Second: ev.Second.ID(),
+	}})
+}
+
+func (e *events) peerJoined(p overlay.PeerInfo) {
+	about := &api.PeerEvent{ID: p.ID.String(), Guest: p.Guest}
+	if len(p.Addrs) > 0 {
+		about.Addr = p.Addrs[0].String()
+	}
+	e.publish(api.Event{Kind: api.PeerJoined, Peer: about})
+}
+
+func (e *events) peerLeft(id, why string) {
+	e.publish(api.Event{Kind: api.PeerLeft, Peer: &api.PeerEvent{ID: id, Reason: why}})
+}

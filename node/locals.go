@@ -1,0 +1,312 @@
+package node
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/grapevine-p2p/grapevine/mempool"
+	"github.com/grapevine-p2p/grapevine/node/store"
+	"github.com/grapevine-p2p/grapevine/validation"
+	"github.com/grapevine-p2p/grapevine/validation/ledger"
+	"github.com/grapevine-p2p/grapevine/wire"
+)
+
+// locals follows the transactions that this node accepted from its own users
+// until they end. An end is final when the pool decided it (replaced, expired,
+// evicted) or a final block holds the transaction; one that a block invalidated
+// may live again as long as that block can be rolled back.
+//
+// Its size is bounded by the pool and by the blocks above the final one.
+type locals struct {
+	store *store.Store  // constant
+	wake  chan struct{} // holds one token when there are ends to write
+
+	flushing sync.Mutex // taken before mu
+
+	mu   sync.Mutex // guards what follows; taken after the chain's
+	txs  map[wire.TxID]*local
+	ends []ending
+}
+
+type local struct {
+	tx      validation.CheckedTx
+	durable bool         // the store has it
+	end     string       // why it left the pool, empty while it has not
+	height  uint64       // of the head when it was invalidated
+	block   wire.BlockID // of the best chain that holds it, zero for none
+}
+
+// ending is an end to write down.
+type ending struct {
+	id  wire.TxID
+	end string
+}
+
+// Ends of local transactions as the store keeps them. A replaced one is
+// followed by the id of what replaced it.
+const (
+	endFinal    = "final"
+	endReplaced = "replaced"
+	endExpired  = "expired"
+	endEvicted  = "evicted"
+	endInvalid  = "invalid"
+)
+
+func newLocals(s *store.Store) *locals {
+	return &locals{store: s, wake: make(chan struct{}, 1), txs: make(map[wire.TxID]*local)}
+}
+
+// adopt makes tx a local one before it is in the pool and on disk. An end of
+// an earlier life is written down first, lest it be taken for one of the new.
+func (l *locals) adopt(tx validation.CheckedTx) error {
+	if l.ended(tx.ID()) != "" {
+		if err := l.flush(); err != nil {
+			return err
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if old := l.txs[tx.ID()]; old == nil || old.end != "" {
+		l.txs[tx.ID()] = &local{tx: tx}
+	}
+	return nil
+}
+
+// disown forgets what adopt began, unless it is durable through another call.
+func (l *locals) disown(id wire.TxID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if t := l.txs[id]; t != nil && !t.durable {
+		delete(l.txs, id)
+	}
+}
+
+// kept notes that the store has the transaction. It may have left the pool
+// meanwhile; then its end is due.
+func (l *locals) kept(id wire.TxID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if t := l.txs[id]; t != nil {
+		t.durable = true
+		l.dueLocked(id, t)
+	}
+}
+
+// has tells whether the transaction is a local one that has not ended, and
+// whether it is on disk.
+func (l *locals) has(id wire.TxID) (local, durable bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t := l.txs[id]
+	return t != nil, t != nil && t.durable
+}
+
+// ended returns the end of a transaction that the store may not know yet.
+func (l *locals) ended(id wire.TxID) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if t := l.txs[id]; t != nil {
+		return t.end
+	}
+	return ""
+}
+
+// left notes what the pool lost at a head of that height.
+func (l *locals) left(removed []mempool.Removal, height uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, r := range removed {
+		t := l.txs[r.ID]
+		if t == nil || r.Reason == mempool.Included {
+			continue
+		}
+		t.end, t.height = endOf(r), height
+		l.dueLocked(r.ID, t)
+	}
+}
+
+func endOf(r mempool.Removal) string {
+	switch r.Reason {
+	case mempool.Replaced:
+		return endReplaced + " " + r.By.String()
+	case mempool.Expired:
+		return endExpired
+	case mempool.Evicted:
+		return endEvicted
+	case mempool.Included, mempool.Invalid:
+	}
+	return endInvalid
+}
+
+// dueLocked queues the end of t for the store if it is known and final.
+func (l *locals) dueLocked(id wire.TxID, t *local) {
+	if t.durable && t.end != "" && t.end != endInvalid { // finalized decides about that one
+		l.queueLocked(id, t.end)
+	}
+}
+
+func (l *locals) queueLocked(id wire.TxID, end string) {
+	l.ends = append(l.ends, ending{id, end})
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// revivable returns the transactions that a block had invalidated.
+func (l *locals) revivable() []validation.CheckedTx {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var txs []validation.CheckedTx
+	for _, t := range l.txs {
+		if t.end == endInvalid {
+			txs = append(txs, t.tx)
+		}
+	}
+	slices.SortFunc(txs, func(a, b validation.CheckedTx) int {
+		x, y := a.Terms(), b.Terms()
+		return cmp.Or(x.Sender.Compare(y.Sender), cmp.Compare(x.Nonce, y.Nonce))
+	})
+	return txs
+}
+
+func (l *locals) revived(id wire.TxID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if t := l.txs[id]; t != nil {
+		t.end = ""
+	}
+}
+
+// moved notes which block of the best chain holds what.
+func (l *locals) moved(lost, applied []validation.CheckedBlock) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	place := func(b validation.CheckedBlock, at wire.BlockID) {
+		for _, tx := range b.Txs() {
+			if t := l.txs[tx.ID()]; t != nil {
+				t.block = at
+			}
+		}
+	}
+	for _, b := range lost {
+		place(b, wire.BlockID{})
+	}
+	for _, b := range applied {
+		place(b, b.ID())
+	}
+}
+
+// finalized ends the transactions of blocks that became final, and those that
+// such blocks invalidated.
+func (l *locals) finalized(blocks []ledger.Ref) {
+	if len(blocks) == 0 {
+		return
+	}
+	final := make(map[wire.BlockID]bool, len(blocks))
+	for _, r := range blocks {
+		final[r.ID] = true
+	}
+	height := blocks[len(blocks)-1].Height
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for id, t := range l.txs {
+		switch {
+		case final[t.block]:
+			t.end = endFinal
+		case t.end != endInvalid || t.height > height:
+			continue
+		}
+		if t.durable {
+			l.queueLocked(id, t.end)
+		}
+	}
+}
+
+// run writes ends down until ctx ends, and then the rest.
+func (l *locals) run(ctx context.Context) error {
+	for {
+		select {
+		case <-l.wake:
+		case <-ctx.Done():
+			return l.flush()
+		}
+		if err := l.flush(); err != nil {
+			return err
+		}
+	}
+}
+
+// flush writes down what has ended so far.
+func (l *locals) flush() error {
+	l.flushing.Lock()
+	defer l.flushing.Unlock()
+	l.mu.Lock()
+	byEnd := make(map[string][]wire.TxID)
+	for _, e := range l.ends {
+		byEnd[e.end] = append(byEnd[e.end], e.id)
+	}
+	l.ends = nil
+	l.mu.Unlock()
+	for _, end := range slices.Sorted(maps.Keys(byEnd)) {
+		if err := l.store.EndLocalTxs(end, byEnd[end]...); err != nil {
+			return err
+		}
+		l.forget(end, byEnd[end])
+	}
+	return nil
+}
+
+// forget lets go of what the store answers for from now on.
+func (l *locals) forget(end string, ids []wire.TxID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, id := range ids {
+		if t := l.txs[id]; t != nil && t.end == end {
+			delete(l.txs, id)
+		}
+	}
+}
+
+// parseEnd splits what endOf made.
+func parseEnd(end string) (kind string, by *wire.TxID) {
+	kind, rest, _ := strings.Cut(end, " ")
+	if id, err := wire.ParseTxID(rest); err == nil {
+		by = &id
+	}
+	return kind, by
+}
+
+// restored takes in a transaction that the store held at the start.
+func (l *locals) restored(tx validation.CheckedTx, block wire.BlockID, final bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t := &local{tx: tx, durable: true, block: block}
+	l.txs[tx.ID()] = t
+	if final {
+		t.end = endFinal
+		l.queueLocked(tx.ID(), endFinal)
+	}
+}
+
+// lapsed ends a restored transaction that the pool does not take any more. What
+// only the present head forbids may be possible again after a rollback.
+func (l *locals) lapsed(id wire.TxID, why error, height uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t := l.txs[id]
+	switch {
+	case errors.Is(why, validation.Expired):
+		t.end = endExpired
+	case errors.Is(why, validation.PoolFull), errors.Is(why, validation.Underpriced), errors.Is(why, validation.NonceTooFar):
+		t.end = endEvicted
+	default:
+		t.end, t.height = endInvalid, height
+	}
+	l.dueLocked(id, t)
+}

@@ -1,0 +1,188 @@
+package node
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/grapevine-p2p/grapevine/node/keyfile"
+	"github.com/grapevine-p2p/grapevine/node/store"
+	"github.com/grapevine-p2p/grapevine/overlay"
+	"github.com/grapevine-p2p/grapevine/validation"
+	"github.com/grapevine-p2p/grapevine/validation/ledger"
+	"github.com/grapevine-p2p/grapevine/wire"
+)
+
+// joinPatience is how long a producer that was told of peers waits for the
+// first of them, before it believes to be alone and starts.
+const joinPatience = 10 * time.Second
+
+// producer makes the blocks of the slots that are its key's. It never signs two
+// headers for one slot: the slot is on disk before the signature is made.
+type producer struct {
+	key     ed25519.PrivateKey // constant, as all to produced
+	address wire.Address
+	chain   *chain
+	overlay *overlay.Overlay
+	logger  *slog.Logger
+	meters  *meters
+	now     func() time.Time
+	waits   bool // there are peers to wait for at the start
+
+	produced atomic.Uint64 // blocks since the start
+}
+
+// run produces until ctx ends. Only a failure of the disk ends it earlier.
+func (p *producer) run(ctx context.Context) error {
+	if p.waits {
+		p.awaitPeer(ctx)
+	}
+	g := p.chain.genesis
+	for {
+		now := validation.UnixMillis(p.now())
+		next := uint64(1)
+		if slot, begun := g.SlotAt(now); begun {
+			next = slot + 1
+		}
+		if !sleep(ctx, time.Duration(g.SlotStart(next)-now)*time.Millisecond) {
+			return nil
+		}
+		if err := p.turn(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// sleep waits, and tells whether ctx let it.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// awaitPeer waits for a peer to learn the head from, for a while: a block on
+// an old head would be lost.
+func (p *producer) awaitPeer(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, joinPatience)
+	defer cancel()
+	for sleep(ctx, 50*time.Millisecond) {
+		for _, peer := range p.overlay.Peers() {
+			if peer.Hello != nil && !p.overlay.Syncing().Active {
+				return
+			}
+		}
+	}
+}
+
+// turn makes the block of the present slot, if it is ours to make.
+func (p *producer) turn(ctx context.Context) error {
+	now := validation.UnixMillis(p.now())
+	slot, begun := p.chain.genesis.SlotAt(now)
+	head := p.chain.Head()
+	switch {
+	case !begun || p.chain.genesis.ProducerOf(head.Height+1, slot) != p.address:
+		return nil
+	case slot <= head.Slot: // our clock is behind, or was set back
+		return p.miss(slot, "clock", fmt.Errorf("the head is of slot %d already", head.Slot))
+	case p.overlay.Syncing().Active:
+		return p.miss(slot, "syncing", errors.New("this node is catching up"))
+	}
+	signed, err := p.chain.store.SignedSlot()
+	if err != nil {
+		return err
+	}
+	if slot <= signed {
+		return p.miss(slot, "signed", fmt.Errorf("slot %d was signed before", signed))
+	}
+	if err := p.chain.store.SetSignedSlot(slot); err != nil {
+		return err
+	}
+	block, err := p.make(ctx, slot, now)
+	if err == nil {
+		p.chain.Observe(block.Header())
+		err = p.chain.addBlock(block, true)
+	}
+	if errors.Is(err, store.Failed) {
+		return err
+	} else if err != nil {
+		return p.miss(slot, "failed", err)
+	}
+	p.produced.Add(1)
+	body := block.Header().Body()
+	p.logger.Info("made a block", "height", body.Height, "slot", slot, "txs", body.TxCount, "block", block.ID())
+	if err := p.overlay.PublishBlock(ctx, block); err != nil && ctx.Err() == nil {
+		p.logger.Warn("the block could not be announced; peers will fetch it", "block", block.ID(), "err", err)
+	}
+	return nil
+}
+
+func (p *producer) miss(slot uint64, reason string, why error) error {
+	p.meters.missed.WithLabelValues(reason).Inc()
+	p.logger.Warn("no block in our slot", "slot", slot, "reason", why)
+	return nil
+}
+
+// make builds and signs the block of slot on the present head.
+func (p *producer) make(ctx context.Context, slot, now uint64) (validation.CheckedBlock, error) {
+	head, txs := p.chain.template(time.UnixMilli(int64(now)))
+	block := &wire.Block{Txs: make([]*wire.Transaction, len(txs))}
+	parts := make([]validation.Part, len(txs))
+	body := &wire.HeaderBody{
+		Version: p.chain.genesis.VersionAt(head.Height + 1), Height: head.Height + 1, Parent: head.ID,
+		Producer: p.address, FeeRecipient: p.address, Slot: slot, Time: now, TxCount: uint32(len(txs)),
+	}
+	for i, tx := range txs {
+		block.Txs[i], parts[i] = tx.Tx(), validation.Part{Checked: tx}
+		body.Size += uint32(tx.Size())
+	}
+	ids := block.TxIDs()
+	if _, err := rand.Read(body.Salt[:]); err != nil {
+		return validation.CheckedBlock{}, err
+	}
+	body.TxRoot = wire.TxRoot(ids)
+	body.ShortIDsHash = wire.ShortIDsHash(wire.ShortIDs(body.Salt, ids))
+	header := wire.SignHeader(p.chain.genesis.ID(), p.key, body)
+	checked, err := p.chain.checker.Header(ctx, p.now(), header, validation.Own)
+	if err != nil {
+		return validation.CheckedBlock{}, err
+	}
+	return p.chain.checker.Block(checked, parts)
+}
+
+// perTx is what a transaction takes in a block beside its own bytes: a tag and
+// a length of up to three bytes.
+const perTx = 4
+
+// template picks transactions for a block of that time on the head that it
+// returns.
+func (c *chain) template(at time.Time) (ledger.Ref, []validation.CheckedTx) {
+	limits := c.genesis.Limits
+	limit := int(limits.MaxBlockBytes) - wire.MaxHeader - 8
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	txs := c.pool.Template(at, limit, int(limits.MaxBlockTxs))
+	size := 0
+	for i, tx := range txs {
+		if size += tx.Size() + perTx; size > limit {
+			return c.ledger.Head(), txs[:i] // a cut at the end keeps the order of nonces
+		}
+	}
+	return c.ledger.Head(), txs
+}
+
+func newProducer(n *Node, o *overlay.Overlay) *producer {
+	return &producer{
+		key: n.home.producer, address: keyfile.Address(n.home.producer), chain: n.chain, overlay: o,
+		logger: n.cfg.Logger, meters: n.events.metrics, now: n.cfg.Now, waits: len(n.cfg.Bootstrap) > 0,
+	}
+}

@@ -1,0 +1,155 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/grapevine-p2p/grapevine/overlay"
+)
+
+const (
+	// stopWithin is the promise of DESIGN section 8; closeWithin leaves the rest
+	// of it to the parts that stop before.
+	stopWithin  = 10 * time.Second
+	closeWithin = 3 * time.Second
+
+	expireEvery   = time.Second
+	announceEvery = 5 * time.Minute // longer than any seen cache remembers
+)
+
+// run makes what needs the network, and runs all parts until one fails or ctx
+// ends.
+func (n *Node) run(ctx context.Context) error {
+	h, err := newHost(n.cfg, n.home.key, n.events.metrics.registry)
+	if err != nil {
+		return err
+	}
+	err = n.runOn(ctx, h)
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
+	defer cancel()
+	return errors.Join(err, closeHost(stop, h))
+}
+
+func (n *Node) runOn(ctx context.Context, h host.Host) error {
+	o, err := n.newOverlay(h)
+	if err != nil {
+		return err
+	}
+	if n.api != nil {
+		if err := n.api.Listen(ctx); err != nil {
+			return err
+		}
+	}
+	n.host.Store(&h)
+	n.overlay.Store(o)
+	n.events.metrics.peers(o.Peers)
+
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return n.watchStore(ctx) })
+	group.Go(func() error { return o.Run(ctx) })
+	group.Go(func() error { return n.settleIn(ctx, o) })
+	group.Go(func() error { return n.chain.locals.run(ctx) })
+	group.Go(func() error { return n.keepHouse(ctx) })
+	if n.api != nil {
+		group.Go(func() error { return n.api.Run(ctx) })
+	}
+	if n.home.producer != nil {
+		p := newProducer(n, o)
+		n.producer.Store(p)
+		group.Go(func() error { return p.run(ctx) })
+	}
+	return n.wait(ctx, group)
+}
+
+// wait returns when all parts have ended. A part that hangs in a disk that
+// failed is not waited for longer than the promise allows.
+func (n *Node) wait(ctx context.Context, group *errgroup.Group) error {
+	done := make(chan error, 1)
+	go func() { done <- group.Wait() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	_, _ = daemon.SdNotify(false, daemon.SdNotifyStopping)
+	n.cfg.Logger.Info("stopping")
+	limit := time.NewTimer(stopWithin - closeWithin)
+	defer limit.Stop()
+	select {
+	case err := <-done:
+		return err
+	case <-limit.C:
+		return errors.Join(n.store.Err(), fmt.Errorf("node: not all parts stopped within %v", stopWithin-closeWithin))
+	}
+}
+
+func (n *Node) newOverlay(h host.Host) (*overlay.Overlay, error) {
+	cfg := overlay.DefaultConfig()
+	cfg.Host, cfg.Genesis, cfg.Checker, cfg.Chain, cfg.Pool = h, n.home.genesis, n.chain.checker, n.chain, n.chain
+	cfg.Agent = "grapevine/" + n.cfg.Version
+	cfg.Logger, cfg.Now, cfg.Hooks = n.cfg.Logger, n.cfg.Now, n.events.hooks()
+	cfg.Gossip, cfg.Limits, cfg.Score = n.cfg.Gossip, n.cfg.Limits, n.cfg.Score
+	for _, text := range n.cfg.Bootstrap {
+		info, err := peer.AddrInfoFromString(text)
+		if err != nil {
+			return nil, fmt.Errorf("bootstrap address %q: %w", text, err)
+		}
+		cfg.Bootstrap = append(cfg.Bootstrap, *info)
+	}
+	return overlay.New(cfg)
+}
+
+// watchStore ends the node when its disk fails: what it would do from then on
+// could not be kept.
+func (n *Node) watchStore(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-n.store.Failing():
+		n.cfg.Logger.Error("the store failed, so the node stops", "err", n.store.Err())
+		return n.store.Err()
+	}
+}
+
+// settleIn says that the node is ready once it is, and announces what it owes.
+func (n *Node) settleIn(ctx context.Context, o *overlay.Overlay) error {
+	select {
+	case <-o.Ready():
+	case <-ctx.Done():
+		return nil
+	}
+	close(n.ready)
+	n.cfg.Logger.Info("ready", "network", n.home.genesis.Network, "peer", n.id, "addrs", n.Addrs(), "height", n.chain.Head().Height)
+	_, _ = daemon.SdNotify(false, daemon.SdNotifyReady)
+	for _, tx := range n.again {
+		n.announce(ctx, tx)
+	}
+	return nil
+}
+
+// keepHouse lets old transactions expire, and announces local ones again that
+// no block has taken for long.
+func (n *Node) keepHouse(ctx context.Context) error {
+	expire, announce := time.NewTicker(expireEvery), time.NewTicker(announceEvery)
+	defer expire.Stop()
+	defer announce.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-expire.C:
+			n.chain.expire()
+		case <-announce.C:
+			for _, tx := range n.chain.waitingLocals() {
+				n.announce(ctx, tx)
+			}
+		}
+	}
+}

@@ -1,0 +1,163 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/grapevine-p2p/grapevine/node/api"
+	"github.com/grapevine-p2p/grapevine/node/store"
+	"github.com/grapevine-p2p/grapevine/validation"
+	"github.com/grapevine-p2p/grapevine/wire"
+)
+
+// Submit implements api.Submitter.
+//
+// The order is: judge, pool, disk, announce, answer. The pool first, so that
+// what it refuses costs no sync. The disk outside of the chain's lock, so that
+// submissions at the same time share a sync. A crash before the disk has it
+// loses what nobody was told; one after brings it back at the next start, from
+// where it is announced again.
+func (n *Node) Submit(ctx context.Context, raw []byte) (api.TxStatus, error) {
+	if err := n.store.Err(); err != nil {
+		return api.TxStatus{}, storageError(err)
+	}
+	tx, err := n.chain.checker.Tx(ctx, n.cfg.Now(), raw)
+	if err != nil {
+		return n.known(raw, err)
+	}
+	if err := n.chain.addLocal(tx); err != nil {
+		return n.known(raw, err)
+	}
+	if err := n.store.PutLocalTx(tx.Tx(), n.cfg.Now()); err != nil {
+		n.chain.locals.disown(tx.ID())
+		return api.TxStatus{}, storageError(err)
+	}
+	n.chain.keptLocal(tx)
+	n.announce(ctx, tx)
+	return n.txStatus(tx.ID())
+}
+
+// known answers for a transaction that was refused: the same bytes may have
+// been accepted before, and then the answer is what became of them.
+func (n *Node) known(raw []byte, refusal error) (api.TxStatus, error) {
+	tx, err := wire.DecodeTransaction(raw)
+	if err != nil || validation.Judge(refusal) == validation.Reject {
+		return api.TxStatus{}, refusal
+	}
+	status, err := n.txStatus(tx.ID())
+	if err != nil {
+		return api.TxStatus{}, err
+	}
+	// An evicted one was worth another try, which failed: that is the answer.
+	if status.State == api.Unknown || status.State == api.Evicted {
+		return api.TxStatus{}, refusal
+	}
+	return status, nil
+}
+
+// announce tells the peers. A transaction that cannot be announced now is on
+// disk and in the pool, and is announced again later.
+func (n *Node) announce(ctx context.Context, tx validation.CheckedTx) {
+	o := n.overlay.Load()
+	if o == nil {
+		return
+	}
+	if err := o.PublishTx(ctx, tx); err != nil && ctx.Err() == nil {
+		n.cfg.Logger.Warn("a transaction could not be announced yet", "tx", tx.ID(), "err", err)
+	}
+}
+
+// addLocal gives the pool a transaction of a user of this node.
+func (c *chain) addLocal(tx validation.CheckedTx) error {
+	if _, ok, err := c.store.TxBlock(tx.ID()); err != nil {
+		return storageError(err)
+	} else if ok {
+		return fmt.Errorf("%w: a block holds it", validation.AlreadyKnown)
+	}
+	if _, durable := c.locals.has(tx.ID()); durable && c.locals.ended(tx.ID()) == "" {
+		return fmt.Errorf("%w: it was accepted before", validation.AlreadyKnown)
+	}
+	if err := c.locals.adopt(tx); err != nil {
+		return storageError(err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	err := c.addLocked(tx)
+	if errors.Is(err, validation.AlreadyKnown) && c.pool.Has(tx.ID()) {
+		return nil // a peer was quicker, but has not made it durable here
+	}
+	if err != nil {
+		c.locals.disown(tx.ID())
+	}
+	return err
+}
+
+// keptLocal tells that a local transaction is on disk.
+func (c *chain) keptLocal(tx validation.CheckedTx) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.locals.kept(tx.ID())
+	c.watch.accepted(tx, c.pool.Has(tx.ID()))
+}
+
+// storageError makes an error of the store one that the API knows.
+func storageError(err error) error {
+	if errors.Is(err, store.Closed) {
+		return fmt.Errorf("%w: %w", api.ErrStopping, err)
+	}
+	return fmt.Errorf("%w: %w", api.ErrStorage, err)
+}
+
+// restoreLocals brings the local transactions that have not ended back into
+// the pool, and returns them for announcement.
+func (c *chain) restoreLocals() ([]validation.CheckedTx, error) {
+	kept, err := c.store.LocalTxs()
+	if err != nil {
+		return nil, err
+	}
+	_, final := c.ends()
+	var again []validation.CheckedTx
+	for _, k := range kept {
+		tx, err := c.checker.Sound(k.Tx.Bytes())
+		if err != nil {
+			return nil, fmt.Errorf("accepted transaction %s in the store: %w", k.Tx.ID(), err)
+		}
+		block, included, err := c.store.TxBlock(tx.ID())
+		if err != nil {
+			return nil, err
+		}
+		if included {
+			b, err := c.store.Block(block)
+			if err != nil {
+				return nil, err
+			}
+			c.locals.restored(tx, block, b.Header.Body().Height <= final.Height)
+			continue
+		}
+		c.locals.restored(tx, wire.BlockID{}, false)
+		c.mu.Lock()
+		err = c.addLocked(tx)
+		head := c.ledger.Head().Height
+		c.mu.Unlock()
+		if err != nil {
+			c.locals.lapsed(tx.ID(), err, head)
+			continue
+		}
+		again = append(again, tx)
+	}
+	return again, nil
+}
+
+// waitingLocals returns the local transactions that are in the pool still.
+func (c *chain) waitingLocals() []validation.CheckedTx {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var list []validation.CheckedTx
+	for tx := range c.pool.All() {
+		if _, durable := c.locals.has(tx.ID()); durable {
+			list = append(list, tx)
+		}
+	}
+	return list
+}
