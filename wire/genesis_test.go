@@ -188,6 +188,7 @@ func TestValidateGenesis(t *testing.T) {
 		"producers is empty":                 func(g *wire.Genesis) { g.Producers = nil },
 		"producers[0].height is 1":           func(g *wire.Genesis) { g.Producers[0].Height = 1 },
 		"producers[1].height is 0":           func(g *wire.Genesis) { g.Producers[1].Height = 0 },
+		"producers[1].producers has 257":     func(g *wire.Genesis) { g.Producers[1].Producers = make([]wire.Address, wire.MaxProducers+1) },
 		"producers[1].producers has 0":       func(g *wire.Genesis) { g.Producers[1].Producers = nil },
 		"producers[0].producers[0] is the":   func(g *wire.Genesis) { g.Producers[0].Producers[0] = wire.Address{} },
 		"producers[0].producers[1] comes":    func(g *wire.Genesis) { g.Producers[0].Producers[1] = g.Producers[0].Producers[0] },

@@ -82,3 +82,17 @@ func TestHeaderKeepsItsOwnBody(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, h, decoded)
 }
+
+// TestPartsHaveNoRoom: who appends to a part of a message does not write into
+// the part that follows.
+func TestPartsHaveNoRoom(t *testing.T) {
+	tx, err := wire.DecodeTransaction(paid(wire.NetworkID{7}, 1, 3).Bytes())
+	require.NoError(t, err)
+	require.Equal(t, len(tx.Body()), cap(tx.Body()))
+	require.Equal(t, len(tx.Clone().Body()), cap(tx.Clone().Body()))
+	made := wire.NewTransaction(tx.Body(), tx.Signature())
+	require.Equal(t, len(made.Body()), cap(made.Body()))
+	body, err := wire.DecodeTxBody(append(append([]byte{}, tx.Body()...), 0)[:tx.Size()-66-3])
+	require.NoError(t, err)
+	require.Equal(t, len(body.Payload), cap(body.Payload))
+}
