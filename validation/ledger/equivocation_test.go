@@ -1,0 +1,100 @@
+package ledger_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/grapevine-p2p/grapevine/validation"
+	"github.com/grapevine-p2p/grapevine/validation/ledger"
+	"github.com/grapevine-p2p/grapevine/wire"
+)
+
+// header is one of many that the producer of the slot could sign on genesis.
+func (c *chain) header(slot uint64, mark byte) validation.CheckedHeader {
+	now := time.UnixMilli(int64(c.g.SlotStart(slot)))
+	h, err := c.checker.Header(context.Background(), now, marked(c.g, mark, nil, slot).Header, validation.Gossip)
+	c.require.NoError(err)
+	return h
+}
+
+func TestEvidenceOnce(t *testing.T) {
+	c := newChain(t, testGenesis(2))
+	x, y, z := c.header(1, 1), c.header(1, 2), c.header(1, 3)
+
+	first, ev := c.ledger.Observe(x)
+	require.True(t, first)
+	require.Nil(t, ev)
+	first, ev = c.ledger.Observe(x)
+	require.True(t, first, "the same header again is still the first")
+	require.Nil(t, ev)
+
+	first, ev = c.ledger.Observe(y)
+	require.False(t, first)
+	require.NotNil(t, ev)
+	sound, err := c.checker.Evidence(ev.AppendTo(nil))
+	require.NoError(t, err, "what the ledger finds, every Checker takes")
+	require.ElementsMatch(t, []wire.BlockID{x.ID(), y.ID()}, []wire.BlockID{sound.First.ID(), sound.Second.ID()})
+
+	for _, later := range []validation.CheckedHeader{y, z} {
+		first, ev = c.ledger.Observe(later)
+		require.False(t, first)
+		require.Nil(t, ev, "once is enough")
+	}
+	require.False(t, c.ledger.AddEvidence(sound), "our own comes back")
+	first, _ = c.ledger.Observe(x)
+	require.True(t, first)
+	first, _ = c.ledger.Observe(c.header(2, 1))
+	require.True(t, first, "another slot is another turn")
+	require.Equal(t, []wire.Evidence{*sound}, c.ledger.Evidence())
+	first, ev = c.ledger.Observe(validation.CheckedHeader{})
+	require.False(t, first)
+	require.Nil(t, ev)
+}
+
+// TestEquivocationIsNoReasonToRefuse: both blocks stay acceptable by sync.
+func TestEquivocationIsNoReasonToRefuse(t *testing.T) {
+	g := testGenesis(2)
+	c := newChain(t, g)
+	x, y := marked(g, 1, nil, 1), marked(g, 2, nil, 1)
+	c.mustAdd(x, y)
+	c.mustAdd(blockOn(g, y, 3))
+	c.mustAdd(blockOn(g, x, 3), blockOn(g, x, 2))
+	require.Equal(t, uint64(2), c.ledger.Head().Slot)
+}
+
+func TestEvidenceFromOthers(t *testing.T) {
+	c := newChain(t, testGenesis(1))
+	convicted := 0
+	for slot := uint64(1); slot <= ledger.MaxEvidencePerProducer+3; slot++ {
+		x, y := c.header(slot, 1), c.header(slot, 2)
+		other := newChain(t, c.g)
+		other.ledger.Observe(x)
+		_, ev := other.ledger.Observe(y)
+		if c.ledger.AddEvidence(ev) {
+			convicted++
+		}
+		require.False(t, c.ledger.AddEvidence(ev), "old news")
+		first, again := c.ledger.Observe(y)
+		require.Nil(t, again)
+		first2, again := c.ledger.Observe(x)
+		require.Nil(t, again)
+		require.True(t, first != first2, "one of the two counts as the first")
+	}
+	require.Equal(t, ledger.MaxEvidencePerProducer, convicted, "a key gone wild must not fill the network")
+	require.Len(t, c.ledger.Evidence(), convicted)
+}
+
+// TestTurnsAreBounded: the oldest turn is forgotten, the rest is not.
+func TestTurnsAreBounded(t *testing.T) {
+	c := newChain(t, testGenesis(2))
+	for slot := uint64(1); slot <= ledger.MaxTurns+1; slot++ {
+		c.ledger.Observe(c.header(slot, 1))
+	}
+	first, _ := c.ledger.Observe(c.header(2, 2))
+	require.False(t, first)
+	first, _ = c.ledger.Observe(c.header(1, 2))
+	require.True(t, first, "forgotten")
+}
