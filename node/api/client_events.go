@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"mime"
 	"net/http"
 	"net/url"
 	"strings"
@@ -63,7 +64,7 @@ type eventWalk struct {
 
 	at        string // resume after this event
 	connected bool   // at least once
-	alive     bool   // heard something since the last connect
+	alive     bool   // heard an event or a heartbeat since the last connect
 	over      bool   // the caller has had enough
 }
 
@@ -92,7 +93,7 @@ func (w *eventWalk) once(ctx context.Context) error {
 		return w.client.unreachable(ctx, err)
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
+	if mediaType, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); resp.StatusCode != http.StatusOK || mediaType != "text/event-stream" {
 		data, err := io.ReadAll(io.LimitReader(resp.Body, 1<<16))
 		if err != nil {
 			return w.client.unreachable(ctx, err)
@@ -138,7 +139,6 @@ func (w *eventWalk) read(lines *bufio.Scanner, watchdog *time.Timer) error {
 	var id, data string
 	for lines.Scan() {
 		watchdog.Reset(silence)
-		w.alive = true
 		name, value, _ := strings.Cut(lines.Text(), ":")
 		value = strings.TrimPrefix(value, " ")
 		switch {
@@ -153,7 +153,7 @@ func (w *eventWalk) read(lines *bufio.Scanner, watchdog *time.Timer) error {
 				return w.bad(data)
 			}
 			if id != "" {
-				w.at = id
+				w.at, w.alive = id, true
 			}
 			id, data = "", ""
 		}

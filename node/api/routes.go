@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -165,6 +166,9 @@ func checkQuery(raw string, op *huma.Operation) *Error {
 		}
 		if param == nil {
 			return newError(CodeBadRequest, "the query has an unknown parameter %.40q", name)
+		}
+		if slices.Contains(values, "") {
+			return newError(CodeBadRequest, "the query has %s without a value", name)
 		}
 		if len(values) > 1 && param.Schema.Type != huma.TypeArray {
 			return newError(CodeBadRequest, "the query has %s %d times, want once", name, len(values))

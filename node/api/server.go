@@ -32,11 +32,13 @@ type Server struct {
 	spec    []byte // the OpenAPI document
 	streams *streamSet
 
-	mu      sync.Mutex
-	bound   bool
-	sites   []site
-	stopped bool
+	mu    sync.Mutex
+	bound bool
+	spent bool // Run or Close was called
+	sites []site
 }
+
+var errSpent = errors.New("api: the server was run or closed before; make a new one")
 
 // site is one listener and what serves it.
 type site struct {
@@ -74,8 +76,8 @@ func NewServer(cfg Config, b Backend) (*Server, error) {
 func (s *Server) Listen(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.stopped {
-		return errors.New("api: the server has ended; make a new one")
+	if s.spent {
+		return errSpent
 	}
 	if s.bound {
 		return nil
@@ -139,7 +141,7 @@ func (s *Server) unbindLocked() error {
 func (s *Server) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.stopped = true
+	s.spent = true
 	return s.unbindLocked()
 }
 
@@ -165,11 +167,11 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	s.mu.Lock()
 	sites := s.sites
-	again := s.stopped
-	s.stopped = true
+	spent := s.spent
+	s.spent = true
 	s.mu.Unlock()
-	if again {
-		return errors.New("api: the server has run already; make a new one")
+	if spent {
+		return errSpent
 	}
 
 	group, ctx := errgroup.WithContext(ctx)

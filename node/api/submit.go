@@ -94,6 +94,8 @@ func readBody(rw http.ResponseWriter, r *http.Request, limit int64) ([]byte, err
 		return nil, newError(CodeTooLarge, "the body has more than the %d bytes that are read; a transaction has at most %d", limit, wire.MaxTx)
 	case err != nil:
 		return nil, newError(CodeBadRequest, "the body did not arrive whole: %v", err)
+	case len(body) == 0:
+		return nil, newError("truncated", "the body is empty")
 	}
 	return body, nil
 }
