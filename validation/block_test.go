@@ -11,6 +11,10 @@ import (
 	"github.com/grapevine-p2p/grapevine/wire"
 )
 
+// TestHeader is about what every application's headers must be.
+//
+// R10: what a header itself proves is Reject.
+// R11: an application that fails or panics blames nobody.
 func TestHeader(t *testing.T) {
 	g := testGenesis()
 	cases := []struct {
@@ -64,7 +68,7 @@ func TestHeader(t *testing.T) {
 	}
 }
 
-// TestHeaderOfAnotherVersion: a version that genesis has at no height yet is a
+// R12: TestHeaderOfAnotherVersion: a version that genesis has at no height yet is a
 // fault, one that this program does not know proves nothing.
 func TestHeaderOfAnotherVersion(t *testing.T) {
 	g := testGenesis()
@@ -109,6 +113,10 @@ func TestCompact(t *testing.T) {
 	require.ErrorIs(t, err, validation.BadShortIDs)
 }
 
+// TestBlockBody holds bodies to what their headers sign.
+//
+// R23: the header's time decides what has expired.
+// R26: a wrong body is BadTxRoot, an invalid one that is signed BadBlock.
 func TestBlockBody(t *testing.T) {
 	g := testGenesis()
 	a, b := signed(g, 0, payment(0, 0)), signed(g, 1, payment(1, 0))

@@ -125,6 +125,12 @@ func txCases(g *wire.Genesis) []txCase {
 	}
 }
 
+// TestTx goes over the cases above, alone and in a batch of one.
+//
+// R11: an application that fails, panics or is late blames nobody.
+// R12: a body of a newer version is Ignore.
+// R13: only what breaks a fixed rule is chargeable.
+// R14: the fee floor, the expiry and the size limit are exact.
 func TestTx(t *testing.T) {
 	g := testGenesis()
 	for _, tc := range txCases(g) {

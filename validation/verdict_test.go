@@ -18,6 +18,9 @@ import (
 )
 
 // TestOnlyFaultsBlameThePeer goes over everything that can go wrong.
+//
+// R9: Ignore is the default.
+// R10: only a Fault is Reject.
 func TestOnlyFaultsBlameThePeer(t *testing.T) {
 	require.Equal(t, validation.Accept, validation.Judge(nil))
 

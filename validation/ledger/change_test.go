@@ -107,7 +107,7 @@ func TestABlockAppliesWholeOrNot(t *testing.T) {
 	}
 }
 
-// A block of one producer whose turn never comes leaves its slots empty.
+// R20: slots of a producer that is gone stay empty, and the chain goes on.
 func TestAbsentProducer(t *testing.T) {
 	g := testGenesis(3)
 	c := newChain(t, g)
@@ -178,6 +178,7 @@ func TestDeepReorganisation(t *testing.T) {
 	require.Equal(t, straight.ledger.Save().Accounts, c.ledger.Save().Accounts)
 }
 
+// R25: a longer chain that would undo a final block is refused.
 func TestFinalIsNeverRolledBack(t *testing.T) {
 	g := testGenesis(2)
 	c := newChain(t, g)
@@ -220,6 +221,7 @@ func TestFinalityForgetsSideBranches(t *testing.T) {
 	c.mustAdd(blockOn(g, alive[0], 17))
 }
 
+// R24: most blocks, then the lower slot at the first difference, then the lower id.
 func TestForkChoice(t *testing.T) {
 	g := testGenesis(4)
 	late := blockOn(g, nil, 3)
@@ -351,7 +353,7 @@ func TestPrepareDecidesAndApplyInstalls(t *testing.T) {
 	require.Error(t, err)
 }
 
-// TestProducersChangeByHeight: turns and finality follow the set of each height.
+// R21: TestProducersChangeByHeight: turns and finality follow the set of each height.
 func TestProducersChangeByHeight(t *testing.T) {
 	g := testGenesis(1)
 	g.Producers = append(g.Producers, wire.ProducerSet{Height: 3, Producers: []wire.Address{producer(1), producer(2), producer(3)}})

@@ -20,6 +20,7 @@ func (c *chain) header(slot uint64, mark byte) validation.CheckedHeader {
 	return h
 }
 
+// R27: the first header of a turn is relayed, the second becomes evidence, once.
 func TestEvidenceOnce(t *testing.T) {
 	c := newChain(t, testGenesis(2))
 	x, y, z := c.header(1, 1), c.header(1, 2), c.header(1, 3)
@@ -54,7 +55,7 @@ func TestEvidenceOnce(t *testing.T) {
 	require.Nil(t, ev)
 }
 
-// TestEquivocationIsNoReasonToRefuse: both blocks stay acceptable by sync.
+// R27: TestEquivocationIsNoReasonToRefuse: both blocks stay acceptable by sync.
 func TestEquivocationIsNoReasonToRefuse(t *testing.T) {
 	g := testGenesis(2)
 	c := newChain(t, g)

@@ -42,6 +42,7 @@ func TestDescribeTx(t *testing.T) {
 	require.ErrorAs(t, err, &malformed)
 }
 
+// R15: an account's nonces begin with 0 and go up by one.
 func TestCheckTxs(t *testing.T) {
 	g := testGenesis(1)
 	c := newChain(t, g)
@@ -63,6 +64,11 @@ func TestCheckTxs(t *testing.T) {
 	}
 }
 
+// TestCheckHeader has one defect in each case.
+//
+// R20: slots increase along a chain, and a header's time lies inside its slot.
+// R21: the producer is the one whose turn it is, whether the parent is known or not.
+// R22: what our clock says leads to Ignore, and only gossip has a lower bound.
 func TestCheckHeader(t *testing.T) {
 	g := testGenesis(2)
 	c := newChain(t, g)
