@@ -89,8 +89,8 @@ type Block struct {
 // Bytes is what the run cost on the wire.
 type Bytes struct {
 	// Wire counts UDP payload + 28 bytes a packet where packets are ours to
-	// see (worlds sim and core). In world local it is what libp2p's counters
-	// saw, above transport encryption; Notes says so.
+	// see (worlds sim and core). In world local it is what nodes wrote to
+	// libp2p streams, above transport encryption; Notes says so.
 	Wire             *uint64 `json:"wire"`
 	PayloadDelivered uint64  `json:"payload_delivered"` // bytes of transactions, once per delivered pair
 	// WirePerPayload is wire ÷ payload_delivered; null without either.
