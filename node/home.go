@@ -74,6 +74,9 @@ func InitHome(dir string, opt InitOptions) error {
 	for _, f := range files {
 		make1(filepath.Join(dir, f.name), func() error { return writeNew(filepath.Join(dir, f.name), f.text) })
 	}
+	if err == nil {
+		err = errors.Join(syncDir(dir), syncDir(filepath.Dir(dir)))
+	}
 	if err != nil {
 		for _, path := range made {
 			err = errors.Join(err, os.Remove(path))
@@ -137,6 +140,15 @@ func writeNew(path string, text []byte) error {
 		return errors.Join(err, os.Remove(path))
 	}
 	return nil
+}
+
+// syncDir puts the names of new files in dir on disk.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // home is an open home: its lock is held.

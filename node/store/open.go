@@ -70,7 +70,7 @@ func Open(dir string, opt Options) (*Store, error) {
 	if opt.Logger == nil {
 		opt.Logger = slog.New(slog.DiscardHandler)
 	}
-	if err := opt.FS.MkdirAll(dir, 0o700); err != nil {
+	if err := makeDir(opt.FS, dir); err != nil {
 		return nil, fmt.Errorf("open store %s: %w; check the path and its permissions", dir, err)
 	}
 	lock, err := pebble.LockDirectory(dir, opt.FS)
@@ -85,6 +85,36 @@ func Open(dir string, opt Options) (*Store, error) {
 		return nil, errors.Join(err, lock.Close())
 	}
 	return s, nil
+}
+
+// makeDir makes dir and whatever is missing above it, durably: a folder whose
+// name is not on disk loses all that is in it, however well that was synced.
+func makeDir(files vfs.FS, dir string) error {
+	var changed []string // folders that get a new entry
+	for at := dir; ; {
+		if _, err := files.Stat(at); err == nil {
+			break
+		}
+		parent := files.PathDir(at)
+		if parent == at {
+			break
+		}
+		changed = append(changed, parent)
+		at = parent
+	}
+	if err := files.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	for _, name := range slices.Backward(changed) {
+		d, err := files.OpenDir(name)
+		if err == nil {
+			err = errors.Join(d.Sync(), d.Close())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *Store) open(opt Options) error {

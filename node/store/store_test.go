@@ -249,6 +249,18 @@ func TestTheSignedSlotStays(t *testing.T) {
 	require.EqualValues(t, 77, slot)
 }
 
+func TestTheFolderItselfSurvivesACrash(t *testing.T) {
+	fs := vfs.NewCrashableMem()
+	s, err := store.Open("/some/deep/home/data", options(fs))
+	require.NoError(t, err)
+	require.NoError(t, s.SetSignedSlot(5))
+	s, err = store.Open("/some/deep/home/data", options(fs.CrashClone(vfs.CrashCloneCfg{})))
+	require.NoError(t, err)
+	slot, err := s.SignedSlot()
+	require.NoError(t, err)
+	require.EqualValues(t, 5, slot)
+}
+
 func TestWhatCannotBeUsedIsRefusedWithARemedy(t *testing.T) {
 	fill := func(t *testing.T, dir string) {
 		t.Helper()

@@ -1,0 +1,149 @@
+package node_test
+
+import (
+	"errors"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+	"github.com/stretchr/testify/require"
+
+	"github.com/grapevine-p2p/grapevine/node/api"
+	"github.com/grapevine-p2p/grapevine/node/store"
+	"github.com/grapevine-p2p/grapevine/validation"
+	"github.com/grapevine-p2p/grapevine/wire"
+)
+
+func TestARestartedNodeCatchesUp(t *testing.T) {
+	producers := keys(2)
+	g := genesisOf("restart", producers...)
+	a := start(t, configOf(t, newHome(t, g, producers[0]), vfs.NewMem()))
+	cfg := configOf(t, newHome(t, g, nil), vfs.NewMem())
+	cfg.Bootstrap = []string{a.addr()}
+	b := start(t, cfg)
+	eventually(t, "a first block", func() bool { return b.head().Height > 0 })
+	require.NoError(t, b.end())
+
+	before := a.head().Height
+	var txs []*wire.Transaction
+	for nonce := range uint64(10) {
+		txs = append(txs, payment(g, 0, nonce))
+		a.submit(txs[nonce])
+	}
+	eventually(t, "blocks without it", func() bool { return a.settled(txs) && a.head().Height > before+2 })
+	b = start(t, cfg)
+	eventually(t, "what it missed", func() bool { return b.settled(txs) })
+}
+
+// TestAcceptedTransactionsSurviveAKill cuts the power while wallets submit. The
+// disk keeps what was synced and nothing else.
+func TestAcceptedTransactionsSurviveAKill(t *testing.T) {
+	g := genesisOf("kill", keys(1)...)
+	disk := vfs.NewCrashableMem()
+	cfg := configOf(t, newHome(t, g, nil), disk) // no producer: they stay in the pool
+	n := start(t, cfg)
+
+	var accepted [wallets]atomic.Uint64
+	var writers sync.WaitGroup
+	const each = 100
+	for i := range wallets {
+		writers.Go(func() {
+			for nonce := range uint64(each) {
+				if _, err := n.Backend().Submit(t.Context(), payment(g, i, nonce).Bytes()); err != nil {
+					t.Errorf("submit: %v", err)
+				}
+				accepted[i].Store(nonce + 1)
+			}
+		})
+	}
+	eventually(t, "some progress", func() bool { return accepted[0].Load() > each/3 })
+	var atLeast [wallets]uint64
+	for i := range atLeast {
+		atLeast[i] = accepted[i].Load()
+	}
+	crashed := disk.CrashClone(vfs.CrashCloneCfg{})
+	writers.Wait()
+	require.NoError(t, n.end())
+
+	cfg.FS = crashed
+	again := start(t, cfg)
+	for i, count := range atLeast {
+		for nonce := range count {
+			require.Equal(t, api.Pending, again.state(payment(g, i, nonce).ID()), "wallet %d, nonce %d was accepted", i, nonce)
+		}
+	}
+	// And they are announced again: a node that joins now hears of them.
+	listener := configOf(t, newHome(t, g, nil), vfs.NewMem())
+	listener.Bootstrap = []string{again.addr()}
+	other := start(t, listener)
+	eventually(t, "announcement", func() bool { return other.state(payment(g, 0, 0).ID()) == api.Pending })
+}
+
+func TestTheSameBytesGetTheSameAnswer(t *testing.T) {
+	producers := keys(1)
+	g := genesisOf("idempotent", producers...)
+	fs := vfs.NewMem()
+	cfg := configOf(t, newHome(t, g, nil), fs)
+	n := start(t, cfg)
+	tx, ahead := payment(g, 0, 0), payment(g, 0, 2)
+	for range 3 {
+		require.Equal(t, api.Pending, n.submit(tx).State)
+		require.Equal(t, api.Accepted, n.submit(ahead).State, "it waits for nonce 1")
+	}
+	richer := wire.SignTx(g.ID(), keyOf("wallet", 1), &wire.TxBody{Version: 1, Sender: wire.Address(keyOf("wallet", 1)[32:]), Fee: 50_000})
+	cheap := payment(g, 1, 0)
+	n.submit(cheap)
+	n.submit(richer)
+	s := n.submit(cheap)
+	require.Equal(t, api.Replaced, s.State)
+	require.Equal(t, richer.ID(), *s.By)
+	require.NoError(t, n.end())
+
+	cfg = configOf(t, cfg.Home, fs)
+	cfg.ProducerKey = producerFile(t, producers[0])
+	n = start(t, cfg)
+	eventually(t, "inclusion", func() bool { return n.settled([]*wire.Transaction{tx, richer}) })
+	require.Contains(t, []api.State{api.Included, api.Final}, n.submit(tx).State)
+	require.Equal(t, api.Replaced, n.submit(cheap).State, "also after a restart and another's inclusion")
+	require.Equal(t, api.Accepted, n.submit(ahead).State)
+
+	_, err := n.Backend().Submit(t.Context(), payment(g, 0, 0).Bytes()[:20])
+	require.Error(t, err)
+	stale := wire.SignTx(g.ID(), keyOf("wallet", 0), &wire.TxBody{Version: 1, Sender: wire.Address(keyOf("wallet", 0)[32:]), Fee: 2_000})
+	_, err = n.Backend().Submit(t.Context(), stale.Bytes())
+	require.ErrorIs(t, err, validation.StaleNonce)
+}
+
+// TestAFailingDiskStopsTheNode fills the disk under a node at work.
+func TestAFailingDiskStopsTheNode(t *testing.T) {
+	g := genesisOf("full disk", keys(1)...)
+	disk := vfs.NewCrashableMem()
+	var full atomic.Bool
+	cfg := configOf(t, newHome(t, g, nil), errorfs.Wrap(disk, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if full.Load() && op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
+			return &os.PathError{Op: "write", Path: op.Path, Err: syscall.ENOSPC}
+		}
+		return nil
+	})))
+	n := start(t, cfg)
+	n.submit(payment(g, 0, 0))
+	full.Store(true)
+	for nonce := uint64(1); ; nonce++ {
+		_, err := n.Backend().Submit(t.Context(), payment(g, 0, nonce).Bytes())
+		if err != nil {
+			require.True(t, errors.Is(err, api.ErrStorage) || errors.Is(err, api.ErrStopping), "%v", err)
+			break
+		}
+	}
+	<-n.done
+	require.ErrorIs(t, n.err, store.Failed)
+	require.ErrorContains(t, n.err, "no space left")
+
+	cfg.FS = disk.CrashClone(vfs.CrashCloneCfg{})
+	again := start(t, cfg)
+	require.Equal(t, api.Pending, again.state(payment(g, 0, 0).ID()))
+}
