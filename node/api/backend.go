@@ -8,8 +8,8 @@ import (
 
 // Submitter takes transactions.
 type Submitter interface {
-	// Submit judges raw and keeps it durably before it returns nil. It does not
-	// keep raw itself beyond what it accepted. Errors carry wire.Malformed,
+	// Submit judges raw and keeps it durably before it returns nil. The bytes are
+	// the backend's from then on. Errors carry wire.Malformed,
 	// validation.Fault, validation.Refusal or a [Failure]. The same bytes again
 	// are no error: the answer is what became of them.
 	Submit(ctx context.Context, raw []byte) (TxStatus, error)

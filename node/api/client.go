@@ -65,9 +65,9 @@ func NewClient(o Options) (*Client, error) {
 		c.retry = defaultRetry
 	}
 	transport := &http.Transport{
-		MaxIdleConns:       8,
-		IdleConnTimeout:    30 * time.Second, // less than the server's, so that it never closes first
-		DisableCompression: true,
+		MaxIdleConnsPerHost: 32,               // for callers that submit side by side
+		IdleConnTimeout:     30 * time.Second, // less than the server's, so that it never closes first
+		DisableCompression:  true,
 	}
 	c.http = &http.Client{
 		Transport: transport,
@@ -298,6 +298,9 @@ func (c *Client) request(ctx context.Context, method, path, contentType string, 
 	}
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
+		// Not sent; it tells the transport that a submission may be repeated when
+		// an idle connection turns out to be dead.
+		req.Header["Idempotency-Key"] = []string{}
 		if !c.network.IsZero() {
 			req.Header.Set("Grapevine-Network", c.network.String())
 		}

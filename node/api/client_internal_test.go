@@ -75,8 +75,10 @@ func TestClientTimeout(t *testing.T) {
 // Another program on the port gets no second request and cannot confuse us.
 func TestNotANode(t *testing.T) {
 	for name, h := range map[string]http.HandlerFunc{
-		"html":     func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>", 404) },
-		"redirect": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://evil.invalid/", 302) },
+		"html": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>", 404) },
+		"redirect": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://evil.invalid/", http.StatusFound)
+		},
 		"not json": func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") },
 		"no code": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", problemType)

@@ -65,18 +65,18 @@ func DefaultLimits() Limits {
 func (c Config) Validate() error {
 	var errs []error
 	if c.Socket == "" && c.Listen == "" {
-		errs = append(errs, errors.New("Socket and Listen are both empty, want at least one"))
+		errs = append(errs, errors.New("no Socket and no Listen, want at least one"))
 	}
 	if c.Listen != "" {
 		if _, err := loopback(c.Listen); err != nil {
 			errs = append(errs, err)
 		}
 		if c.TokenFile == "" {
-			errs = append(errs, errors.New("TokenFile is empty, want a path: TCP always needs a token"))
+			errs = append(errs, errors.New("no TokenFile, want a path: TCP always needs a token"))
 		}
 	}
 	if c.Genesis == nil {
-		errs = append(errs, errors.New("Genesis is nil"))
+		errs = append(errs, errors.New("no Genesis"))
 	}
 	return errors.Join(append(errs, c.Limits.Validate())...)
 }
@@ -89,11 +89,11 @@ func (l Limits) Validate() error {
 		value int
 	}{{"MaxConns", l.MaxConns}, {"MaxStreams", l.MaxStreams}, {"SubmitBurst", l.SubmitBurst}} {
 		if n.value < 1 {
-			errs = append(errs, fmt.Errorf("Limits.%s is %d, want > 0", n.name, n.value))
+			errs = append(errs, fmt.Errorf("limit %s is %d, want > 0", n.name, n.value))
 		}
 	}
 	if !(l.SubmitRate > 0) { // negated, so NaN fails too
-		errs = append(errs, fmt.Errorf("Limits.SubmitRate is %v, want > 0", l.SubmitRate))
+		errs = append(errs, fmt.Errorf("limit SubmitRate is %v, want > 0", l.SubmitRate))
 	}
 	for _, d := range []struct {
 		name  string
@@ -108,11 +108,11 @@ func (l Limits) Validate() error {
 		{"StopTimeout", l.StopTimeout},
 	} {
 		if d.value <= 0 {
-			errs = append(errs, fmt.Errorf("Limits.%s is %v, want > 0", d.name, d.value))
+			errs = append(errs, fmt.Errorf("limit %s is %v, want > 0", d.name, d.value))
 		}
 	}
 	if l.RequestTimeout >= l.WriteTimeout {
-		errs = append(errs, fmt.Errorf("Limits.RequestTimeout is %v, want less than WriteTimeout %v", l.RequestTimeout, l.WriteTimeout))
+		errs = append(errs, fmt.Errorf("limit RequestTimeout is %v, want less than WriteTimeout %v", l.RequestTimeout, l.WriteTimeout))
 	}
 	return errors.Join(errs...)
 }
@@ -122,14 +122,14 @@ func (l Limits) Validate() error {
 func loopback(hostport string) (string, error) {
 	host, port, err := net.SplitHostPort(hostport)
 	if err != nil {
-		return "", fmt.Errorf("Listen is %q, want host:port such as 127.0.0.1:7780: %w", hostport, err)
+		return "", fmt.Errorf("listen address %q, want host:port such as 127.0.0.1:7780: %w", hostport, err)
 	}
 	if host == "localhost" { // by RFC 6761 it is this computer, whatever a resolver says
 		host = "127.0.0.1"
 	}
 	ip, err := netip.ParseAddr(host)
 	if err != nil || !ip.IsLoopback() {
-		return "", fmt.Errorf("Listen is %q, want a loopback address: the API does not encrypt; for access from elsewhere use an SSH tunnel or a TLS proxy on this computer", hostport)
+		return "", fmt.Errorf("listen address %q, want a loopback address: the API does not encrypt; for access from elsewhere use an SSH tunnel or a TLS proxy on this computer", hostport)
 	}
 	return net.JoinHostPort(host, port), nil
 }

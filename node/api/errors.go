@@ -94,6 +94,7 @@ const (
 	CodeMethodNotAllowed = "method_not_allowed"
 	CodeRateLimited      = "rate_limited"
 	CodeTooManyStreams   = "too_many_streams"
+	CodeTooManyConns     = "too_many_connections"
 	CodeNotReady         = "not_ready"
 	CodeStorage          = "storage"
 	CodeStopping         = "stopping"
@@ -121,6 +122,7 @@ var refusals = map[string]refusal{
 	CodeNotFound:         {http.StatusNotFound, "check the id or height, or wait until the node has it", 0},
 	CodeMethodNotAllowed: {http.StatusMethodNotAllowed, "use the method that the Allow header names", 0},
 	CodeRateLimited:      {http.StatusTooManyRequests, "wait as long as the Retry-After header says, then send the same bytes again", time.Second},
+	CodeTooManyConns:     {http.StatusServiceUnavailable, "close connections that are not in use, then try again", time.Second},
 	CodeTooManyStreams:   {http.StatusTooManyRequests, "close another event stream, or wait for one to end", 5 * time.Second},
 	CodeWrongNetwork:     {http.StatusConflict, "sign for the network of this node (GET /v1/status names it), or talk to a node of yours", 0},
 	CodeWrongAddress:     {http.StatusBadRequest, "use an address of this network, copied whole (GET /v1/genesis names the prefix)", 0},

@@ -76,8 +76,9 @@ type fake struct {
 	checker *validation.Checker
 
 	mu     sync.Mutex
-	err    error // what every method fails with
-	hold   chan struct{}
+	err    error         // what every method fails with
+	hold   chan struct{} // what every method waits for
+	held   chan struct{} // told each time one waits
 	txs    map[wire.TxID]TxStatus
 	blocks map[uint64]*wire.Block
 	status Status
@@ -103,6 +104,7 @@ func newFake(t testing.TB, g *wire.Genesis) *fake {
 	return &fake{
 		Feed:    feed,
 		checker: checker,
+		held:    make(chan struct{}, 1),
 		txs:     map[wire.TxID]TxStatus{},
 		blocks:  map[uint64]*wire.Block{1: block},
 		status:  Status{Network: g.Network, NetworkID: g.ID(), PeerID: "12D3KooWtest", Ready: true},
@@ -115,6 +117,10 @@ func (f *fake) enter(ctx context.Context) error {
 	hold, err := f.hold, f.err
 	f.mu.Unlock()
 	if hold != nil {
+		select {
+		case f.held <- struct{}{}:
+		default:
+		}
 		select {
 		case <-hold:
 		case <-ctx.Done():

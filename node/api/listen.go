@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -132,19 +133,24 @@ func (l *socketListener) Close() error {
 	return err
 }
 
-// busyAnswer is for those who come when every place is taken.
-const busyAnswer = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n" +
-	"Content-Type: application/problem+json\r\nContent-Length: 0\r\n\r\n"
+// busyAnswer is for those who come when all limit places are taken.
+func busyAnswer(limit int) []byte {
+	e := newError(CodeTooManyConns, "all %d connections of this listener are in use", limit)
+	body, _ := json.Marshal(e) // numbers and strings only
+	return fmt.Appendf(nil, "HTTP/1.1 %d %s\r\nRetry-After: %s\r\nConnection: close\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s",
+		e.Status, e.Title, e.GetHeaders().Get("Retry-After"), problemType, len(body), body)
+}
 
 // boundedListener turns connections away when limit of them are open, instead
 // of letting them pile up or eat the file descriptors that gossip needs.
 type boundedListener struct {
 	net.Listener
 	places chan struct{}
+	busy   []byte
 }
 
 func newBoundedListener(l net.Listener, limit int) *boundedListener {
-	return &boundedListener{Listener: l, places: make(chan struct{}, limit)}
+	return &boundedListener{Listener: l, places: make(chan struct{}, limit), busy: busyAnswer(limit)}
 }
 
 // Accept waits for a connection that there is a place for.
@@ -160,7 +166,7 @@ func (l *boundedListener) Accept() (net.Conn, error) {
 		default:
 			// It fits into an empty socket buffer; if not, it need not arrive.
 			_ = c.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
-			_, _ = c.Write([]byte(busyAnswer))
+			_, _ = c.Write(l.busy)
 			_ = c.Close()
 		}
 	}

@@ -174,6 +174,7 @@ func (s *Server) Run(ctx context.Context) error {
 		return errSpent
 	}
 
+	s.logger.Info("api listens", "socket", s.cfg.Socket, "url", s.URL())
 	group, ctx := errgroup.WithContext(ctx)
 	var servers []*http.Server
 	for _, site := range sites {

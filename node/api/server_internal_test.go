@@ -305,7 +305,6 @@ func (panicking) Head(context.Context) (Head, error) { panic("a bug with a secre
 
 func TestPanicIsAnAnswer(t *testing.T) {
 	n := start(t, nil)
-	n.server.backend = nil // not used: routes hold the backend they were made with
 	g := newGenesis(t)
 	cfg := n.cfg
 	cfg.Socket = ""
@@ -378,7 +377,7 @@ func TestConfigIsRefusedWhole(t *testing.T) {
 	cfg := DefaultConfig()
 	cfg.Genesis = newGenesis(t)
 	_, err = NewServer(cfg, newFake(t, cfg.Genesis))
-	require.ErrorContains(t, err, "Socket and Listen are both empty")
+	require.ErrorContains(t, err, "no Socket and no Listen")
 	cfg.Socket = "x"
 	_, err = NewServer(cfg, nil)
 	require.ErrorContains(t, err, "backend")

@@ -110,17 +110,7 @@ func (w *wall) rescue(rw http.ResponseWriter, r *http.Request) {
 	writeError(rw, newError(CodeInternal, "the node's handler failed"))
 }
 
-// need lets only callers of that scope or a higher one through.
-func need(scope Scope, next http.HandlerFunc) http.HandlerFunc {
-	return func(rw http.ResponseWriter, r *http.Request) {
-		if e := mayNot(r.Context(), scope); e != nil {
-			writeError(rw, e)
-			return
-		}
-		next(rw, r)
-	}
-}
-
+// mayNot refuses a caller without that scope.
 func mayNot(ctx context.Context, want Scope) *Error {
 	if have := callerOf(ctx).scope; have < want {
 		return newError(CodeForbidden, "this needs a token of scope %s, the one sent has scope %s", want, have)
