@@ -1,0 +1,74 @@
+package sim
+
+import (
+	"sync"
+	"time"
+)
+
+// Observer notes what the node of one seat says of itself: which messages it
+// knows to be valid, and since when. Only the seat's own participant may tell
+// it, so that what arrived is never concluded from what was sent. Its methods
+// are safe for concurrent use, quick, and for calls inside the bubble.
+type Observer struct {
+	mu     sync.Mutex // guards what follows
+	first  [kinds]map[ID]time.Time
+	made   []made
+	copies [kinds]int
+	counts Counts
+}
+
+// made is a message that began at the seat.
+type made struct {
+	kind Kind
+	id   ID
+	size int
+	at   time.Time
+}
+
+// Counts are what an observer counts beside deliveries.
+type Counts struct {
+	Dropped  int // messages given up for load, by sender or receiver
+	Offences int // charged to peers
+	Rebuilt  int // blocks put together from the pool or by asking
+	Asked    int // of these, those that needed a request
+}
+
+// Valid says that the node has received a message and knows it to be valid.
+// Only the first time counts.
+func (o *Observer) Valid(kind Kind, id ID) { o.know(kind, id, time.Now()) }
+
+func (o *Observer) know(kind Kind, id ID, now time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.first[kind] == nil {
+		o.first[kind] = make(map[ID]time.Time)
+	}
+	if _, ok := o.first[kind][id]; !ok {
+		o.first[kind][id] = now
+	}
+}
+
+// Made says that a message of size bytes begins at this node now.
+func (o *Observer) Made(kind Kind, id ID, size int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.made = append(o.made, made{kind, id, size, time.Now()})
+}
+
+// Copy says that the node was handed a message by a peer, the first time or
+// again.
+func (o *Observer) Copy(kind Kind) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.copies[kind]++
+}
+
+// Count adds to what is counted.
+func (o *Observer) Count(c Counts) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.counts.Dropped += c.Dropped
+	o.counts.Offences += c.Offences
+	o.counts.Rebuilt += c.Rebuilt
+	o.counts.Asked += c.Asked
+}
