@@ -19,20 +19,24 @@ func (e endpoint) quic() string { return fmt.Sprintf("/ip4/%s/udp/%d/quic-v1", e
 
 func (e endpoint) String() string { return netip.AddrPortFrom(e.ip, e.port).String() }
 
-// endpoints finds n free ones: 127.0.0.2, .3 and so on with an address each
-// where the system has them, else all on 127.0.0.1. Nothing holds the ports
-// until the nodes do, so another program could still take one; the node then
-// says so.
-func endpoints(n int) ([]endpoint, error) {
-	own := true
+// ownAddresses says whether n nodes can have an address each: 127.0.0.2, .3 and
+// so on. Linux has them all; other systems only what was configured.
+func ownAddresses(n int) bool {
 	for i := range n {
 		l, err := net.Listen("tcp4", netip.AddrPortFrom(loopback(i), 0).String())
 		if err != nil {
-			own = false
-			break
+			return false
 		}
 		l.Close() // was only tried
 	}
+	return true
+}
+
+// endpoints finds n free ones, each on its own address or, with distinct
+// ports, all on 127.0.0.1. Nothing holds the ports
+// until the nodes do, so another program could still take one; the node then
+// says so.
+func endpoints(n int, own bool) ([]endpoint, error) {
 	found := make([]endpoint, n)
 	taken := make(map[endpoint]bool)
 	for i := range found {

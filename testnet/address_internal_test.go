@@ -9,19 +9,24 @@ import (
 )
 
 func TestEndpointsAreFreeAndDistinct(t *testing.T) {
-	found, err := endpoints(9)
-	require.NoError(t, err)
-	seen := make(map[endpoint]bool)
-	for _, e := range found {
-		require.False(t, seen[e], "%v twice", e)
-		seen[e] = true
-		require.True(t, e.ip.IsLoopback())
-		l, err := net.Listen("tcp4", e.String())
-		require.NoError(t, err)
-		defer l.Close()
-		u, err := net.ListenPacket("udp4", e.String())
-		require.NoError(t, err)
-		defer u.Close()
+	for name, own := range map[string]bool{"an address each": ownAddresses(9), "one address": false} {
+		t.Run(name, func(t *testing.T) {
+			found, err := endpoints(9, own)
+			require.NoError(t, err)
+			seen := make(map[endpoint]bool)
+			for i, e := range found {
+				require.False(t, seen[e], "%v twice", e)
+				seen[e] = true
+				require.True(t, e.ip.IsLoopback())
+				require.Equal(t, own && i > 0, e.ip != found[0].ip)
+				l, err := net.Listen("tcp4", e.String())
+				require.NoError(t, err)
+				defer l.Close()
+				u, err := net.ListenPacket("udp4", e.String())
+				require.NoError(t, err)
+				defer u.Close()
+			}
+		})
 	}
 }
 

@@ -42,17 +42,17 @@ type demo struct {
 
 // figures are what is read off the process and its nodes along the way.
 type figures struct {
-	links        int
-	ready        time.Time // start of the load
-	loaded       time.Time // its end
-	wire0, wire1 uint64    // bytes sent, from ready to the end of the drain
-	cpu0, cpu1   time.Duration
-	cpuKnown     bool
-	idleBytes    uint64
-	idle         time.Duration // 0: was not measured
-	heap         uint64
-	early        bool     // the caller ended the run before For
-	missing      []string // by node, what its own answers lack
+	links, tcp, quic int       // connected pairs, in all and by transport
+	ready            time.Time // start of the load
+	loaded           time.Time // its end
+	wire0, wire1     uint64    // bytes sent, from ready to the end of the drain
+	cpu0, cpu1       time.Duration
+	cpuKnown         bool
+	idleBytes        uint64
+	idle             time.Duration // 0: was not measured
+	heap             uint64
+	early            bool     // the caller ended the run before For
+	missing          []string // by node, what its own answers lack
 }
 
 // Demo runs a small network of real nodes in this process, over TCP and QUIC
@@ -196,7 +196,7 @@ func (d *demo) join(live context.Context, start func(i int)) error {
 		return err
 	}
 	f := &d.figures
-	f.links = v.links()
+	f.links, f.tcp, f.quic = v.links(), v.over("/tcp/"), v.over("/quic-v1")
 	f.ready = time.Now()
 	f.wire0 = d.net.wire()
 	f.cpu0, f.cpuKnown = cpuTime()

@@ -3,6 +3,8 @@ package testnet
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"net"
 	"os"
 	"strings"
 	"testing"
@@ -79,6 +81,7 @@ func TestDemoDeliversEverythingEverywhere(t *testing.T) {
 	require.Equal(t, r.Block.Expected, r.Block.Delivered)
 	require.Greater(t, *r.Bytes.Wire, r.Bytes.PayloadDelivered, "what was received was sent")
 	require.GreaterOrEqual(t, r.Links, 3)
+	require.Regexp(t, `^[1-9]\d* links over TCP, [1-9]\d* over QUIC$`, r.Notes[0])
 }
 
 // TestReportFailsWhereAReceiverIsDeaf takes the hooks from one node: the node
@@ -106,6 +109,7 @@ func TestReportFailsWhereAReceiverIsDeaf(t *testing.T) {
 func TestDemoEndsWithItsContext(t *testing.T) {
 	leavesNothing(t)
 	o := small(t, 3)
+	o.oneAddress = true
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	progress := o.Progress
@@ -130,6 +134,34 @@ func TestDemoCancelledWhileStarting(t *testing.T) {
 	o.Progress = func(Snapshot) { cancel() }
 	_, err := Demo(ctx, o)
 	require.ErrorIs(t, err, context.Canceled)
+}
+
+// TestDemoNamesTheNodeThatFails also wants what the other nodes hold let go.
+func TestDemoNamesTheNodeThatFails(t *testing.T) {
+	busy, err := net.Listen("tcp4", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer busy.Close()
+	port := busy.Addr().(*net.TCPAddr).Port
+	for name, c := range map[string]struct {
+		spoil func(*node.Config)
+		want  string
+	}{
+		"cannot open":   {func(c *node.Config) { c.Profile = "moon" }, "moon"},
+		"cannot listen": {func(c *node.Config) { c.ListenAddrs = []string{fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", port)} }, "listen on"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			leavesNothing(t)
+			o := small(t, 3)
+			o.edit = func(i int, cfg *node.Config) {
+				if i == 2 {
+					c.spoil(cfg)
+				}
+			}
+			_, err := Demo(t.Context(), o)
+			require.ErrorContains(t, err, "node 2")
+			require.ErrorContains(t, err, c.want)
+		})
+	}
 }
 
 func TestDemoRefusesAFullFolder(t *testing.T) {

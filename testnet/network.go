@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/grapevine-p2p/grapevine/node"
@@ -63,7 +64,7 @@ func newNetwork(o DemoOptions, dir string, g *wire.Genesis, producers []ed25519.
 			net.close()
 		}
 	}()
-	if net.at, err = endpoints(o.Nodes); err != nil {
+	if net.at, err = endpoints(o.Nodes, !o.oneAddress && ownAddresses(o.Nodes)); err != nil {
 		return nil, err
 	}
 	rng := rand.New(rand.NewPCG(o.Seed, uint64(o.Nodes)))
@@ -95,7 +96,7 @@ func newNetwork(o DemoOptions, dir string, g *wire.Genesis, producers []ed25519.
 		}
 		n, err := open(cfg, g, key)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
+			return nil, fmt.Errorf("node %d: %w", i, err)
 		}
 		net.nodes = append(net.nodes, n)
 		net.producer = append(net.producer, key != nil)
@@ -217,6 +218,20 @@ func (v view) links() int {
 	n := 0
 	for _, peers := range v {
 		n += len(peers)
+	}
+	return n / 2
+}
+
+// over is how many of the links run over a transport, by a part of its
+// multiaddr.
+func (v view) over(transport string) int {
+	n := 0
+	for _, peers := range v {
+		for _, p := range peers {
+			if slices.ContainsFunc(p.Addrs, func(a string) bool { return strings.Contains(a, transport) }) {
+				n++
+			}
+		}
 	}
 	return n / 2
 }

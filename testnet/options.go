@@ -37,7 +37,10 @@ type DemoOptions struct {
 	Progress func(Snapshot)
 	Logger   *slog.Logger // of the nodes; nil discards
 
-	edit func(i int, c *node.Config) // for tests: the last word on a node's configuration
+	// For tests: the last word on a node's configuration, and a system that
+	// has only one loopback address.
+	edit       func(i int, c *node.Config)
+	oneAddress bool
 }
 
 // DefaultDemoOptions is the network of `grapevine demo`.
@@ -55,26 +58,27 @@ func DefaultDemoOptions() DemoOptions {
 // Validate says everything that is wrong with o.
 func (o DemoOptions) Validate() error {
 	var errs []error
+	refuse := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if o.Nodes < 2 || o.Nodes > maxDemoNodes {
-		errs = append(errs, fmt.Errorf("Nodes is %d, want 2 to %d", o.Nodes, maxDemoNodes))
+		refuse("Nodes is %d, want 2 to %d", o.Nodes, maxDemoNodes)
 	}
 	if o.Producers < 1 || o.Producers > o.Nodes {
-		errs = append(errs, fmt.Errorf("Producers is %d, want 1 to the number of nodes, %d", o.Producers, o.Nodes))
+		refuse("Producers is %d, want 1 to the number of nodes, %d", o.Producers, o.Nodes)
 	}
 	if o.For != 0 && o.For < minFor(o.Slot) {
-		errs = append(errs, fmt.Errorf("For is %v, want 0 or at least %v: what was sent has to reach a block", o.For, minFor(o.Slot)))
+		refuse("For is %v, want 0 or at least %v: what was sent has to reach a block", o.For, minFor(o.Slot))
 	}
 	if o.Drain <= 0 {
-		errs = append(errs, fmt.Errorf("Drain is %v, want more than 0", o.Drain))
+		refuse("Drain is %v, want more than 0", o.Drain)
 	}
 	if !(o.Rate > 0 && o.Rate <= 10_000) { // negated, so NaN fails too
-		errs = append(errs, fmt.Errorf("Rate is %v, want more than 0 and at most 10000 a second", o.Rate))
+		refuse("Rate is %v, want more than 0 and at most 10000 a second", o.Rate)
 	}
 	if o.Slot < 100*time.Millisecond || o.Slot > time.Hour || o.Slot%time.Millisecond != 0 {
-		errs = append(errs, fmt.Errorf("Slot is %v, want whole milliseconds from 100ms to 1h", o.Slot))
+		refuse("Slot is %v, want whole milliseconds from 100ms to 1h", o.Slot)
 	}
 	if o.Seed > report.MaxSeed {
-		errs = append(errs, fmt.Errorf("Seed is %d, want at most %d", o.Seed, uint64(report.MaxSeed)))
+		refuse("Seed is %d, want at most %d", o.Seed, uint64(report.MaxSeed))
 	}
 	return errors.Join(errs...)
 }

@@ -99,6 +99,7 @@ func short(t totals) string {
 
 // explain writes down what a reader must know.
 func (d *demo) explain(r *report.Report, t totals) {
+	r.Note("%d links over TCP, %d over QUIC", d.figures.tcp, d.figures.quic)
 	r.Note("bytes.wire is what nodes wrote to libp2p streams from the start of the load to the last delivery: above multiplexing and transport encryption, without packet headers; compare it with other runs in world local only")
 	r.Note("floor_ms is null: on loopback the links cost nothing")
 	r.Note("tx latency begins when a wallet hands the transaction to its node, so the node's checks and its write to disk are in it; a delivery is the first moment another node knew the transaction valid, by gossip or from a block")

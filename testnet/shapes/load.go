@@ -36,19 +36,20 @@ type Config struct {
 // Validate says everything that is wrong with c.
 func (c Config) Validate() error {
 	var errs []error
+	refuse := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if len(c.Samples) == 0 {
-		errs = append(errs, fmt.Errorf("Samples holds %d samples, want at least one", len(c.Samples)))
+		refuse("Samples holds %d samples, want at least one", len(c.Samples))
 	}
 	for _, s := range c.Samples {
 		if len(s.Rows) == 0 {
-			errs = append(errs, fmt.Errorf("sample %s has no rows", s.Name))
+			refuse("sample %s has no rows", s.Name)
 		}
 		if n := s.Senders(); n > len(c.Wallets) {
-			errs = append(errs, fmt.Errorf("sample %s has %d senders, but there are %d Wallets", s.Name, n, len(c.Wallets)))
+			refuse("sample %s has %d senders, but there are %d Wallets", s.Name, n, len(c.Wallets))
 		}
 		for i, r := range s.Rows {
 			if r.Size < 1 || r.Size > maxRow {
-				errs = append(errs, fmt.Errorf("sample %s, row %d: size is %d, want 1 to %d", s.Name, i, r.Size, maxRow))
+				refuse("sample %s, row %d: size is %d, want 1 to %d", s.Name, i, r.Size, maxRow)
 			}
 		}
 	}
