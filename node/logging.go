@@ -20,8 +20,10 @@ func SetupLogging(level, format string, w *os.File) (*slog.Logger, error) {
 		return nil, fmt.Errorf("log level %q: %w", level, err)
 	}
 	cfg := golog.Config{Level: max(lvl, golog.LevelWarn), Stderr: w == os.Stderr, Stdout: w == os.Stdout, SubsystemLevels: map[string]golog.LogLevel{subsystem: lvl}}
+	// The swarm calls it an error that its own Close ends a listener.
+	cfg.SubsystemLevels["swarm2"] = golog.LevelPanic
 	if lvl == golog.LevelDebug {
-		cfg.Level = lvl
+		cfg.Level, cfg.SubsystemLevels["swarm2"] = lvl, lvl
 	}
 	switch format {
 	case "text":

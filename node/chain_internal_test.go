@@ -1,0 +1,274 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/stretchr/testify/require"
+
+	"github.com/grapevine-p2p/grapevine/node/api"
+	"github.com/grapevine-p2p/grapevine/node/keyfile"
+	"github.com/grapevine-p2p/grapevine/overlay"
+	"github.com/grapevine-p2p/grapevine/validation"
+	"github.com/grapevine-p2p/grapevine/validation/ledger"
+	"github.com/grapevine-p2p/grapevine/wire"
+)
+
+// forge makes the block of a slot on any parent, by whoever's turn it is, and
+// adds it as if a peer had sent it.
+func (b *bench) forge(t *testing.T, parent ledger.Ref, slot uint64, txs ...*wire.Transaction) ledger.Ref {
+	t.Helper()
+	ref, err := b.tryForge(parent, slot, txs...)
+	require.NoError(t, err)
+	return ref
+}
+
+func (b *bench) tryForge(parent ledger.Ref, slot uint64, txs ...*wire.Transaction) (ledger.Ref, error) {
+	g := b.Genesis()
+	b.at(max(slot, 20))
+	key := b.keys[slot%uint64(len(b.keys))]
+	block := &wire.Block{Txs: txs}
+	body := &wire.HeaderBody{
+		Version: 1, Height: parent.Height + 1, Parent: parent.ID, Producer: keyfile.Address(key), FeeRecipient: keyfile.Address(key),
+		Slot: slot, Time: g.SlotStart(slot), TxCount: uint32(len(txs)), TxRoot: wire.TxRoot(block.TxIDs()),
+	}
+	var parts []validation.Part
+	for _, tx := range txs {
+		body.Size += uint32(tx.Size())
+		parts = append(parts, validation.Part{Tx: tx})
+	}
+	body.ShortIDsHash = wire.ShortIDsHash(wire.ShortIDs(body.Salt, block.TxIDs()))
+	header, err := b.chain.checker.Header(context.Background(), b.clock, wire.SignHeader(g.ID(), key, body), validation.Sync)
+	if err != nil {
+		return ledger.Ref{}, err
+	}
+	checked, err := b.chain.checker.Block(header, parts)
+	if err != nil {
+		return ledger.Ref{}, err
+	}
+	ref := ledger.Ref{ID: checked.ID(), Height: body.Height, Slot: slot, Time: body.Time}
+	return ref, b.chain.AddBlock(context.Background(), checked, "peer")
+}
+
+func (b *bench) submit(t *testing.T, tx *wire.Transaction) api.State {
+	t.Helper()
+	s, err := b.Submit(t.Context(), tx.Bytes())
+	require.NoError(t, err)
+	return s.State
+}
+
+func (b *bench) state(t *testing.T, tx *wire.Transaction) api.State {
+	t.Helper()
+	s, err := b.txStatus(tx.ID())
+	require.NoError(t, err)
+	return s.State
+}
+
+// restart opens the node anew on the same disk.
+func (b *bench) restart(t *testing.T) {
+	t.Helper()
+	require.NoError(t, b.chain.locals.flush())
+	require.NoError(t, b.Node.Close())
+	n, err := New(b.cfg)
+	require.NoError(t, err)
+	b.Node = n
+	t.Cleanup(func() { _ = n.Close() })
+}
+
+// kinds drains a subscription.
+func kinds(t *testing.T, sub api.Subscription) []api.Kind {
+	t.Helper()
+	var list []api.Kind
+	for {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		e, err := sub.Next(ctx)
+		cancel()
+		if errors.Is(err, context.DeadlineExceeded) {
+			return list
+		}
+		require.NoError(t, err)
+		list = append(list, e.Kind)
+	}
+}
+
+func TestTransactionsOfALostForkComeBack(t *testing.T) {
+	b := newBench(t, 5, vfs.NewMem())
+	genesis := b.chain.Head()
+	sub := b.Backend().Subscribe(nil)
+	one, two := b.payment(0, 1_000), b.payment(1, 1_000)
+	require.Equal(t, api.Pending, b.submit(t, one))
+	require.Equal(t, []api.Kind{api.TxAccepted, api.TxPending}, kinds(t, sub))
+
+	b.forge(t, genesis, 2, one, two) // two was never in our pool
+	require.Equal(t, api.Included, b.state(t, one))
+	require.Zero(t, b.mempool().Count)
+	require.Equal(t, []api.Kind{api.BlockAdded, api.TxIncluded, api.TxIncluded}, kinds(t, sub))
+
+	side := b.forge(t, genesis, 3)
+	require.Equal(t, api.Included, b.state(t, one), "as high, but of a later slot")
+	b.forge(t, side, 4)
+	require.Equal(t, api.Pending, b.state(t, one))
+	require.Equal(t, api.Pending, b.state(t, two))
+	require.Equal(t, []api.Kind{api.TxPending, api.TxPending, api.Rollback, api.BlockAdded, api.BlockAdded}, kinds(t, sub))
+
+	b.restart(t)
+	require.Equal(t, api.Pending, b.state(t, one), "it is a local one")
+	require.Equal(t, api.Unknown, b.state(t, two))
+}
+
+func TestAnInvalidatedLocalTransactionLivesAgainAfterARollback(t *testing.T) {
+	b := newBench(t, 5, vfs.NewMem())
+	genesis := b.chain.Head()
+	ours, rival := b.payment(0, 1_000), b.payment(0, 800)
+	require.Equal(t, api.Pending, b.submit(t, ours))
+	b.forge(t, genesis, 2, rival)
+	require.Equal(t, api.Invalid, b.state(t, ours))
+	b.restart(t)
+	require.Equal(t, api.Invalid, b.state(t, ours), "for now")
+
+	side := b.forge(t, genesis, 3)
+	b.forge(t, side, 4)
+	require.Equal(t, api.Pending, b.state(t, ours))
+}
+
+func TestAnEndIsKeptOnceItIsFinal(t *testing.T) {
+	b := newBench(t, 3, vfs.NewMem())
+	in, lost, rival := b.payment(0, 1_000), b.payment(1, 1_000), b.payment(1, 2_000)
+	for _, tx := range []*wire.Transaction{in, lost} {
+		require.Equal(t, api.Pending, b.submit(t, tx))
+	}
+	at := b.forge(t, b.chain.Head(), 1, in, rival)
+	at = b.forge(t, at, 2)
+	at = b.forge(t, at, 3)
+	require.Equal(t, api.Final, b.state(t, in))
+	require.Equal(t, api.Invalid, b.state(t, lost))
+	b.restart(t)
+	require.Equal(t, api.Final, b.state(t, in))
+	require.Equal(t, api.Invalid, b.state(t, lost))
+	kept, err := b.store.LocalTxs()
+	require.NoError(t, err)
+	require.Empty(t, kept)
+	require.Empty(t, b.chain.locals.txs)
+	require.True(t, b.chain.HasBlock(at.ID))
+	first, ok := b.chain.BlockAt(1)
+	require.True(t, ok)
+	require.True(t, b.chain.HasBlock(first), "final, and asked of the store")
+	require.False(t, b.chain.HasBlock(wire.BlockID{9}))
+	_, err = b.chain.Block(wire.BlockID{9})
+	require.ErrorIs(t, err, overlay.NotFound)
+}
+
+func TestEveryReplacementIsToldAndKept(t *testing.T) {
+	b := newBench(t, 3, vfs.NewMem())
+	tx := b.payment(0, 1_000)
+	b.submit(t, tx)
+	second, third := b.payment(0, 2_000), b.payment(0, 4_000)
+	b.submit(t, second)
+	b.submit(t, third)
+	require.Equal(t, api.Replaced, b.state(t, tx))
+	require.Equal(t, api.Replaced, b.state(t, second))
+	b.restart(t)
+	require.Equal(t, api.Replaced, b.state(t, tx))
+	s, err := b.txStatus(second.ID())
+	require.NoError(t, err)
+	require.Equal(t, third.ID(), *s.By)
+	require.Equal(t, api.Pending, b.state(t, third))
+}
+
+func TestABadBlockChangesNothing(t *testing.T) {
+	b := newBench(t, 3, vfs.NewMem())
+	before := b.chain.Head()
+	_, err := b.tryForge(before, 1, b.payment(5, 1_000))
+	require.ErrorIs(t, err, validation.BadBlock)
+	require.Equal(t, before, b.chain.Head())
+	at := b.forge(t, before, 2)
+	_, err = b.tryForge(before, 2)
+	require.ErrorIs(t, err, validation.AlreadyKnown)
+	b.restart(t)
+	require.Equal(t, at, b.chain.Head())
+}
+
+func TestEverySubmissionIsRefusedForItsOwnReason(t *testing.T) {
+	b := newBench(t, 3, vfs.NewMem())
+	b.at(20)
+	g := b.Genesis()
+	key := benchKey(100)
+	sign := func(change func(*wire.TxBody)) []byte {
+		body := &wire.TxBody{Version: 1, Sender: keyfile.Address(key), Fee: 1_000, To: wire.Address{1}, Amount: 1}
+		change(body)
+		return wire.SignTx(g.ID(), key, body).Bytes()
+	}
+	good := sign(func(*wire.TxBody) {})
+	broken := append([]byte(nil), good...)
+	broken[len(broken)-1] ^= 1
+	foreign := wire.SignTx(wire.NetworkID{1}, key, &wire.TxBody{Version: 1, Sender: keyfile.Address(key), Fee: 1_000}).Bytes()
+	for _, tt := range []struct {
+		name string
+		raw  []byte
+		want string
+	}{
+		{"signature", broken, "bad_signature"},
+		{"network", foreign, "bad_signature"},
+		{"fee", sign(func(b *wire.TxBody) { b.Fee = 1 }), "fee_too_low"},
+		{"gap", sign(func(b *wire.TxBody) { b.Nonce = 1_000 }), "nonce_too_far"},
+		{"balance", sign(func(b *wire.TxBody) { b.Amount = 1 << 40 }), "overdraft"},
+		{"expired", sign(func(b *wire.TxBody) { b.ExpiresAt = 5 }), "expired"},
+		{"trailing", append(append([]byte(nil), good...), 0), ""},
+		{"empty", nil, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := b.Submit(t.Context(), tt.raw)
+			require.Error(t, err)
+			if tt.want != "" {
+				require.Equal(t, tt.want, validation.RuleBroken(err))
+			}
+			kept, err := b.store.LocalTxs()
+			require.NoError(t, err)
+			require.Empty(t, kept, "nothing is kept")
+			require.Empty(t, b.chain.locals.txs)
+		})
+	}
+}
+
+func TestBackendAnswers(t *testing.T) {
+	b := newBench(t, 3, vfs.NewMem())
+	api1 := b.Backend()
+	b.submit(t, b.payment(0, 1_000))
+	sender := keyfile.Address(benchKey(100))
+	account, err := api1.Account(t.Context(), sender)
+	require.NoError(t, err)
+	require.EqualValues(t, 0, account.Nonce)
+	require.EqualValues(t, 1, account.NextNonce)
+	at := b.forge(t, b.chain.Head(), 1, b.payment(0, 1_000))
+	account, err = api1.Account(t.Context(), sender)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, account.Nonce)
+	require.EqualValues(t, 1_000_000_000-1_001, account.Balance)
+
+	stored, err := api1.BlockByID(t.Context(), at.ID)
+	require.NoError(t, err)
+	require.True(t, stored.Best)
+	require.False(t, stored.Final)
+	require.NotZero(t, stored.Arrived)
+	_, err = api1.BlockAt(t.Context(), 2)
+	require.ErrorIs(t, err, api.ErrNotFound)
+	_, err = api1.BlockAt(t.Context(), 0)
+	require.ErrorIs(t, err, api.ErrNotFound)
+	_, err = api1.BlockByID(t.Context(), wire.BlockID{1})
+	require.ErrorIs(t, err, api.ErrNotFound)
+
+	status, err := api1.Status(t.Context())
+	require.NoError(t, err)
+	require.False(t, status.Ready)
+	require.NotEmpty(t, status.Waiting)
+	require.True(t, status.Producer.Active)
+	fees, err := api1.Fees(t.Context())
+	require.NoError(t, err)
+	require.EqualValues(t, 1_000, fees.Floor)
+	peers, err := api1.Peers(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, peers)
+}
