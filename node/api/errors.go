@@ -192,14 +192,14 @@ func newError(code, format string, args ...any) *Error {
 	}
 }
 
-// reason is the text of err without the package names that mean nothing to a
-// wallet.
+// reason is the text of err without the names of packages and without the steps
+// of decoding, which mean nothing to a wallet.
 func reason(err error) string {
 	text := err.Error()
 	for _, prefix := range []string{"validation: ", "mempool: ", "ledger: ", "wire: ", "node: "} {
 		text = strings.ReplaceAll(text, prefix, "")
 	}
-	return text
+	return strings.TrimPrefix(text, "bad encoding: transaction: decode ")
 }
 
 // errorOf turns any error into what the caller is told: the one road from an
