@@ -45,17 +45,24 @@ var house = map[string]place{
 	"node/api":       {4, shell},
 	"node/dashboard": {4, shell},
 
-	"testnet":        {5, shell},
-	"testnet/report": {5, shell},
-	"testnet/shapes": {5, shell},
-	"testnet/sim":    {5, shell},
+	"testnet":           {5, shell},
+	"testnet/attack":    {5, shell},
+	"testnet/core":      {5, shell},
+	"testnet/local":     {5, shell},
+	"testnet/page":      {5, shell},
+	"testnet/report":    {5, shell},
+	"testnet/scenario":  {5, shell},
+	"testnet/scenarios": {5, shell},
+	"testnet/shapes":    {5, shell},
+	"testnet/sim":       {5, shell},
+	"testnet/stock":     {5, shell},
 
 	"cmd/grapevine": {6, shell},
 }
 
 // reserved are imports (by prefix) that only the folders listed may have.
 var reserved = map[string][]string{
-	"github.com/libp2p/go-libp2p-pubsub": {"overlay"},
+	"github.com/libp2p/go-libp2p-pubsub": {"overlay", "testnet/stock"},
 	"testing":                            {},
 }
 

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
+	"strings"
 )
 
 // Worlds a run can take place in.
@@ -20,7 +22,14 @@ const (
 	RelayGossip = "gossip" // plain GossipSub topics
 	RelayStock  = "stock"  // go-libp2p-pubsub with its defaults, the yardstick
 	RelayVine   = "vine"
+
+	// RelayStockTuned is go-libp2p-pubsub set up as a busy main network sets
+	// it up: a larger mesh, content ids, no authors, long queues.
+	RelayStockTuned = "stock-tuned"
 )
+
+// Relays are all of them.
+var Relays = []string{RelayGossip, RelayStock, RelayStockTuned, RelayVine}
 
 // MaxSeed is the largest seed a report carries: the largest integer that every
 // reader of JSON keeps exact.
@@ -156,10 +165,8 @@ func (r *Report) Validate() error {
 	default:
 		errs = append(errs, fmt.Errorf("world is %q, want %s, %s or %s", r.World, WorldLocal, WorldSim, WorldCore))
 	}
-	switch r.Relay {
-	case RelayGossip, RelayStock, RelayVine:
-	default:
-		errs = append(errs, fmt.Errorf("relay is %q, want %s, %s or %s", r.Relay, RelayGossip, RelayStock, RelayVine))
+	if !slices.Contains(Relays, r.Relay) {
+		errs = append(errs, fmt.Errorf("relay is %q, want one of %s", r.Relay, strings.Join(Relays, ", ")))
 	}
 	if r.Seed > MaxSeed {
 		errs = append(errs, fmt.Errorf("seed is %d, want at most %d", r.Seed, uint64(MaxSeed)))
