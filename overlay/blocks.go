@@ -74,7 +74,7 @@ func (b *blockRoad) validate(ctx context.Context, from peer.ID, msg *pubsub.Mess
 	if wire.IsEvidence(msg.GetData()) {
 		return b.evidence(from, msg.GetData())
 	}
-	relay, err := b.header(ctx, from, msg.GetData())
+	relay, err := b.header(ctx, from, msg.GetData(), 0)
 	if err != nil {
 		b.court.judge(from, headerFault{err})
 		return result(validation.Judge(err))
@@ -88,31 +88,38 @@ func (b *blockRoad) validate(ctx context.Context, from peer.ID, msg *pubsub.Mess
 // header checks a block in compact form and starts to rebuild it. relay says whether it
 // is to be passed on now. What comes too early waits, and is passed on when its time has
 // come.
-func (b *blockRoad) header(ctx context.Context, from peer.ID, raw []byte) (relay bool, err error) {
+func (b *blockRoad) header(ctx context.Context, from peer.ID, raw []byte, tries int) (relay bool, err error) {
 	h, ids, err := b.cfg.Checker.Compact(ctx, b.cfg.Now(), raw)
 	switch {
 	case errors.Is(err, validation.UnknownParent), errors.Is(err, validation.EarlySlot):
-		return false, b.hold(from, raw, err)
+		if tries < maxTries {
+			b.hold(from, raw, tries, err)
+		}
+		return false, err
 	case err != nil:
 		return false, err
 	}
 	return b.heard(from, h, ids), nil
 }
 
+// maxTries is how often a header that came too early is judged again: once for its slot,
+// once for its parent. Then it is left to sync.
+const maxTries = 2
+
 // hold keeps a header for later. Whatever hinders it, nobody is to blame.
-func (b *blockRoad) hold(from peer.ID, raw []byte, why error) error {
+func (b *blockRoad) hold(from peer.ID, raw []byte, tries int, why error) {
 	c, err := wire.DecodeCompactBlock(raw)
 	if err != nil {
-		return why // cannot be: it was decoded before
+		return // cannot be: it was decoded before
 	}
 	body := c.Header.Body()
-	w := held{id: c.Header.ID(), raw: raw, from: from, since: b.cfg.Now()}
+	w := held{id: c.Header.ID(), raw: raw, from: from, since: b.cfg.Now(), tries: tries}
 	if errors.Is(why, validation.EarlySlot) {
 		tolerance := uint64(b.cfg.Genesis.Limits.ClockToleranceMillis)
 		begins := b.cfg.Genesis.SlotStart(body.Slot)
 		w.due = time.UnixMilli(int64(min(begins-min(begins, tolerance), maxMillis)))
 		if w.due.Sub(w.since) > b.cfg.Limits.WaitingTime {
-			return why
+			return
 		}
 	} else {
 		w.parent = body.Parent
@@ -126,7 +133,6 @@ func (b *blockRoad) hold(from peer.ID, raw []byte, why error) error {
 	if w.due.IsZero() && b.cfg.Chain.HasBlock(w.parent) {
 		b.added(w.parent)
 	}
-	return why
 }
 
 // heard takes note of a valid header.
@@ -254,7 +260,7 @@ func (b *blockRoad) again(w held) {
 			b.log.Error("panic while judging a block that waited", "panic", r)
 		}
 	}()
-	relay, err := b.header(b.ctx, w.from, w.raw)
+	relay, err := b.header(b.ctx, w.from, w.raw, w.tries+1)
 	if err != nil {
 		b.court.judge(w.from, headerFault{err})
 		return

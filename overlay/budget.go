@@ -15,6 +15,7 @@ type budget struct {
 	blockBytes *rate.Limiter
 	streams    *rate.Limiter // gossip streams opened
 	requests   *rate.Limiter // requests to us
+	asks       *rate.Limiter // our requests to it
 	avoidable  *rate.Limiter // messages that fixed rules refuse
 
 	mu      sync.Mutex // guards what follows
@@ -28,8 +29,10 @@ func newBudget(l Limits) *budget {
 		blockBytes: rate.NewLimiter(rate.Limit(l.BytesPerSecond), l.BytesBurst),
 		streams:    perMinute(l.StreamsPerMinute),
 		requests:   rate.NewLimiter(rate.Limit(l.RequestsPerSecond), l.RequestsBurst),
-		avoidable:  perMinute(l.AvoidablePerMinute),
-		serving:    make(map[protocol.ID]int),
+		// A margin below what we allow others: our own haste must not look like a flood.
+		asks:      rate.NewLimiter(rate.Limit(l.RequestsPerSecond)/2, max(1, l.RequestsBurst/2)),
+		avoidable: perMinute(l.AvoidablePerMinute),
+		serving:   make(map[protocol.ID]int),
 	}
 }
 

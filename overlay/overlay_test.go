@@ -14,6 +14,9 @@ func TestTransactionSpreads(t *testing.T) {
 	for range 4 {
 		nodes = append(nodes, start(t, g, c, bootstrap(nodes[len(nodes)-1])))
 	}
+	for i := range 4 {
+		eventually(t, func() bool { return nodes[i].knows(nodes[i+1].host.ID()) && nodes[i+1].knows(nodes[i].host.ID()) }, "link %d", i)
+	}
 	var txs []*wire.Transaction
 	for i := range uint64(20) {
 		txs = append(txs, transfer(g, "wallet 0", i))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
@@ -107,19 +108,21 @@ func (b *blockRoad) whole(ctx context.Context, from peer.ID, h validation.Checke
 	return validation.CheckedBlock{}, fmt.Errorf("%w %s", errNobody, h.ID())
 }
 
-// askable lists who can be asked for a block: the peer that sent it, then the others
-// that are as high, the quickest first. Guests are never asked.
+// askable lists who can be asked for a block: the peer that sent it, then those that are
+// known to be as high, then the others, the quickest first. Guests are never asked.
 func (b *blockRoad) askable(from peer.ID, height uint64) []peer.ID {
-	var first, rest []peer.ID
+	var first, high, rest []peer.ID
 	for _, m := range b.roster.heads() {
 		switch {
 		case m.id == from:
 			first = append(first, m.id)
 		case m.best.height >= height:
+			high = append(high, m.id)
+		default:
 			rest = append(rest, m.id)
 		}
 	}
-	return append(first, rest...)
+	return slices.Concat(first, high, rest)
 }
 
 // notFault keeps the text of an error but not its kind: a fault of an answer is its

@@ -178,9 +178,17 @@ func (d *desk) shut() {
 	d.work.Wait()
 }
 
-// ask opens a stream for one request to a connected peer. done must be called once; it
+// ask opens a stream for one request to a connected peer, at a pace that stays within
+// the budget that peers have for us. done must be called once; it
 // ends the stream.
 func (d *desk) ask(ctx context.Context, p peer.ID, id protocol.ID, within time.Duration) (x *exchange, done func(error), err error) {
+	m := d.meet(p)
+	if m == nil {
+		return nil, nil, errGone
+	}
+	if err := m.budget.asks.Wait(ctx); err != nil {
+		return nil, nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, within)
 	s, err := d.host.NewStream(network.WithNoDial(ctx, "only connected peers are asked"), p, id)
 	if err != nil {

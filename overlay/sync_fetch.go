@@ -225,6 +225,8 @@ func (s *syncer) follow(ctx context.Context, p peer.ID, target uint64) error {
 				return fmt.Errorf("overlay: the peer's chain keeps changing: %w", err)
 			}
 			next, err = s.ancestor(ctx, p, target)
+		case err == nil && next == before && end.height >= next:
+			return fmt.Errorf("%w: claims height %d and gives nothing from %d", errNotServed, end.height, next)
 		case err == nil && next == before: // nothing more
 			s.roster.correct(p, end)
 			return nil
@@ -250,7 +252,8 @@ func (s *syncer) ancestor(ctx context.Context, p peer.ID, target uint64) (uint64
 		case err != nil && !errors.Is(err, errEnough):
 			return 0, err
 		case parent == nil && end.height >= from:
-			return 0, fmt.Errorf("%w: claims height %d and has no block at %d", BadAnswer, end.height, from)
+			// Its chain may have changed just now, so this proves no lie.
+			return 0, fmt.Errorf("%w: claims height %d and has no block at %d", errNotServed, end.height, from)
 		case parent == nil && (end.height == 0 || s.cfg.Chain.HasBlock(end.id)):
 			return from, nil // the peer has nothing that we lack
 		case parent == nil:

@@ -21,6 +21,8 @@ func (s *syncer) answerSync(ctx context.Context, x *exchange) error {
 	if err != nil {
 		return fmt.Errorf("overlay: read sync request: %w: %w", FrameGarbage, err)
 	}
+	// Taken first: whatever is served then reaches at least this far.
+	head := s.cfg.Chain.Head()
 	sent := 0
 	for id := range s.wanted(q) {
 		if ctx.Err() != nil || sent >= s.cfg.Limits.SyncBytes {
@@ -41,7 +43,6 @@ func (s *syncer) answerSync(ctx context.Context, x *exchange) error {
 			return fmt.Errorf("overlay: answer sync request: %w", err)
 		}
 	}
-	head := s.cfg.Chain.Head()
 	end := wire.SyncAnswer{ID: q.ID, Status: wire.StatusEnd, HeadHeight: head.Height, Head: head.ID}
 	return s.writeInTime(x, end.AppendTo(nil))
 }

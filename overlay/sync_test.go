@@ -116,7 +116,13 @@ func TestLyingPeersAreDroppedForAnother(t *testing.T) {
 	}{
 		"nothing at the height it claims": {func(q *wire.SyncRequest, send func(*wire.SyncAnswer)) {
 			send(&wire.SyncAnswer{ID: q.ID, Status: wire.StatusEnd, HeadHeight: 1000, Head: wire.BlockID{1}})
-		}, peerscore.LyingAnswer},
+		}, 0},
+		"only what it must": {func(q *wire.SyncRequest, send func(*wire.SyncAnswer)) {
+			if q.FromHeight == 1 {
+				send(&wire.SyncAnswer{ID: q.ID, Block: first.AppendTo(nil)})
+			}
+			send(&wire.SyncAnswer{ID: q.ID, Status: wire.StatusEnd, HeadHeight: 1000, Head: wire.BlockID{1}})
+		}, 0},
 		"answer to another request": {func(q *wire.SyncRequest, send func(*wire.SyncAnswer)) {
 			send(&wire.SyncAnswer{ID: q.ID + 1, Status: wire.StatusEnd})
 		}, peerscore.LyingAnswer},

@@ -22,6 +22,7 @@ type held struct {
 	since  time.Time
 	due    time.Time
 	parent wire.BlockID
+	tries  int // how often it was judged again
 }
 
 // waitingRoom keeps headers that came too early, within a bound in all and per peer. At
