@@ -52,6 +52,7 @@ type figures struct {
 	idle             time.Duration // 0: was not measured
 	heap             uint64
 	early            bool     // the caller ended the run before For
+	unchecked        bool     // the stores could not be looked through in time
 	missing          []string // by node, what its own answers lack
 }
 
