@@ -63,7 +63,10 @@ To run a chain:   grapevine init --network dev && grapevine run`,
 	}
 	root.PersistentFlags().StringVar(&c.home, "home", "", `directory of the node (default $GRAPEVINE_HOME, or ~/.grapevine)`)
 	root.AddCommand(
+		c.demoCommand(),
 		c.genesisCommand(),
+		c.initCommand(),
+		c.runCommand(),
 		c.statusCommand(),
 		c.peersCommand(),
 		c.mempoolCommand(),

@@ -135,9 +135,12 @@ func (c *cli) txSend(ctx context.Context, f sendFlags) error {
 	if err := c.completeBody(ctx, client, g, key, f, &body); err != nil {
 		return err
 	}
-	run := &transfers{node: client, network: g.ID(), key: key, first: body, count: f.count, patience: f.patience}
+	run := &transfers{
+		node: client, network: g.ID(), key: key, address: body.Sender.Encode(g.AddressPrefix),
+		first: body, count: f.count, patience: f.patience,
+	}
 	report := sendReport{
-		From: body.Sender.Encode(g.AddressPrefix), To: to.Encode(g.AddressPrefix),
+		From: run.address, To: to.Encode(g.AddressPrefix),
 		Amount: api.Amount(amount), Fee: api.Amount(body.Fee),
 	}
 	return c.sendAndReport(ctx, client, run, f, report)
@@ -259,10 +262,8 @@ func (r sendReport) print(waited bool) func(io.Writer) {
 // answers in it. Blocks include them in the order of nonces, so asking for one
 // after the other costs little more than one question each.
 func (c *cli) awaitInclusion(ctx context.Context, client *api.Client, txs []sentTxReport, patience time.Duration, included func()) error {
-	const pause = 200 * time.Millisecond
+	const betweenQuestions = 200 * time.Millisecond
 	pace := &pace{patience: patience, last: time.Now()}
-	tick := time.NewTicker(pause)
-	defer tick.Stop()
 	for i := range txs {
 		for {
 			s, err := client.TxStatus(ctx, txs[i].ID)
@@ -281,10 +282,7 @@ func (c *cli) awaitInclusion(ctx context.Context, client *api.Client, txs []sent
 			if pace.exhausted(time.Now()) {
 				return stillWaiting(txs[i].ID, patience, err)
 			}
-			select {
-			case <-ctx.Done():
-			case <-tick.C:
-			}
+			_ = pause(ctx, betweenQuestions) // ctx is looked at above
 		}
 		if s := txs[i].TxStatus; s.State.Ended() {
 			return &failure{
