@@ -87,7 +87,11 @@ func newChain(cfg Config, g *wire.Genesis, s *store.Store, w *events) (*chain, e
 		}
 		return nil, fmt.Errorf("load the chain: %w", err)
 	}
-	if c.checker, err = validation.NewChecker(g, c); err != nil {
+	var judge validation.Application = c
+	if cfg.Judge != nil {
+		judge = cfg.Judge(c)
+	}
+	if c.checker, err = validation.NewChecker(g, judge); err != nil {
 		return nil, err
 	}
 	return c, nil

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/metrics"
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
@@ -51,6 +53,14 @@ type Config struct {
 	Bandwidth metrics.Reporter // told of every byte sent and received; may be nil
 	Observe   Observe
 	Now       func() time.Time // nil means time.Now
+
+	// NewHost makes the libp2p host instead of the node, which closes it in the
+	// end; ListenAddrs, AnnounceAddrs, Profile and Bandwidth are then the maker's
+	// to heed. Nil means a host on this machine's network.
+	NewHost func(identity crypto.PrivKey) (host.Host, error)
+	// Judge wraps what decides about messages, the chain itself, so that a
+	// simulation can slow it down or make it refuse. Nil leaves it as it is.
+	Judge func(chain validation.Application) validation.Application
 }
 
 // API says where the local HTTP interface listens. Paths are absolute.

@@ -37,6 +37,9 @@ func newHost(cfg Config, key ed25519.PrivateKey, registry prometheus.Registerer)
 	if err != nil {
 		return nil, fmt.Errorf("node key: %w", err)
 	}
+	if cfg.NewHost != nil {
+		return cfg.NewHost(identity)
+	}
 	resources, err := limitsOf(cfg.Profile)
 	if err != nil {
 		return nil, fmt.Errorf("network limits: %w", err)

@@ -93,6 +93,21 @@ func (c *chain) addLocal(tx validation.CheckedTx) error {
 	return err
 }
 
+// Prefill gives the mempool transactions as if peers had sent them, in order,
+// and tells nobody: a simulation begins with pools that are full. It returns
+// the first refusal; those after it are tried all the same.
+func (n *Node) Prefill(txs []validation.CheckedTx) error {
+	n.chain.mu.Lock()
+	defer n.chain.mu.Unlock()
+	var first error
+	for _, tx := range txs {
+		if err := n.chain.addLocked(tx); err != nil && first == nil {
+			first = fmt.Errorf("prefill transaction %s: %w", tx.ID(), err)
+		}
+	}
+	return first
+}
+
 // keptLocal tells that a local transaction is on disk.
 func (c *chain) keptLocal(tx validation.CheckedTx) {
 	c.mu.Lock()
@@ -123,16 +138,12 @@ func (c *chain) restoreLocals() ([]validation.CheckedTx, error) {
 		if err != nil {
 			return nil, fmt.Errorf("accepted transaction %s in the store: %w", k.Tx.ID(), err)
 		}
-		block, included, err := c.store.TxBlock(tx.ID())
+		place, included, err := c.store.TxPlace(tx.ID())
 		if err != nil {
 			return nil, err
 		}
 		if included {
-			b, err := c.store.Block(block)
-			if err != nil {
-				return nil, err
-			}
-			c.locals.restored(tx, block, b.Header.Body().Height <= final.Height)
+			c.locals.restored(tx, place.Block, place.Height <= final.Height)
 			continue
 		}
 		c.locals.restored(tx, wire.BlockID{}, false)
