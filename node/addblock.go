@@ -37,10 +37,7 @@ func (c *chain) addBlock(b validation.CheckedBlock, own bool) error {
 	if news.applied, err = c.stored(change.Applied, b); err != nil {
 		return ours(b, err)
 	}
-	if err := c.store.PutBlock(b.Block()); err != nil {
-		return ours(b, err)
-	}
-	if err := c.store.Commit(change); err != nil {
+	if err := c.store.Commit(change, b.Block()); err != nil {
 		return ours(b, err)
 	}
 

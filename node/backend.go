@@ -34,12 +34,16 @@ func (n *Node) txStatus(id wire.TxID) (api.TxStatus, error) {
 		return status, storageError(err)
 	}
 	status.Local = local
-	block, included, err := n.store.TxBlock(id)
+	place, included, err := n.store.TxPlace(id)
 	if err != nil {
 		return status, storageError(err)
 	}
 	if included {
-		return n.includedStatus(status, block)
+		status.Block, status.Height, status.State = &place.Block, place.Height, api.Included
+		if _, final := n.chain.ends(); place.Height <= final.Height {
+			status.State = api.Final
+		}
+		return status, nil
 	}
 	c := n.chain
 	c.mu.Lock()
@@ -58,18 +62,6 @@ func (n *Node) txStatus(id wire.TxID) (api.TxStatus, error) {
 		status = endedStatus(status, end)
 	case local: // between the disk and the pool, at a start
 		status.State = api.Accepted
-	}
-	return status, nil
-}
-
-func (n *Node) includedStatus(status api.TxStatus, block wire.BlockID) (api.TxStatus, error) {
-	b, err := n.store.Block(block)
-	if err != nil {
-		return status, storageError(err)
-	}
-	status.Block, status.Height, status.State = &block, b.Header.Body().Height, api.Included
-	if _, final := n.chain.ends(); status.Height <= final.Height {
-		status.State = api.Final
 	}
 	return status, nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/grapevine-p2p/grapevine/overlay"
 	"github.com/grapevine-p2p/grapevine/peerscore"
 	"github.com/grapevine-p2p/grapevine/validation"
+	"github.com/grapevine-p2p/grapevine/validation/ledger"
 	"github.com/grapevine-p2p/grapevine/wire"
 )
 
@@ -39,6 +40,7 @@ type meters struct {
 	refused  prometheus.Counter
 	offences *prometheus.CounterVec
 	missed   *prometheus.CounterVec // own slots without a block, by reason
+	syncS    prometheus.Histogram
 }
 
 func newMeters() *meters {
@@ -74,9 +76,13 @@ func newMeters() *meters {
 		refused:  counter("hello_refused_total", "Peers sent away at hello."),
 		offences: counters("offences_total", "Offences charged to peers.", "offence"),
 		missed:   counters("slots_missed_total", "Own slots in which no block was made, by reason.", "reason"),
+		syncS: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: "grapevine", Name: "store_write_seconds", Help: "Time of a write to the store until it is on disk.",
+			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14),
+		}),
 	}
 	m.registry.MustRegister(m.txs, m.duplicates, m.accepted, m.left, m.poolCount, m.poolBytes, m.blocks, m.txsIn,
-		m.rollbacks, m.height, m.final, m.rebuilt, m.rebuildS, m.evidence, m.dropped, m.refused, m.offences, m.missed,
+		m.rollbacks, m.height, m.final, m.rebuilt, m.rebuildS, m.evidence, m.dropped, m.refused, m.offences, m.missed, m.syncS,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -122,8 +128,12 @@ func (m *meters) headChanged(n headNews) {
 	for _, b := range n.applied {
 		m.txsIn.Add(float64(len(b.Txs())))
 	}
-	m.height.Set(float64(n.change.Head.Height))
-	m.final.Set(float64(n.change.Final.Height))
+	m.at(n.change.Head, n.change.Final)
+}
+
+func (m *meters) at(head, final ledger.Ref) {
+	m.height.Set(float64(head.Height))
+	m.final.Set(float64(final.Height))
 }
 
 // hooks returns hooks that count, publish and then call those of the caller.

@@ -66,20 +66,22 @@ func (n *Node) open() error {
 	if n.id, err = peer.IDFromPublicKey(public); err != nil {
 		return fmt.Errorf("node key: %w", err)
 	}
-	n.store, err = store.Open(dataDir(n.cfg.Home), store.Options{
-		FS: n.cfg.FS, Network: g.ID(), CacheBytes: n.cfg.CacheBytes, Logger: n.cfg.Logger,
-	})
-	if err != nil {
-		return err
-	}
 	feed, err := api.NewFeed(n.cfg.EventLog)
 	if err != nil {
 		return err
 	}
 	n.events = &events{feed: feed, metrics: newMeters(), observe: n.cfg.Observe, prefix: g.AddressPrefix, now: n.cfg.Now}
+	n.store, err = store.Open(dataDir(n.cfg.Home), store.Options{
+		FS: n.cfg.FS, Network: g.ID(), CacheBytes: n.cfg.CacheBytes, Logger: n.cfg.Logger,
+		Synced: func(took time.Duration) { n.events.metrics.syncS.Observe(took.Seconds()) },
+	})
+	if err != nil {
+		return err
+	}
 	if n.chain, err = newChain(n.cfg, g, n.store, n.events); err != nil {
 		return err
 	}
+	n.events.metrics.at(n.chain.ends())
 	if n.again, err = n.chain.restoreLocals(); err != nil {
 		return err
 	}

@@ -49,14 +49,22 @@ func (p *producer) run(ctx context.Context) error {
 		if slot, begun := g.SlotAt(now); begun {
 			next = slot + 1
 		}
-		if !sleep(ctx, time.Duration(g.SlotStart(next)-now)*time.Millisecond) {
+		wait := min(g.SlotStart(next)-now, uint64(longestNap.Milliseconds()))
+		if !sleep(ctx, time.Duration(wait)*time.Millisecond) {
 			return nil
 		}
-		if err := p.turn(ctx); err != nil {
+		now = validation.UnixMillis(p.now())
+		if now < g.SlotStart(next) {
+			continue // a nap, or a clock that was set back meanwhile
+		}
+		if err := p.turn(ctx, now); err != nil {
 			return err
 		}
 	}
 }
+
+// longestNap bounds a wait, so that a clock that is corrected is noticed.
+const longestNap = time.Minute
 
 // sleep waits, and tells whether ctx let it.
 func sleep(ctx context.Context, d time.Duration) bool {
@@ -84,9 +92,8 @@ func (p *producer) awaitPeer(ctx context.Context) {
 	}
 }
 
-// turn makes the block of the present slot, if it is ours to make.
-func (p *producer) turn(ctx context.Context) error {
-	now := validation.UnixMillis(p.now())
+// turn makes the block of the slot at now, if it is ours to make.
+func (p *producer) turn(ctx context.Context, now uint64) error {
 	slot, begun := p.chain.genesis.SlotAt(now)
 	head := p.chain.Head()
 	switch {
@@ -94,7 +101,7 @@ func (p *producer) turn(ctx context.Context) error {
 		return nil
 	case slot <= head.Slot: // our clock is behind, or was set back
 		return p.miss(slot, "clock", fmt.Errorf("the head is of slot %d already", head.Slot))
-	case p.overlay.Syncing().Active:
+	case p.behind(head, slot):
 		return p.miss(slot, "syncing", errors.New("this node is catching up"))
 	}
 	signed, err := p.chain.store.SignedSlot()
@@ -124,6 +131,14 @@ func (p *producer) turn(ctx context.Context) error {
 		p.logger.Warn("the block could not be announced; peers will fetch it", "block", block.ID(), "err", err)
 	}
 	return nil
+}
+
+// behind tells whether a block of ours would build on a head that others have
+// left behind. That a peer claims a higher head is not enough: with a head of
+// recent slots we are not behind, whatever anybody says.
+func (p *producer) behind(head ledger.Ref, slot uint64) bool {
+	round := uint64(len(p.chain.genesis.ProducersAt(head.Height + 1)))
+	return p.overlay.Syncing().Active && slot-head.Slot > 2*round+2
 }
 
 func (p *producer) miss(slot uint64, reason string, why error) error {

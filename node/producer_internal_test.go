@@ -91,7 +91,9 @@ func TestASignedSlotIsNotSignedAgain(t *testing.T) {
 	require.EqualValues(t, 7, b.chain.Head().Slot)
 }
 
-func (b *bench) turnOf(t *testing.T, p *producer) error { return p.turn(t.Context()) }
+func (b *bench) turnOf(t *testing.T, p *producer) error {
+	return p.turn(t.Context(), validation.UnixMillis(b.clock))
+}
 
 // TestNothingIsSignedThatTheDiskCouldForget: a slot whose note fails gives no
 // block, and ends the producer.
@@ -106,7 +108,7 @@ func TestNothingIsSignedThatTheDiskCouldForget(t *testing.T) {
 	p := b.maker(t)
 	full.Store(true)
 	b.at(3)
-	require.ErrorIs(t, p.turn(t.Context()), store.Failed)
+	require.ErrorIs(t, b.turnOf(t, p), store.Failed)
 	require.Zero(t, b.added)
 	require.Zero(t, b.chain.Head().Height)
 }

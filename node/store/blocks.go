@@ -1,6 +1,7 @@
 package store
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -20,14 +21,8 @@ const blockPart = 32 << 10
 // belongs to the chain only once Commit was told so: one put and never committed
 // is not among those that Load returns.
 func (s *Store) PutBlock(b *wire.Block) error {
-	size := b.Size()
-	batch := s.db.NewBatchWithSize(size + size/blockPart*64 + 128)
-	part := uint16(0)
-	var err error
-	for piece := range slices.Chunk(b.AppendTo(make([]byte, 0, size)), blockPart) {
-		err = errors.Join(err, batch.Set(keyBlockPart(b.ID(), part), piece, nil))
-		part++
-	}
+	batch := s.db.NewBatch()
+	err := setBlock(batch, b)
 	if err == nil {
 		err = s.write(batch)
 	}
@@ -35,6 +30,17 @@ func (s *Store) PutBlock(b *wire.Block) error {
 		return fmt.Errorf("put block %s: %w", b.ID(), err)
 	}
 	s.recent.Store(b)
+	return nil
+}
+
+func setBlock(batch *pebble.Batch, b *wire.Block) error {
+	part := uint16(0)
+	for piece := range slices.Chunk(b.AppendTo(make([]byte, 0, b.Size())), blockPart) {
+		if err := batch.Set(keyBlockPart(b.ID(), part), piece, nil); err != nil {
+			return err
+		}
+		part++
+	}
 	return nil
 }
 
@@ -70,25 +76,46 @@ func (s *Store) Block(id wire.BlockID) (*wire.Block, error) {
 }
 
 // BlockAt returns the block of the best chain at height, if there is one.
-func (s *Store) BlockAt(height uint64) (wire.BlockID, bool, error) {
-	return s.blockUnder(keyHeight(height))
-}
-
-// TxBlock returns the block of the best chain that holds the transaction, if
-// one does.
-func (s *Store) TxBlock(id wire.TxID) (wire.BlockID, bool, error) {
-	return s.blockUnder(keyTx(id))
-}
-
-func (s *Store) blockUnder(key []byte) (id wire.BlockID, ok bool, err error) {
-	v, err := s.get(key)
+func (s *Store) BlockAt(height uint64) (id wire.BlockID, ok bool, err error) {
+	v, err := s.get(keyHeight(height))
 	switch {
 	case errors.Is(err, NotFound):
 		return id, false, nil
 	case err != nil:
 		return id, false, err
 	case len(v) != len(id):
-		return id, false, refuse(s.dir, Damaged, fmt.Errorf("index entry of %d bytes", len(v)))
+		return id, false, refuse(s.dir, Damaged, fmt.Errorf("entry of height %d has %d bytes", height, len(v)))
 	}
 	return wire.BlockID(v), true, nil
+}
+
+// Place is where in the best chain something is.
+type Place struct {
+	Block  wire.BlockID
+	Height uint64
+}
+
+func (p Place) append(b []byte) []byte {
+	return binary.BigEndian.AppendUint64(append(b, p.Block[:]...), p.Height)
+}
+
+// TxPlace returns the block of the best chain that holds the transaction, if
+// one does.
+func (s *Store) TxPlace(id wire.TxID) (p Place, ok bool, err error) {
+	v, err := s.get(keyTx(id))
+	switch {
+	case errors.Is(err, NotFound):
+		return p, false, nil
+	case err != nil:
+		return p, false, err
+	case len(v) != len(p.Block)+8:
+		return p, false, refuse(s.dir, Damaged, fmt.Errorf("entry of transaction %s has %d bytes", id, len(v)))
+	}
+	return Place{wire.BlockID(v[:len(p.Block)]), binary.BigEndian.Uint64(v[len(p.Block):])}, true, nil
+}
+
+// TxBlock is TxPlace without the height.
+func (s *Store) TxBlock(id wire.TxID) (wire.BlockID, bool, error) {
+	p, ok, err := s.TxPlace(id)
+	return p.Block, ok, err
 }

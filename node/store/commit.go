@@ -31,13 +31,25 @@ func (s *Store) Init(saved ledger.Saved) error {
 }
 
 // Commit writes what c decided, all of it or nothing, and returns when it is on
-// disk. The blocks that c names were put before.
-func (s *Store) Commit(c *ledger.Change) error {
+// disk. The blocks that c names were put before, or come along.
+func (s *Store) Commit(c *ledger.Change, along ...*wire.Block) error {
 	b := s.db.NewBatch()
-	err := errors.Join(
+	body := func(id wire.BlockID) (*wire.Block, error) {
+		for _, block := range along {
+			if block.ID() == id {
+				return block, nil
+			}
+		}
+		return s.Block(id)
+	}
+	var err error
+	for _, block := range along {
+		err = errors.Join(err, setBlock(b, block))
+	}
+	err = errors.Join(err,
 		b.Set(keyTree(c.Block.Height, c.Block.ID), nil, nil),
-		s.unindex(b, c.RolledBack),
-		s.index(b, c.Applied),
+		unindex(b, c.RolledBack, body),
+		index(b, c.Applied, body),
 		setAccounts(b, c.Accounts),
 		b.Set(keyHead(), appendRef(nil, c.Head), nil),
 		b.Set(keyFinal(), appendRef(nil, c.Final), nil),
@@ -51,6 +63,9 @@ func (s *Store) Commit(c *ledger.Change) error {
 	}
 	if err != nil {
 		return fmt.Errorf("commit block %s: %w", c.Block.ID, err)
+	}
+	for _, block := range along {
+		s.recent.Store(block)
 	}
 	return nil
 }
@@ -70,9 +85,12 @@ func setAccounts(b *pebble.Batch, accounts []ledger.AccountState) error {
 	return nil
 }
 
-func (s *Store) unindex(b *pebble.Batch, blocks []ledger.Ref) error {
+// bodies finds blocks that the store has, or is about to.
+type bodies func(wire.BlockID) (*wire.Block, error)
+
+func unindex(b *pebble.Batch, blocks []ledger.Ref, body bodies) error {
 	for _, r := range blocks {
-		block, err := s.Block(r.ID)
+		block, err := body(r.ID)
 		if err != nil {
 			return err
 		}
@@ -88,17 +106,18 @@ func (s *Store) unindex(b *pebble.Batch, blocks []ledger.Ref) error {
 	return nil
 }
 
-func (s *Store) index(b *pebble.Batch, blocks []ledger.Ref) error {
+func index(b *pebble.Batch, blocks []ledger.Ref, body bodies) error {
 	for _, r := range blocks {
-		block, err := s.Block(r.ID)
+		block, err := body(r.ID)
 		if err != nil {
 			return err
 		}
 		if err := b.Set(keyHeight(r.Height), r.ID[:], nil); err != nil {
 			return err
 		}
+		place := Place{r.ID, r.Height}.append(nil)
 		for _, tx := range block.Txs {
-			if err := b.Set(keyTx(tx.ID()), r.ID[:], nil); err != nil {
+			if err := b.Set(keyTx(tx.ID()), place, nil); err != nil {
 				return err
 			}
 		}

@@ -94,7 +94,10 @@ func TestCrashes(t *testing.T) {
 func writeChain(t *testing.T, s *store.Store, chain []*wire.Block, did *progress) {
 	final := genesis().Final
 	for i, b := range chain {
-		if err := s.PutBlock(b); err != nil {
+		var along []*wire.Block
+		if i%2 == 0 {
+			along = []*wire.Block{b}
+		} else if err := s.PutBlock(b); err != nil {
 			t.Errorf("put %d: %v", i, err)
 		}
 		c := extend(b, final, 1000-uint64(i+1))
@@ -102,7 +105,7 @@ func writeChain(t *testing.T, s *store.Store, chain []*wire.Block, did *progress
 			final = ref(chain[i-3])
 			c.Final, c.NewlyFinal = final, []ledger.Ref{final}
 		}
-		if err := s.Commit(c); err != nil {
+		if err := s.Commit(c, along...); err != nil {
 			t.Errorf("commit %d: %v", i, err)
 		}
 		did.height.Store(uint64(i + 1))

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -38,6 +39,7 @@ func (s *Store) writeThen(b *pebble.Batch, applied func()) error {
 	}
 	// The database never returns from some failures of its disk, so the wait
 	// for it must be one that can be given up.
+	begun := time.Now()
 	done := make(chan error, 1)
 	go func() { done <- s.apply(b, applied) }()
 	select {
@@ -45,6 +47,7 @@ func (s *Store) writeThen(b *pebble.Batch, applied func()) error {
 		if err != nil {
 			s.failure.set(err)
 		}
+		s.synced(time.Since(begun))
 		// A failure that another writer met meanwhile leaves this one in doubt.
 		return s.failure.err()
 	case <-s.failure.done:

@@ -16,7 +16,7 @@ const (
 	tableBlock   = 'b' // block id, part → piece of the block
 	tableTree    = 'n' // height, block id → nothing: the blocks above final that the ledger knows
 	tableHeight  = 'h' // height → block id, best chain
-	tableTx      = 't' // transaction id → block id, best chain
+	tableTx      = 't' // transaction id → block id, height; best chain
 	tableLocal   = 'l' // transaction id → local transaction
 	tableEnded   = 'e' // sequence number → transaction id of an ended local transaction
 )

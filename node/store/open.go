@@ -24,10 +24,11 @@ const schema = 1
 
 // Options say how to open a store.
 type Options struct {
-	FS         vfs.FS         // nil means the disk
-	Network    wire.NetworkID // a store of another network is refused
-	CacheBytes int64          // memory for blocks of files read; the write buffer takes a quarter of it. 0 means DefaultCacheBytes
-	Logger     *slog.Logger   // nil discards
+	FS         vfs.FS                   // nil means the disk
+	Network    wire.NetworkID           // a store of another network is refused
+	CacheBytes int64                    // memory for blocks of files read; the write buffer takes a quarter of it. 0 means DefaultCacheBytes
+	Logger     *slog.Logger             // nil discards
+	Synced     func(took time.Duration) // told of every write that reached the disk; may be nil, must not block
 }
 
 // DefaultCacheBytes suits a node that has a machine to itself.
@@ -43,6 +44,7 @@ type Store struct {
 	db     *pebble.DB
 	lock   io.Closer
 	logger *slog.Logger
+	synced func(time.Duration)
 
 	failure failure
 	recent  atomic.Pointer[wire.Block] // the block put last, which Commit is about to ask for
@@ -70,6 +72,9 @@ func Open(dir string, opt Options) (*Store, error) {
 	if opt.Logger == nil {
 		opt.Logger = slog.New(slog.DiscardHandler)
 	}
+	if opt.Synced == nil {
+		opt.Synced = func(time.Duration) {}
+	}
 	if err := makeDir(opt.FS, dir); err != nil {
 		return nil, fmt.Errorf("open store %s: %w; check the path and its permissions", dir, err)
 	}
@@ -80,7 +85,7 @@ func Open(dir string, opt Options) (*Store, error) {
 		}
 		return nil, refuse(dir, Locked, err)
 	}
-	s := &Store{dir: dir, lock: lock, logger: opt.Logger, failure: failure{done: make(chan struct{})}}
+	s := &Store{dir: dir, lock: lock, logger: opt.Logger, synced: opt.Synced, failure: failure{done: make(chan struct{})}}
 	if err := s.open(opt); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}

@@ -133,10 +133,10 @@ func TestWhatIsCommittedIsLoaded(t *testing.T) {
 	_, ok, err = s.BlockAt(3)
 	require.NoError(t, err)
 	require.False(t, ok)
-	id, ok, err = s.TxBlock(tx(2, 50).ID())
+	place, ok, err := s.TxPlace(tx(2, 50).ID())
 	require.NoError(t, err)
 	require.True(t, ok)
-	require.Equal(t, one.ID(), id)
+	require.Equal(t, store.Place{Block: one.ID(), Height: 1}, place)
 }
 
 func TestARollbackMovesTheIndexes(t *testing.T) {
@@ -354,7 +354,7 @@ func TestDamageIsNeverReadAsData(t *testing.T) {
 	refused := 0
 	var closing sync.WaitGroup // gives up after a while where the damage was noticed
 	defer closing.Wait()
-	for range 60 {
+	for range 30 {
 		clone := vfs.NewMem()
 		_, err := vfs.Clone(fs, clone, "data", "data")
 		require.NoError(t, err)
