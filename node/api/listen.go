@@ -164,7 +164,8 @@ func (l *boundedListener) Accept() (net.Conn, error) {
 		case l.places <- struct{}{}:
 			return &placedConn{Conn: c, leave: sync.OnceFunc(func() { <-l.places })}, nil
 		default:
-			// It fits into an empty socket buffer; if not, it need not arrive.
+			// It fits into an empty socket buffer. A reset can overtake it if the
+			// request is already on its way; waiting for that would hold up others.
 			_ = c.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
 			_, _ = c.Write(l.busy)
 			_ = c.Close()
