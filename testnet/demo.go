@@ -26,7 +26,7 @@ const (
 	showEvery = time.Second
 )
 
-// demo is one run. Everything but the senders runs on one goroutine.
+// demo is one run. It is led by one goroutine; others send, and one shows.
 type demo struct {
 	o       DemoOptions
 	net     *network

@@ -33,6 +33,10 @@ func (s *nodeSet) remove(i int) bool {
 // of one node are taken from.
 const recentLatencies = 512
 
+// maxWatchedBlocks bounds what is remembered of blocks that never become final:
+// those of lost forks. It is an hour of ordinary ones.
+const maxWatchedBlocks = 4096
+
 // watch collects what every node's hooks say. A hook names the node that
 // speaks; nothing here asks a node anything.
 type watch struct {
@@ -41,6 +45,7 @@ type watch struct {
 	mu     sync.Mutex // guards what follows
 	txs    map[wire.TxID]*txWatch
 	blocks map[wire.BlockID]*blockWatch
+	order  []wire.BlockID // of blocks ever watched, the latest maxWatchedBlocks
 	totals totals
 	tx     report.Sample
 	block  report.Sample
@@ -224,10 +229,16 @@ func (w *watch) added(node int, id wire.BlockID, txs []wire.TxID, own bool, now 
 		}
 		b = &blockWatch{txs: txs, producer: -1, arrived: make(map[int]time.Time)}
 		w.blocks[id] = b
+		w.order = append(w.order, id)
+		if len(w.order) > maxWatchedBlocks {
+			delete(w.blocks, w.order[0])
+			w.order = w.order[1:]
+		}
 	}
 	if own {
 		b.producer, b.at = node, now
 		w.totals.blocks++
+		w.totals.blockDeliveries += len(b.arrived)
 		for _, at := range b.arrived { // some were faster than the producer's hook
 			w.block.AddDuration(max(0, at.Sub(now)))
 		}
@@ -237,8 +248,8 @@ func (w *watch) added(node int, id wire.BlockID, txs []wire.TxID, own bool, now 
 		return
 	}
 	b.arrived[node] = now
-	w.totals.blockDeliveries++
 	if b.producer >= 0 {
+		w.totals.blockDeliveries++
 		w.block.AddDuration(now.Sub(b.at))
 	}
 }

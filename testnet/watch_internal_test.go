@@ -107,6 +107,29 @@ func TestForgetsWhatIsFinalEverywhere(t *testing.T) {
 	require.True(t, w.blocksArrived())
 }
 
+// TestLostForksAreBounded adds blocks that never become final.
+func TestLostForksAreBounded(t *testing.T) {
+	w := newWatch(2)
+	for i := range maxWatchedBlocks + 100 {
+		w.added(0, wire.BlockID{0: byte(i), 1: byte(i >> 8)}, nil, true, epoch)
+	}
+	require.Len(t, w.blocks, maxWatchedBlocks)
+	require.Len(t, w.order, maxWatchedBlocks)
+}
+
+// TestNoDeliveryOfWhatNobodyMade: a block whose producer says nothing is not
+// delivered more often than it was published.
+func TestNoDeliveryOfWhatNobodyMade(t *testing.T) {
+	w := newWatch(3)
+	w.added(1, block(0), nil, false, epoch)
+	w.added(2, block(0), nil, false, epoch)
+	got, _, _ := w.read()
+	require.Zero(t, got.blockDeliveries)
+	w.added(0, block(0), nil, true, epoch)
+	got, _, _ = w.read()
+	require.Equal(t, 2, got.blockDeliveries)
+}
+
 // TestWatchAgainstNaive keeps plain sets of who knows and has what, and counts
 // them anew after each event.
 func TestWatchAgainstNaive(t *testing.T) {
