@@ -16,12 +16,11 @@ import (
 type submitInput struct {
 	Network string `header:"Grapevine-Network" doc:"Refuse unless the node is of this network: 64 or the first 16 hex digits of its id."`
 	request *http.Request
-	writer  http.ResponseWriter
 }
 
 // Resolve keeps the request for the handler.
 func (in *submitInput) Resolve(ctx huma.Context) []error {
-	in.request, in.writer = humago.Unwrap(ctx)
+	in.request, _ = humago.Unwrap(ctx)
 	return nil
 }
 
@@ -81,7 +80,7 @@ func (s *Server) submit(ctx context.Context, in *submitInput) (*submitOutput, er
 			return nil, e
 		}
 	}
-	raw, network, err := readSubmission(in.writer, in.request, s.cfg.Genesis.AddressPrefix)
+	raw, network, err := readSubmission(in.request, s.cfg.Genesis.AddressPrefix)
 	for _, claim := range []string{in.Network, network} {
 		if err == nil {
 			err = checkNetwork(claim, s.network)

@@ -19,6 +19,10 @@ import (
 const (
 	maxRawBody  = wire.MaxTx + 1<<10
 	maxJSONBody = 2*wire.MaxTx + 4<<10
+
+	// drained is what net/http reads of a body after its handler refused it. A
+	// sender that is cut off sooner may see a reset in place of the answer.
+	drained = 256 << 10
 )
 
 const (
@@ -63,7 +67,7 @@ func bodyOf(b *wire.TxBody, prefix string) TxBody {
 
 // readSubmission reads the bytes of a transaction, in either form, and the
 // network that it says it is for.
-func readSubmission(rw http.ResponseWriter, r *http.Request, prefix string) (raw []byte, network string, err error) {
+func readSubmission(r *http.Request, prefix string) (raw []byte, network string, err error) {
 	if r.Header.Get("Content-Encoding") != "" {
 		return nil, "", newError(CodeMediaType, "the body has Content-Encoding %.40q", r.Header.Get("Content-Encoding"))
 	}
@@ -75,7 +79,7 @@ func readSubmission(rw http.ResponseWriter, r *http.Request, prefix string) (raw
 	if mediaType == typeJSON {
 		limit = maxJSONBody
 	}
-	body, err := readBody(rw, r, limit)
+	body, err := readBody(r, limit)
 	if err != nil || mediaType == typeRaw {
 		return body, "", err
 	}
@@ -83,11 +87,11 @@ func readSubmission(rw http.ResponseWriter, r *http.Request, prefix string) (raw
 }
 
 // readBody reads at most limit bytes, whatever Content-Length claims.
-func readBody(rw http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
-	if r.ContentLength > limit {
+func readBody(r *http.Request, limit int64) ([]byte, error) {
+	if r.ContentLength > limit+drained {
 		return nil, newError(CodeTooLarge, "the body has %d bytes, at most %d are read; a transaction has at most %d", r.ContentLength, limit, wire.MaxTx)
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(rw, r.Body, limit))
+	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, limit))
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
