@@ -42,14 +42,18 @@ func (c *chain) addBlock(b validation.CheckedBlock, own bool) error {
 	}
 
 	c.mu.Lock()
-	c.ledger.Apply(change)
 	c.blocks.put(b.Block().Header, validation.UnixMillis(c.now()))
-	c.settleLocked(news)
-	notes := c.blocks.copyOf(change)
+	news.notes = c.blocks.copyOf(change)
+	c.mu.Unlock()
+	ready := c.watch.describe(news)
+
+	c.mu.Lock()
+	c.ledger.Apply(change)
 	c.blocks.prune(change.Final.Height)
+	c.watch.moved(ready)
+	c.settleLocked(news)
 	c.mu.Unlock()
 
-	news.notes = func(id wire.BlockID) blockNote { return notes[id] }
 	c.locals.finalized(change.NewlyFinal)
 	c.watch.headChanged(news)
 	return nil

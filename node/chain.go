@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/grapevine-p2p/grapevine/mempool"
+	"github.com/grapevine-p2p/grapevine/node/api"
 	"github.com/grapevine-p2p/grapevine/node/store"
 	"github.com/grapevine-p2p/grapevine/overlay"
 	"github.com/grapevine-p2p/grapevine/peerscore"
@@ -36,17 +37,22 @@ type chain struct {
 	mu     sync.RWMutex // guards what follows
 	ledger *ledger.Ledger
 	pool   *mempool.Pool
-	blocks blockNotes
+	blocks blockNotes // changed with writer held too
 }
 
 // watcher is told what changed. Its methods must not block, nor call back into
-// the chain. Those about the pool are called with mu held, so that their order
-// is the order of what happened.
+// the chain. All but headChanged are called with mu held, so that their order is
+// the order of what happened.
 type watcher interface {
 	poolChanged(c mempool.Change, pool *mempool.Pool)
 	accepted(tx validation.CheckedTx, pooled bool)
+	moved(ready []api.Event)
 	headChanged(n headNews)
 	evidence(ev *wire.Evidence)
+
+	// describe prepares what moved is going to tell. It takes its time, so it is
+	// called without mu.
+	describe(n headNews) []api.Event
 }
 
 // headNews is what a block changed.
@@ -56,7 +62,7 @@ type headNews struct {
 	change  *ledger.Change
 	lost    []validation.CheckedBlock // as change.RolledBack
 	applied []validation.CheckedBlock // as change.Applied
-	notes   func(id wire.BlockID) blockNote
+	notes   blockNotes                // of the blocks that change names
 }
 
 // newChain loads what the store holds, or begins with genesis.

@@ -96,33 +96,45 @@ func removalKind(r mempool.Reason) (api.Kind, bool) {
 	return "", false
 }
 
-// headChanged tells of a block and all that it moved, in the order of the chain.
+// describe lists the events of a block and all that it moved, in the order of
+// the chain.
+func (e *events) describe(n headNews) []api.Event {
+	var list []api.Event
+	for _, r := range n.change.RolledBack {
+		list = append(list, api.Event{Kind: api.Rollback, Block: e.block(r, n)})
+	}
+	for i, r := range n.change.Applied {
+		about := e.block(r, n)
+		list = append(list, api.Event{Kind: api.BlockAdded, Block: about})
+		for _, tx := range n.applied[i].Txs() {
+			list = append(list, api.Event{Kind: api.TxIncluded, Tx: e.tx(tx), Block: about})
+		}
+	}
+	for _, r := range n.change.NewlyFinal {
+		list = append(list, api.Event{Kind: api.BlockFinal, Block: e.block(r, n)})
+	}
+	return list
+}
+
+func (e *events) moved(ready []api.Event) {
+	for _, ev := range ready {
+		e.publish(ev)
+	}
+}
+
+// headChanged tells those who watch from within the process.
 func (e *events) headChanged(n headNews) {
-	c := n.change
+	e.metrics.headChanged(n)
 	if e.observe.BlockAdded != nil {
 		e.observe.BlockAdded(n.added, n.own)
 	}
 	if e.observe.HeadChanged != nil {
-		e.observe.HeadChanged(c)
-	}
-	e.metrics.headChanged(n)
-	for _, r := range c.RolledBack {
-		e.publish(api.Event{Kind: api.Rollback, Block: e.block(r, n)})
-	}
-	for i, r := range c.Applied {
-		about := e.block(r, n)
-		e.publish(api.Event{Kind: api.BlockAdded, Block: about})
-		for _, tx := range n.applied[i].Txs() {
-			e.publish(api.Event{Kind: api.TxIncluded, Tx: e.tx(tx), Block: about})
-		}
-	}
-	for _, r := range c.NewlyFinal {
-		e.publish(api.Event{Kind: api.BlockFinal, Block: e.block(r, n)})
+		e.observe.HeadChanged(n.change)
 	}
 }
 
 func (e *events) block(r ledger.Ref, n headNews) *api.BlockEvent {
-	note := n.notes(r.ID)
+	note := n.notes[r.ID]
 	ev := &api.BlockEvent{ID: r.ID, Height: r.Height, Slot: r.Slot, TxCount: note.txCount}
 	if !note.producer.IsZero() {
 		ev.Producer = note.producer.Encode(e.prefix)

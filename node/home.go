@@ -18,14 +18,26 @@ import (
 	"github.com/grapevine-p2p/grapevine/wire"
 )
 
-// Places in a home.
-func ConfigPath(home string) string      { return filepath.Join(home, "config.toml") }  // ConfigPath is where the operator's settings are.
-func GenesisPath(home string) string     { return filepath.Join(home, "genesis.json") } // GenesisPath is where the network's genesis is.
-func NodeKeyPath(home string) string     { return filepath.Join(home, "node.key") }     // NodeKeyPath is where the key of the node's peer id is.
-func ProducerKeyPath(home string) string { return filepath.Join(home, "producer.key") } // ProducerKeyPath is where a producer's key is looked for.
-func KeysDir(home string) string         { return filepath.Join(home, "keys") }         // KeysDir is where wallets keep their keys.
-func SocketPath(home string) string      { return filepath.Join(home, "api.sock") }     // SocketPath is where the API's socket is by default.
-func TokenPath(home string) string       { return filepath.Join(home, "api.token") }    // TokenPath is where the API's tokens are.
+// ConfigPath is where a home has the operator's settings.
+func ConfigPath(home string) string { return filepath.Join(home, "config.toml") }
+
+// GenesisPath is where a home has the genesis of its network.
+func GenesisPath(home string) string { return filepath.Join(home, "genesis.json") }
+
+// NodeKeyPath is where a home has the key of the node's peer id.
+func NodeKeyPath(home string) string { return filepath.Join(home, "node.key") }
+
+// ProducerKeyPath is where a producer's key is looked for unless told otherwise.
+func ProducerKeyPath(home string) string { return filepath.Join(home, "producer.key") }
+
+// KeysDir is where wallets keep their keys.
+func KeysDir(home string) string { return filepath.Join(home, "keys") }
+
+// SocketPath is where the socket of the API is by default.
+func SocketPath(home string) string { return filepath.Join(home, "api.sock") }
+
+// TokenPath is where the tokens of the API are.
+func TokenPath(home string) string { return filepath.Join(home, "api.token") }
 
 func dataDir(home string) string  { return filepath.Join(home, "data") }
 func lockPath(home string) string { return filepath.Join(home, "lock") }
@@ -60,19 +72,19 @@ func InitHome(dir string, opt InitOptions) error {
 		return fmt.Errorf("init home %s: %w", dir, err)
 	}
 	var made []string
-	make1 := func(path string, write func() error) {
+	step := func(path string, write func() error) {
 		if err == nil {
 			if err = write(); err == nil {
 				made = append(made, path)
 			}
 		}
 	}
-	make1(NodeKeyPath(dir), func() error { return keyfile.Create(NodeKeyPath(dir), nodeKey, "") })
+	step(NodeKeyPath(dir), func() error { return keyfile.Create(NodeKeyPath(dir), nodeKey, "") })
 	if opt.Producer != nil {
-		make1(ProducerKeyPath(dir), func() error { return keyfile.Create(ProducerKeyPath(dir), opt.Producer, "") })
+		step(ProducerKeyPath(dir), func() error { return keyfile.Create(ProducerKeyPath(dir), opt.Producer, "") })
 	}
 	for _, f := range files {
-		make1(filepath.Join(dir, f.name), func() error { return writeNew(filepath.Join(dir, f.name), f.text) })
+		step(filepath.Join(dir, f.name), func() error { return writeNew(filepath.Join(dir, f.name), f.text) })
 	}
 	if err == nil {
 		err = errors.Join(syncDir(dir), syncDir(filepath.Dir(dir)))
