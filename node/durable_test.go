@@ -12,6 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/stretchr/testify/require"
 
+	"github.com/grapevine-p2p/grapevine/node"
 	"github.com/grapevine-p2p/grapevine/node/api"
 	"github.com/grapevine-p2p/grapevine/node/store"
 	"github.com/grapevine-p2p/grapevine/validation"
@@ -81,6 +82,22 @@ func TestAcceptedTransactionsSurviveAKill(t *testing.T) {
 	listener.Bootstrap = []string{again.addr()}
 	other := start(t, listener)
 	eventually(t, "announcement", func() bool { return other.state(payment(g, 0, 0).ID()) == api.Pending })
+}
+
+// TestWhatIsSubmittedBeforeTheNetworkIsThereIsAnnouncedLater: the backend works
+// from New on.
+func TestWhatIsSubmittedBeforeTheNetworkIsThereIsAnnouncedLater(t *testing.T) {
+	g := genesisOf("early", keys(1)...)
+	other := start(t, configOf(t, newHome(t, g, nil), vfs.NewMem()))
+	cfg := configOf(t, newHome(t, g, nil), vfs.NewMem())
+	cfg.Bootstrap = []string{other.addr()}
+	n, err := node.New(cfg)
+	require.NoError(t, err)
+	tx := payment(g, 0, 0)
+	_, err = n.Backend().Submit(t.Context(), tx.Bytes())
+	require.NoError(t, err)
+	launch(t, n)
+	eventually(t, "announcement", func() bool { return other.state(tx.ID()) == api.Pending })
 }
 
 func TestTheSameBytesGetTheSameAnswer(t *testing.T) {

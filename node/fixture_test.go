@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
@@ -102,7 +101,6 @@ type running struct {
 	stop context.CancelFunc
 	done chan struct{}
 	err  error // readable once done is closed
-	once sync.Once
 }
 
 func start(t *testing.T, cfg node.Config) *running {

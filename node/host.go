@@ -32,7 +32,7 @@ import (
 const shedGrace = 30 * time.Second
 
 // newHost makes a libp2p host that listens on the configured addresses.
-func newHost(cfg Config, key ed25519.PrivateKey, registry prometheus.Registerer) (host.Host, error) {
+func newHost(cfg Config, key ed25519.PrivateKey, g *gate, registry prometheus.Registerer) (host.Host, error) {
 	identity, err := crypto.UnmarshalEd25519PrivateKey(key)
 	if err != nil {
 		return nil, fmt.Errorf("node key: %w", err)
@@ -62,6 +62,7 @@ func newHost(cfg Config, key ed25519.PrivateKey, registry prometheus.Registerer)
 		libp2p.DisableRelay(),
 		libp2p.ResourceManager(resources),
 		libp2p.ConnectionManager(conns),
+		libp2p.ConnectionGater(g),
 	}
 	if cfg.Profile == config.ProfileTestnet {
 		// Everybody's address is known, and many nodes share one registry.

@@ -16,7 +16,6 @@ import (
 	"github.com/grapevine-p2p/grapevine/node/api"
 	"github.com/grapevine-p2p/grapevine/node/store"
 	"github.com/grapevine-p2p/grapevine/overlay"
-	"github.com/grapevine-p2p/grapevine/validation"
 	"github.com/grapevine-p2p/grapevine/wire"
 )
 
@@ -28,8 +27,7 @@ type Node struct {
 	store   *store.Store
 	chain   *chain
 	events  *events
-	api     *api.Server            // nil where it is disabled
-	again   []validation.CheckedTx // local transactions to announce at the start
+	api     *api.Server // nil where it is disabled
 	started time.Time
 	ready   chan struct{}
 
@@ -82,7 +80,7 @@ func (n *Node) open() error {
 		return err
 	}
 	n.events.metrics.at(n.chain.ends())
-	if n.again, err = n.chain.restoreLocals(); err != nil {
+	if err := n.chain.restoreLocals(); err != nil {
 		return err
 	}
 	if n.cfg.API.Disabled {

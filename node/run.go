@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -22,26 +23,31 @@ const (
 
 	expireEvery   = time.Second
 	announceEvery = 5 * time.Minute // longer than any seen cache remembers
+	announceMost  = 1_000           // a time, so that a full pool is no flood
+	announceRetry = time.Second
 )
 
 // run makes what needs the network, and runs all parts until one fails or ctx
 // ends.
 func (n *Node) run(ctx context.Context) error {
-	h, err := newHost(n.cfg, n.home.key, n.events.metrics.registry)
+	g := new(gate)
+	h, err := newHost(n.cfg, n.home.key, g, n.events.metrics.registry)
 	if err != nil {
 		return err
 	}
-	err = n.runOn(ctx, h)
+	err = n.runOn(ctx, h, g)
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
 	defer cancel()
 	return errors.Join(err, closeHost(stop, h))
 }
 
-func (n *Node) runOn(ctx context.Context, h host.Host) error {
+func (n *Node) runOn(ctx context.Context, h host.Host, g *gate) error {
 	o, err := n.newOverlay(h)
 	if err != nil {
 		return err
 	}
+	banned := o.Banned
+	g.banned.Store(&banned)
 	if n.api != nil {
 		if err := n.api.Listen(ctx); err != nil {
 			return err
@@ -62,6 +68,10 @@ func (n *Node) runOn(ctx context.Context, h host.Host) error {
 	}
 	if n.home.producer != nil {
 		p := newProducer(n, o)
+		if set := n.home.genesis.ProducersAt(n.chain.Head().Height + 1); !slices.Contains(set, p.address) {
+			n.cfg.Logger.Warn("the producer key of this home is not among the producers of genesis, so it makes no blocks now",
+				"address", p.address.Encode(n.home.genesis.AddressPrefix))
+		}
 		n.producer.Store(p)
 		group.Go(func() error { return p.run(ctx) })
 	}
@@ -128,8 +138,13 @@ func (n *Node) settleIn(ctx context.Context, o *overlay.Overlay) error {
 	close(n.ready)
 	n.cfg.Logger.Info("ready", "network", n.home.genesis.Network, "peer", n.id, "addrs", n.Addrs(), "height", n.chain.Head().Height)
 	_, _ = daemon.SdNotify(false, daemon.SdNotifyReady)
-	for _, tx := range n.again {
-		n.announce(ctx, tx)
+	for _, tx := range n.chain.waitingLocals() {
+		// The overlay keeps a bounded number until there are peers.
+		for !n.announce(ctx, tx) {
+			if !sleep(ctx, announceRetry) {
+				return nil
+			}
+		}
 	}
 	return nil
 }
@@ -147,7 +162,8 @@ func (n *Node) keepHouse(ctx context.Context) error {
 		case <-expire.C:
 			n.chain.expire()
 		case <-announce.C:
-			for _, tx := range n.chain.waitingLocals() {
+			again := n.chain.waitingLocals()
+			for _, tx := range again[:min(len(again), announceMost)] {
 				n.announce(ctx, tx)
 			}
 		}

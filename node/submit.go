@@ -56,16 +56,19 @@ func (n *Node) known(raw []byte, refusal error) (api.TxStatus, error) {
 	return status, nil
 }
 
-// announce tells the peers. A transaction that cannot be announced now is on
-// disk and in the pool, and is announced again later.
-func (n *Node) announce(ctx context.Context, tx validation.CheckedTx) {
+// announce tells the peers, and says whether that is done or in good hands. A
+// transaction for which it is not is on disk and in the pool, and is announced
+// again later.
+func (n *Node) announce(ctx context.Context, tx validation.CheckedTx) bool {
 	o := n.overlay.Load()
 	if o == nil {
-		return
+		return false
 	}
-	if err := o.PublishTx(ctx, tx); err != nil && ctx.Err() == nil {
+	err := o.PublishTx(ctx, tx)
+	if err != nil && ctx.Err() == nil {
 		n.cfg.Logger.Warn("a transaction could not be announced yet", "tx", tx.ID(), "err", err)
 	}
+	return err == nil
 }
 
 // addLocal gives the pool a transaction of a user of this node.
@@ -125,22 +128,21 @@ func storageError(err error) error {
 }
 
 // restoreLocals brings the local transactions that have not ended back into
-// the pool, and returns them for announcement.
-func (c *chain) restoreLocals() ([]validation.CheckedTx, error) {
+// the pool.
+func (c *chain) restoreLocals() error {
 	kept, err := c.store.LocalTxs()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	_, final := c.ends()
-	var again []validation.CheckedTx
 	for _, k := range kept {
 		tx, err := c.checker.Sound(k.Tx.Bytes())
 		if err != nil {
-			return nil, fmt.Errorf("accepted transaction %s in the store: %w", k.Tx.ID(), err)
+			return fmt.Errorf("accepted transaction %s in the store: %w", k.Tx.ID(), err)
 		}
 		place, included, err := c.store.TxPlace(tx.ID())
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if included {
 			c.locals.restored(tx, place.Block, place.Height <= final.Height)
@@ -153,11 +155,9 @@ func (c *chain) restoreLocals() ([]validation.CheckedTx, error) {
 		c.mu.Unlock()
 		if err != nil {
 			c.locals.lapsed(tx.ID(), err, head)
-			continue
 		}
-		again = append(again, tx)
 	}
-	return again, nil
+	return nil
 }
 
 // waitingLocals returns the local transactions that are in the pool still.
