@@ -61,6 +61,9 @@ type Report struct {
 	// Notes says what a reader must know before comparing this report with
 	// one of another world. It is never null.
 	Notes []string `json:"notes"`
+
+	// Trace is what plots are drawn from; nil, and no key, unless asked for.
+	Trace *Trace `json:"trace,omitempty"`
 }
 
 // Spread says how far and how fast messages of one kind travelled.

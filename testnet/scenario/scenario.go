@@ -8,94 +8,96 @@ import (
 )
 
 // Scenario is one run: a network, what is sent over it, what goes wrong, and
-// what must come true nevertheless. Times in it (From, To) count from
-// the beginning of the load, which is the end of Settle.
+// what must come true nevertheless. Times in it (From, To) count from the
+// beginning of the load, which is the end of Settle. The tag of a field is its
+// key in a file.
 type Scenario struct {
-	Name        string // of the file, without folder and ending
-	Description string // one or more sentences
-	World       string // report.WorldSim, WorldCore or WorldLocal
-	Relay       string // one of report.Relays
-	Seed        uint64 // of everything random; at most report.MaxSeed
-	Nodes       int    // attackers included
-	Network     Network
-	Start       Start
-	Settle      time.Duration // quiet time before the load; idle cost is measured in it
-	Drain       time.Duration // after the load, for what is still under way
-	Txs         Txs           // none where Txs.PerSecond is zero
-	Blocks      Blocks        // none where Blocks.Count and Blocks.Producers are zero
-	Churn       []Churn
-	Partitions  []Partition // disjoint in time, in order
-	Attackers   []Attacker
-	Silent      float64 // share of nodes that sit in the mesh and never forward
-	ChargeCPU   bool    // world sim: measured cost of operations passes as virtual time
-	Expect      []Expect
+	Name        string        `yaml:"-"` // of the file, without folder and ending
+	Description string        `yaml:"description"`
+	World       string        `yaml:"world"` // report.WorldSim, WorldCore or WorldLocal
+	Relay       string        `yaml:"relay"` // one of report.Relays
+	Seed        uint64        `yaml:"seed"`  // of everything random; at most report.MaxSeed
+	Nodes       int           `yaml:"nodes"` // attackers included
+	Network     Network       `yaml:"network"`
+	Start       Start         `yaml:"start"`
+	Settle      time.Duration `yaml:"settle"` // quiet time before the load; idle cost is measured in it
+	Drain       time.Duration `yaml:"drain"`  // after the load, for what is still under way
+	Txs         Txs           `yaml:"txs"`    // none where PerSecond is zero
+	Blocks      Blocks        `yaml:"blocks"` // none where Count and Producers are zero
+	Churn       []Churn       `yaml:"churn"`
+	Partitions  []Partition   `yaml:"partitions"` // disjoint in time, in order
+	Attackers   []Attacker    `yaml:"attackers"`
+	Silent      float64       `yaml:"silent,share"` // of nodes that sit in the mesh and never forward
+	VerifyCost  time.Duration `yaml:"verify_cost"`  // virtual time that one signature check takes in world sim; zero is free
+	Expect      []Expect      `yaml:"expect"`
 
-	file *file // where the values stand, for errors
+	file *file // where the values came from; nil for one made in code
 }
 
 // Network is what lies between the nodes.
 type Network struct {
-	Dials   int     // connections each node opens; those it accepts come on top
-	Latency Latency // one way
-	Mbps    float64 // 10^6 bits per second up and down of every node; zero is without bound; unused with Classes
-	Classes []Class // kinds of nodes, their shares adding up to one; empty where Mbps says it all
-	Loss    float64 // share of packets that vanish
-	Reorder float64 // share of packets held back so that later ones overtake them
+	Dials   int     `yaml:"dials"`         // connections each node opens; those it accepts come on top
+	Latency Latency `yaml:"latency"`       // one way
+	Mbps    float64 `yaml:"mbps"`          // 10^6 bits per second up and down of every node; zero is without bound
+	Classes []Class `yaml:"classes"`       // kinds of lines instead of Mbps, their shares adding up to one
+	Loss    float64 `yaml:"loss,share"`    // of packets that vanish
+	Reorder float64 `yaml:"reorder,share"` // of packets held back so that later ones overtake them
 }
 
 // Class is a share of nodes with one kind of line. Zero Mbps are without bound.
 type Class struct {
-	Share    float64
-	UpMbps   float64
-	DownMbps float64
+	Share    float64 `yaml:"share,share"`
+	UpMbps   float64 `yaml:"up_mbps"`
+	DownMbps float64 `yaml:"down_mbps"`
 }
 
 // Latency says how long a packet travels between two nodes: exactly one of
-// Range, Preset and Matrix is set. With Preset and Matrix, nodes are put in
+// Range, Preset and Matrix is set. With Preset and Matrix nodes stand in
 // regions; see [Latency.Regions].
 type Latency struct {
-	Range  [2]time.Duration  // each pair of nodes draws its own, uniformly
-	Preset string            // one of Presets
-	Matrix [][]time.Duration // square: from region, to region
-	Shares []float64         // of nodes per region; empty is equal shares
+	Range  [2]time.Duration  `yaml:"range"`        // least and most; each pair of nodes draws its own, uniformly
+	Preset string            `yaml:"preset"`       // one of Presets
+	Matrix [][]time.Duration `yaml:"matrix,ms"`    // from region, to region; plain numbers in a file are milliseconds
+	Shares []float64         `yaml:"shares,share"` // of nodes in each region; empty is what the preset says, or equal
 }
 
 // Start says how nodes come up.
 type Start struct {
-	Wave time.Duration // nodes start evenly spread over it, before Settle
+	Wave time.Duration `yaml:"wave"` // nodes start evenly spread over it, before Settle
 }
 
 // Txs is the load of transactions.
 type Txs struct {
-	PerSecond float64       // over the whole network
-	Size      int           // bytes of a whole transaction; zero with Shapes
-	Shapes    string        // ShapesMainnet or empty
-	For       time.Duration // how long transactions are sent
-	Origins   int           // how many nodes send them; zero is all honest ones
+	PerSecond float64       `yaml:"per_second"` // over the whole network
+	Size      int           `yaml:"size,bytes"` // of a whole transaction; zero with Shapes
+	Shapes    string        `yaml:"shapes"`     // ShapesMainnet or empty
+	For       time.Duration `yaml:"for"`        // how long transactions are sent
+	Origins   int           `yaml:"origins"`    // how many nodes send them; zero is all honest ones
 }
 
 // ShapesMainnet takes sizes, senders and fees from real blocks.
 const ShapesMainnet = "mainnet"
 
-// Blocks is the load of blocks: either Count blocks of a given Size, or, where
-// Producers and Slot are set, whatever the producers make of the mempool.
+// Blocks is the load of blocks: Count blocks of a given Size, or, where Count
+// is zero, what Producers make of the mempool, slot by slot.
 type Blocks struct {
-	Size      int           // bytes of a block's transactions together
-	TxSize    int           // bytes of each of them; zero is one transaction shape of 250 bytes
-	Every     time.Duration // between two blocks
-	Count     int           // blocks in the run
-	Pooled    float64       // share of each block's transactions that every node holds beforehand
-	Producers int           // nodes that produce
-	Slot      time.Duration // length of a slot
+	Size      int           `yaml:"size,bytes"`    // of a block's transactions together
+	TxSize    int           `yaml:"tx_size,bytes"` // of each of them
+	Every     time.Duration `yaml:"every"`         // between two blocks
+	Count     int           `yaml:"count"`         // of blocks in the run
+	Pooled    float64       `yaml:"pooled,share"`  // of each block's transactions, held by every node beforehand
+	Producers int           `yaml:"producers"`     // nodes that produce; zero with Count is one
+	Slot      time.Duration `yaml:"slot"`          // length of a slot; zero with Count is Every
 }
 
-// Churn restarts nodes: PerMinute or Share says how many, evenly spread
-// between From and To.
+// Churn restarts nodes, evenly spread between From and To. Either PerMinute or
+// Share says how many.
 type Churn struct {
-	From, To  time.Duration
-	PerMinute float64       // share of all nodes restarted per minute
-	Share     float64       // share of all nodes restarted once, between From and To
-	Down      time.Duration // how long each is away
+	From      time.Duration `yaml:"from"`
+	To        time.Duration `yaml:"to"`
+	PerMinute float64       `yaml:"per_minute,share"` // of all nodes, restarted in every minute
+	Share     float64       `yaml:"share,share"`      // of all nodes, each restarted once
+	Down      time.Duration `yaml:"down"`             // how long each is away
 }
 
 // Restarts is how many nodes, out of the given number, c restarts.
@@ -109,17 +111,19 @@ func (c Churn) Restarts(nodes int) int {
 
 // Partition cuts every link between groups from From to To.
 type Partition struct {
-	From, To time.Duration
-	Groups   []float64 // share of nodes of each group, adding up to one
+	From   time.Duration `yaml:"from"`
+	To     time.Duration `yaml:"to"`
+	Groups []float64     `yaml:"groups,share"` // of nodes in each group, adding up to one
 }
 
 // Attacker is one kind of dishonest node.
 type Attacker struct {
-	Kind     string
-	Share    float64           // of Nodes; or
-	Count    int               // a number of them
-	From, To time.Duration     // To zero is until the end
-	Params   map[string]string // what the kind understands
+	Kind   string            `yaml:"kind"`        // one of Kinds
+	Share  float64           `yaml:"share,share"` // of Nodes, or
+	Count  int               `yaml:"count"`       // a number of them
+	From   time.Duration     `yaml:"from"`
+	To     time.Duration     `yaml:"to"`     // zero is until the end
+	Params map[string]string `yaml:"params"` // what the kind understands
 }
 
 // Number is how many attackers of this kind a network of so many nodes has.
@@ -130,10 +134,20 @@ func (a Attacker) Number(nodes int) int {
 	return int(math.Round(a.Share * float64(nodes)))
 }
 
-// Expect is a promise of the run.
+// Expect is a promise of the run. In a file it is a condition, or, for a known
+// gap, a mapping of condition and known_gap.
 type Expect struct {
 	report.Condition        // what must be true of the report
 	KnownGap         string // not empty: why it does not hold yet; breaking it is noted, and does not fail the run
+}
+
+// Judge writes down in r which promises of s it breaks.
+func (s *Scenario) Judge(r *report.Report) {
+	promises := make([]report.Promise, len(s.Expect))
+	for i, e := range s.Expect {
+		promises[i] = report.Promise(e)
+	}
+	r.Judge(promises)
 }
 
 // Lines are the kinds of lines that nodes have: Classes, or the one that Mbps

@@ -1,0 +1,279 @@
+package scenario
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/grapevine-p2p/grapevine/testnet/report"
+	"github.com/grapevine-p2p/grapevine/wire"
+)
+
+// Bounds of a scenario. They keep arithmetic exact and errors early; what a
+// machine can carry, the worlds say.
+const (
+	MaxNodes    = 100_000
+	MaxTime     = 24 * time.Hour // of any duration
+	MaxLatency  = 10 * time.Second
+	MaxTxRate   = 1e6
+	MaxBlocks   = 100_000
+	MinTx       = 160 // bytes; the built-in application's transfer with all its fields
+	sharesSlack = 1e-6
+)
+
+// Validate says everything that makes s impossible to run, with the places in
+// the file that s was read from.
+func (s *Scenario) Validate() error {
+	c := &check{s: s}
+	c.run()
+	c.network()
+	c.load()
+	c.faults()
+	c.attackers()
+	c.expect()
+	return c.problems.err()
+}
+
+// check collects what is wrong with s.
+type check struct {
+	s        *Scenario
+	problems problems
+}
+
+// want refuses the value at path unless ok. Rest completes "path is ".
+func (c *check) want(ok bool, path, format string, args ...any) {
+	if !ok {
+		c.problems.add(c.s.file.at(path), "%s is %s", path, fmt.Sprintf(format, args...))
+	}
+}
+
+func (c *check) oneOf(path, got string, known []string) {
+	c.want(slices.Contains(known, got), path, "%q, want %s; the nearest is %s", got, strings.Join(known, ", "), nearest(got, known))
+}
+
+// share wants a part of a whole: all of it only where full.
+func (c *check) share(path string, got float64, full bool) {
+	if full {
+		c.want(got >= 0 && got <= 1, path, "%v, want 0 to 1", got)
+	} else {
+		c.want(got >= 0 && got < 1, path, "%v, want 0 or more, and less than 1", got)
+	}
+}
+
+// shares wants parts that make up one whole, none of them empty.
+func (c *check) shares(path string, got []float64) {
+	sum := 0.0
+	for i, g := range got {
+		at := path
+		if _, ok := c.places()[under(path, fmt.Sprint(i))]; ok {
+			at = under(path, fmt.Sprint(i))
+		}
+		c.want(g > 0 && g <= 1, at, "%v, want more than 0 and at most 1", g)
+		sum += g
+	}
+	c.want(math.Abs(sum-1) < sharesSlack, path, "shares that add up to %.4g, want 1", sum)
+}
+
+func (c *check) places() map[string]place {
+	if c.s.file == nil {
+		return nil
+	}
+	return c.s.file.places
+}
+
+func (c *check) time(path string, d time.Duration) {
+	c.want(d >= 0 && d <= MaxTime, path, "%v, want 0 to %v", d, MaxTime)
+}
+
+// span wants a time that begins and ends, in this order.
+func (c *check) span(path string, from, to time.Duration) {
+	c.time(path+".from", from)
+	c.time(path+".to", to)
+	c.want(to > from, path+".to", "%v, want after from=%v", to, from)
+}
+
+func (c *check) count(path string, n, most int) {
+	c.want(n >= 0 && n <= most, path, "%d, want 0 to %d", n, most)
+}
+
+var worlds = []string{report.WorldSim, report.WorldCore, report.WorldLocal}
+
+func (c *check) run() {
+	s := c.s
+	c.oneOf("world", s.World, worlds)
+	c.oneOf("relay", s.Relay, report.Relays)
+	c.want(strings.TrimSpace(s.Description) != "", "description", "missing, want a sentence that says what the scenario shows")
+	stock := s.Relay == report.RelayStock || s.Relay == report.RelayStockTuned
+	c.want(!stock || s.World == report.WorldSim, "relay", "%s, which runs in world %s only", s.Relay, report.WorldSim)
+	c.want(s.Seed <= report.MaxSeed, "seed", "%d, want at most %d", s.Seed, uint64(report.MaxSeed))
+	c.want(s.Nodes >= 2 && s.Nodes <= MaxNodes, "nodes", "%d, want 2 to %d", s.Nodes, MaxNodes)
+	c.time("settle", s.Settle)
+	c.time("drain", s.Drain)
+	c.time("start.wave", s.Start.Wave)
+	c.time("verify_cost", s.VerifyCost)
+}
+
+func (c *check) network() {
+	n := c.s.Network
+	c.want(n.Dials >= 1, "network.dials", "%d, want at least 1", n.Dials)
+	c.want(n.Dials < max(c.s.Nodes, 2), "network.dials", "%d, want < nodes=%d: a node dials others, each once", n.Dials, c.s.Nodes)
+	c.latency(n.Latency)
+	c.mbps("network.mbps", n.Mbps)
+	if len(n.Classes) > 0 {
+		c.want(n.Mbps == 0, "network.mbps", "%v beside network.classes, want one of them", n.Mbps)
+		shares := make([]float64, len(n.Classes))
+		for i, class := range n.Classes {
+			at := fmt.Sprintf("network.classes.%d", i)
+			shares[i] = class.Share
+			c.mbps(at+".up_mbps", class.UpMbps)
+			c.mbps(at+".down_mbps", class.DownMbps)
+		}
+		c.shares("network.classes", shares)
+	}
+	c.share("network.loss", n.Loss, false)
+	c.share("network.reorder", n.Reorder, false)
+}
+
+func (c *check) mbps(path string, v float64) {
+	c.want(v >= 0 && v <= 1e6, path, "%v, want 0 (without bound) to 1000000", v)
+}
+
+func (c *check) latency(l Latency) {
+	const at = "network.latency"
+	var said []string
+	if l.Range != [2]time.Duration{} {
+		said = append(said, "range")
+		low, high := l.Range[0], l.Range[1]
+		c.want(low >= 0 && high <= MaxLatency, at+".range", "%v to %v, want 0 to %v", low, high, MaxLatency)
+		c.want(low <= high, at+".range", "%v to %v, which is empty: the lower end comes first", low, high)
+	}
+	if l.Preset != "" {
+		said = append(said, "preset")
+		c.oneOf(at+".preset", l.Preset, Presets())
+	}
+	if len(l.Matrix) > 0 {
+		said = append(said, "matrix")
+		c.matrix(at+".matrix", l.Matrix)
+	}
+	switch len(said) {
+	case 1:
+	case 0:
+		if c.s.World != report.WorldLocal { // loopback has what it has
+			c.want(false, at, "missing, want range, preset or matrix")
+		}
+	default:
+		c.want(false, at, "given as %s, want one of them", strings.Join(said, " and "))
+	}
+	if len(l.Shares) == 0 {
+		return
+	}
+	regions, ok := l.Regions()
+	c.want(ok, at+".shares", "given without regions; it goes with preset and matrix")
+	c.want(!ok || len(regions.OneWay) == len(l.Shares), at+".shares", "%d values for %d regions", len(l.Shares), len(regions.OneWay))
+	c.shares(at+".shares", l.Shares)
+}
+
+func (c *check) matrix(path string, m [][]time.Duration) {
+	c.want(len(m) <= max(c.s.Nodes, 2), path, "of %d regions for %d nodes", len(m), c.s.Nodes)
+	for i, row := range m {
+		at := under(path, fmt.Sprint(i))
+		c.want(len(row) == len(m), at, "%d values, want %d: a matrix is square", len(row), len(m))
+		for _, d := range row {
+			c.want(d >= 0 && d <= MaxLatency, at, "a row with %v, want 0 to %v", d, MaxLatency)
+		}
+	}
+}
+
+func (c *check) load() {
+	t, b := c.s.Txs, c.s.Blocks
+	c.want(t.PerSecond >= 0 && t.PerSecond <= MaxTxRate, "txs.per_second", "%v, want 0 to %v", t.PerSecond, MaxTxRate)
+	c.time("txs.for", t.For)
+	if t.PerSecond > 0 {
+		c.want(t.For > 0, "txs.for", "%v, want how long transactions are sent", t.For)
+		c.want(t.Size == 0 || t.Shapes == "", "txs.size", "%d beside txs.shapes, want one of them", t.Size)
+		c.want(t.Size != 0 || t.Shapes != "", "txs", "without a size, want size or shapes")
+	}
+	c.want(t.Size == 0 || t.Size >= MinTx && t.Size <= wire.MaxTx, "txs.size", "%d, want %d to %d", t.Size, MinTx, wire.MaxTx)
+	if t.Shapes != "" {
+		c.oneOf("txs.shapes", t.Shapes, []string{ShapesMainnet})
+	}
+	c.count("txs.origins", t.Origins, max(c.s.Nodes, 0))
+
+	c.count("blocks.count", b.Count, MaxBlocks)
+	c.count("blocks.producers", b.Producers, max(c.s.Nodes, 0))
+	c.time("blocks.every", b.Every)
+	c.time("blocks.slot", b.Slot)
+	c.share("blocks.pooled", b.Pooled, true)
+	c.want(b.TxSize == 0 || b.TxSize >= MinTx && b.TxSize <= wire.MaxTx, "blocks.tx_size", "%d, want %d to %d", b.TxSize, MinTx, wire.MaxTx)
+	c.want(b.Size >= 0 && b.Size <= wire.MaxBlock, "blocks.size", "%d, want 0 to %d", b.Size, wire.MaxBlock)
+	switch {
+	case b.Count > 0:
+		c.want(b.Size > 0, "blocks.size", "%d, want the size of the %d blocks", b.Size, b.Count)
+		c.want(b.TxSize > 0, "blocks.tx_size", "%d, want the size of their transactions", b.TxSize)
+		c.want(b.Size == 0 || b.TxSize <= b.Size, "blocks.tx_size", "%d, want at most blocks.size=%d", b.TxSize, b.Size)
+		c.want(b.TxSize <= 0 || b.Size/b.TxSize <= wire.MaxBlockTxs, "blocks.tx_size", "%d, which makes %d transactions in a block, want at most %d", b.TxSize, b.Size/max(b.TxSize, 1), wire.MaxBlockTxs)
+		c.want(b.Every > 0, "blocks.every", "%v, want the time between two blocks", b.Every)
+	case b.Producers > 0:
+		c.want(b.Slot > 0, "blocks.slot", "%v, want the length of a slot", b.Slot)
+	}
+}
+
+func (c *check) faults() {
+	for i, churn := range c.s.Churn {
+		at := fmt.Sprintf("churn.%d", i)
+		c.span(at, churn.From, churn.To)
+		c.time(at+".down", churn.Down)
+		c.want(churn.Down > 0, at+".down", "%v, want how long a node is away", churn.Down)
+		c.want((churn.PerMinute > 0) != (churn.Share > 0), at, "given with per_minute=%v and share=%v, want one of them more than 0", churn.PerMinute, churn.Share)
+		c.share(at+".share", churn.Share, true)
+		away := churn.PerMinute * churn.Down.Minutes()
+		c.want(away < 1, at+".per_minute", "%v with down=%v: every node would be away at once", churn.PerMinute, churn.Down)
+	}
+	var healed time.Duration
+	for i, p := range c.s.Partitions {
+		at := fmt.Sprintf("partitions.%d", i)
+		c.span(at, p.From, p.To)
+		c.want(p.From >= healed, at+".from", "%v, before the partition in front of it heals at %v", p.From, healed)
+		healed = max(healed, p.To)
+		c.want(len(p.Groups) >= 2, at+".groups", "%d groups, want at least 2", len(p.Groups))
+		c.shares(at+".groups", p.Groups)
+		for _, g := range p.Groups {
+			c.want(g <= 0 || math.Round(g*float64(c.s.Nodes)) >= 1, at+".groups", "a share of %v, which is nobody of nodes=%d", g, c.s.Nodes)
+		}
+	}
+	c.share("silent", c.s.Silent, false)
+}
+
+func (c *check) attackers() {
+	for i, a := range c.s.Attackers {
+		at := fmt.Sprintf("attackers.%d", i)
+		c.oneOf(at+".kind", a.Kind, Kinds())
+		c.want((a.Share > 0) != (a.Count > 0), at, "given with share=%v and count=%d, want one of them more than 0", a.Share, a.Count)
+		c.share(at+".share", a.Share, false)
+		c.count(at+".count", a.Count, MaxNodes)
+		c.want(a.Number(c.s.Nodes) > 0 || a.Share <= 0, at+".share", "%v, which is nobody of nodes=%d", a.Share, c.s.Nodes)
+		c.time(at+".from", a.From)
+		c.time(at+".to", a.To)
+		c.want(a.To == 0 || a.To > a.From, at+".to", "%v, want after from=%v", a.To, a.From)
+	}
+	silent := int(math.Round(c.s.Silent * float64(c.s.Nodes)))
+	if dishonest := c.s.Attacking() + silent; dishonest > 0 && c.s.Silent < 1 {
+		honest := c.s.Nodes - dishonest
+		at := "attackers"
+		if len(c.s.Attackers) == 0 {
+			at = "silent"
+		}
+		c.want(honest >= 2, at, "such that %d nodes are dishonest, want at least 2 honest ones out of nodes=%d", dishonest, c.s.Nodes)
+		c.want(honest < 2 || c.s.Txs.Origins <= honest, "txs.origins", "%d, want at most the %d honest nodes", c.s.Txs.Origins, honest)
+	}
+}
+
+func (c *check) expect() {
+	for i, e := range c.s.Expect {
+		at := fmt.Sprintf("expect.%d", i)
+		c.want(e.Field != "", at, "without a condition")
+		c.want(!e.Times || e.Of != "", at, "%s, want the figure that is multiplied, as in tx.latency_ms.p99 <= 2x floor_ms.p99", e.Condition)
+	}
+}
