@@ -34,8 +34,8 @@ func SetupLogging(level, format string, w *os.File) (*slog.Logger, error) {
 		return nil, fmt.Errorf("log format %q, want text or json", format)
 	}
 	golog.SetupLogging(cfg)
-	gologshim.SetDefaultHandler(golog.SlogHandler())
-	return slog.New(golog.SlogHandler()).With("logger", subsystem), nil
+	gologshim.SetDefaultHandler(errorTexts{golog.SlogHandler()})
+	return slog.New(errorTexts{golog.SlogHandler()}).With("logger", subsystem), nil
 }
 
 // subsystem is our name among the loggers of go-log.
