@@ -10,6 +10,8 @@ import (
 // it, so that what arrived is never concluded from what was sent. Its methods
 // are safe for concurrent use, quick, and for calls inside the bubble.
 type Observer struct {
+	status *status // shared by all; told how far the run is; may be nil
+
 	mu     sync.Mutex // guards what follows
 	first  [kinds]map[ID]time.Time
 	made   []made
@@ -43,8 +45,12 @@ func (o *Observer) know(kind Kind, id ID, now time.Time) {
 	if o.first[kind] == nil {
 		o.first[kind] = make(map[ID]time.Time)
 	}
-	if _, ok := o.first[kind][id]; !ok {
-		o.first[kind][id] = now
+	if _, ok := o.first[kind][id]; ok {
+		return
+	}
+	o.first[kind][id] = now
+	if o.status != nil {
+		o.status.delivered.Add(1)
 	}
 }
 
@@ -53,6 +59,9 @@ func (o *Observer) Made(kind Kind, id ID, size int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.made = append(o.made, made{kind, id, size, time.Now()})
+	if o.status != nil {
+		o.status.published.Add(1)
+	}
 }
 
 // Copy says that the node was handed a message by a peer, the first time or

@@ -11,6 +11,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/grapevine-p2p/grapevine/testnet/scenario"
 	"github.com/grapevine-p2p/grapevine/validation"
 	"github.com/grapevine-p2p/grapevine/wire"
 )
@@ -72,8 +73,9 @@ type Seat struct {
 	// registers protocols right away must wait a moment of virtual time first.
 	NewHost func(extra ...libp2p.Option) (host.Host, error)
 
-	Observer *Observer // told by this seat's participant, and by nobody else
-	Silent   bool      // takes part in everything but forwards nothing
+	Observer *Observer          // told by this seat's participant, and by nobody else
+	Silent   bool               // takes part in everything but forwards nothing
+	Attack   *scenario.Attacker // what this seat is to play; nil unless it is an attacker's
 
 	Genesis    *wire.Genesis
 	Producer   ed25519.PrivateKey // nil unless the seat makes blocks

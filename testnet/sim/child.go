@@ -1,0 +1,130 @@
+package sim
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"runtime/debug"
+	"time"
+
+	"github.com/grapevine-p2p/grapevine/testnet/report"
+	"github.com/grapevine-p2p/grapevine/testnet/scenario"
+)
+
+// childEnv marks the process that does a run.
+const childEnv = "GRAPEVINE_SIM_CHILD"
+
+// job is what a child reads from its standard input. The end of that input
+// means that nobody wants the run any more.
+type job struct {
+	Scenario *scenario.Scenario
+	Home     string // an empty folder
+	Trace    bool
+	MemoryMB int // that the child should stay below
+}
+
+// frame is what a child writes to its standard output, one after the other.
+type frame struct {
+	Progress *Progress      `json:"progress,omitempty"`
+	Report   *report.Report `json:"report,omitempty"`
+	Error    string         `json:"error,omitempty"`
+}
+
+// Child does the run that this process was started for, and exits; in any
+// other process it returns at once. A program that calls Run calls it first
+// thing in main, with the relays that it knows beside gossip, by the names
+// that scenarios use; attackers go by AttackRelay.
+func Child(relays map[string]Relay) {
+	if os.Getenv(childEnv) == "" {
+		return
+	}
+	all := map[string]Relay{report.RelayGossip: Gossip()}
+	maps.Copy(all, relays)
+	// Whatever the code under test prints must not get between the frames.
+	out := json.NewEncoder(os.Stdout)
+	os.Stdout = os.Stderr
+	if err := child(out, all); err != nil {
+		_ = out.Encode(frame{Error: err.Error()}) // a parent that is gone does not care
+		os.Exit(1)
+	}
+}
+
+const (
+	// gcPercent trades memory for time: a run is short and what it allocates
+	// mostly garbage. The memory limit keeps it honest.
+	gcPercent = 400
+
+	progressEvery = 200 * time.Millisecond
+
+	exitOrphaned = 3
+)
+
+func child(out *json.Encoder, relays map[string]Relay) error {
+	in := json.NewDecoder(os.Stdin)
+	var j job
+	if err := in.Decode(&j); err != nil {
+		return fmt.Errorf("read what to run: %w", err)
+	}
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(exitOrphaned)
+	}()
+	debug.SetGCPercent(gcPercent)
+	if j.MemoryMB > 0 {
+		debug.SetMemoryLimit(int64(j.MemoryMB) << 20)
+	}
+	var (
+		st   = new(status)
+		r    *report.Report
+		err  error
+		done = make(chan struct{})
+		told = make(chan struct{})
+	)
+	go func() {
+		defer close(told)
+		tell(out, st, done)
+	}()
+	bubble(func() {
+		var g *stage
+		if g, err = newStage(j, relays, st); err != nil {
+			return
+		}
+		if err = g.play(); err == nil {
+			r = g.report()
+		}
+	}, func() {
+		close(done)
+		<-told
+		if err == nil && r == nil {
+			err = errors.New("the run ended without a report")
+		}
+		last := frame{Report: r}
+		if err != nil {
+			last = frame{Error: err.Error()}
+		}
+		if out.Encode(last) != nil || err != nil {
+			os.Exit(1)
+		}
+	})
+	return nil
+}
+
+// tell shows progress until done.
+func tell(out *json.Encoder, st *status, done <-chan struct{}) {
+	tick := time.NewTicker(progressEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-done:
+			return
+		case <-tick.C:
+			p := st.read()
+			if out.Encode(frame{Progress: &p}) != nil {
+				os.Exit(exitOrphaned)
+			}
+		}
+	}
+}

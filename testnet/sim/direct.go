@@ -1,0 +1,318 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/grapevine-p2p/grapevine/wire"
+)
+
+// course is what was read off along the way.
+type course struct {
+	end          time.Time // of the load; what is made later does not count
+	wire0, wire1 uint64    // sent until the load began, until the drain was over
+	idleBytes    uint64
+	idle         time.Duration
+	cpu0, cpu1   time.Duration
+	cpuKnown     bool
+	heap         uint64
+	links        int // that carry the relay, when the load began
+	heads        map[wire.BlockID]int
+	heights      [2]uint64 // lowest and highest head of honest places
+
+	mu      sync.Mutex // guards what follows
+	refused map[ID]error
+}
+
+// fillLead is how long before a slot its block's content is put into pools:
+// enough for a thousand mempools, less than any slot.
+const fillLead = 50 * time.Millisecond
+
+// direct conducts the run: start, settle, load with all that goes wrong in it,
+// drain.
+func (g *stage) direct(ctx context.Context) error {
+	c := &g.course
+	c.refused = make(map[ID]error)
+	g.status.phase(Starting)
+	quiet := g.s.Settle / 2 // by then everybody has found everybody
+	if !sleep(ctx, time.Until(g.load.Add(-quiet))) {
+		return nil
+	}
+	g.status.phase(Settling)
+	before := g.world.sent()
+	var acts sync.WaitGroup
+	within, stop := context.WithCancel(ctx)
+	defer acts.Wait()
+	defer stop()
+	acts.Go(func() { g.blocks(within) })
+	if !sleep(ctx, time.Until(g.load)) {
+		return nil
+	}
+	c.idle, c.idleBytes = quiet, g.world.sent()-before
+	if err := g.ready(); err != nil {
+		return err
+	}
+	c.links = g.carrying()
+	g.status.phase(Loading)
+	c.wire0 = g.world.sent()
+	c.cpu0, c.cpuKnown = cpuTime()
+	c.end = g.load.Add(g.s.LoadFor())
+	acts.Go(func() { g.txs(within) })
+	acts.Go(func() { g.partitions(within) })
+	acts.Go(func() { g.churn(within) })
+	if !sleep(ctx, time.Until(c.end)) {
+		return nil
+	}
+	g.status.phase(Draining)
+	if !g.drain(ctx) {
+		return nil
+	}
+	c.wire1 = g.world.sent()
+	c.cpu1, _ = cpuTime()
+	c.heap = liveHeap()
+	g.status.phase(Stopping)
+	return nil
+}
+
+// drain lets what is under way arrive. Heads are read as late as possible in
+// the middle of a slot: at the beginning of one, a new block is just leaving.
+func (g *stage) drain(ctx context.Context) bool {
+	end := g.course.end.Add(g.s.Drain)
+	slot := slotOf(g.s.Blocks)
+	quiet := g.load.Add(end.Sub(g.load).Truncate(slot) - slot/2)
+	if !sleep(ctx, time.Until(quiet)) {
+		return false
+	}
+	g.readHeads()
+	return sleep(ctx, time.Until(end))
+}
+
+// ready fails where somebody is not there in time: a run with fewer nodes
+// than it says would flatter.
+func (g *stage) ready() error {
+	for _, p := range g.places {
+		if p.participant() == nil {
+			return fmt.Errorf("seat %d is not ready when the load should begin; give the network a longer settle", p.Number)
+		}
+	}
+	return nil
+}
+
+// carrying counts the dialled links whose two ends both know each other to
+// take part in the relay.
+func (g *stage) carrying() int {
+	knows := make([]map[int]bool, len(g.places))
+	number := make(map[string]int, len(g.places))
+	for i, p := range g.places {
+		number[string(p.ID)] = i
+	}
+	for i, p := range g.places {
+		knows[i] = make(map[int]bool)
+		for _, id := range p.participant().Peers() {
+			knows[i][number[string(id)]] = true
+		}
+	}
+	n := 0
+	for i, near := range undirected(g.graph) {
+		for _, j := range near {
+			if i < j && knows[i][j] && knows[j][i] {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// up lists the honest places that can publish now, the first most of them.
+func (g *stage) up(most int) []*place {
+	var list []*place
+	for _, p := range g.places {
+		if p.honest && p.participant() != nil {
+			list = append(list, p)
+		}
+		if len(list) == most {
+			break
+		}
+	}
+	return list
+}
+
+// txs publishes transactions at random times, as wallets do that know nothing
+// of each other, at random places.
+func (g *stage) txs(ctx context.Context) {
+	t := g.s.Txs
+	if t.PerSecond == 0 {
+		return
+	}
+	next, err := sizes(t)
+	if err != nil {
+		g.status.warn(err)
+		return
+	}
+	rng := stream(g.s.Seed, streamTxs)
+	m := &mint{g.genesis.ID(), rng}
+	most := t.Origins
+	if most == 0 {
+		most = -1
+	}
+	var sending sync.WaitGroup
+	defer sending.Wait()
+	for at := g.load; ; {
+		at = at.Add(time.Duration(rng.ExpFloat64() / t.PerSecond * float64(time.Second)))
+		if at.After(g.load.Add(t.For)) || !sleep(ctx, time.Until(at)) {
+			return
+		}
+		tx := m.load(next())
+		origins := g.up(most)
+		if len(origins) == 0 {
+			continue
+		}
+		p := origins[rng.IntN(len(origins))]
+		sending.Go(func() { g.publish(ctx, p, Message{Tx, ID(tx.ID()), tx.Bytes()}) })
+	}
+}
+
+func (g *stage) publish(ctx context.Context, p *place, m Message) {
+	participant := p.participant()
+	if participant == nil {
+		return
+	}
+	if err := participant.Publish(ctx, m); err != nil && ctx.Err() == nil {
+		g.course.mu.Lock()
+		defer g.course.mu.Unlock()
+		g.course.refused[m.ID] = err
+	}
+}
+
+// blocks sees to it that a block of the asked size is made in each slot: by
+// filling the pools of those that make blocks, or by publishing one where
+// nobody makes any.
+func (g *stage) blocks(ctx context.Context) {
+	b := g.s.Blocks
+	if b.Count == 0 {
+		return // what the producers make of the load
+	}
+	rng := stream(g.s.Seed, streamFill)
+	m := &mint{g.genesis.ID(), rng}
+	for k := range b.Count {
+		slot := g.load.Add(time.Duration(k) * b.Every)
+		if !sleep(ctx, time.Until(slot.Add(-fillLead))) {
+			return
+		}
+		turn := 1 + uint64(k)*slotsPerBlock(b) // slot 0 is before the load
+		producer := g.producers[turn%uint64(len(g.producers))]
+		if _, ok := producer.participant().(Maker); ok {
+			if err := g.fill(m, producer, rng); err != nil {
+				g.status.warn(err)
+				return
+			}
+			continue
+		}
+		blob := m.blob(b.Size)
+		if !sleep(ctx, time.Until(slot)) {
+			return
+		}
+		g.publish(ctx, producer, blob)
+	}
+}
+
+// fill gives the producer the content of its next block, and everybody else
+// the share of it that the scenario says.
+func (g *stage) fill(m *mint, producer *place, rng *rand.Rand) error {
+	checker, err := g.checker()
+	if err != nil {
+		return err
+	}
+	txs, err := m.filler(checker, g.s.Blocks)
+	if err != nil {
+		return err
+	}
+	held := int(g.s.Blocks.Pooled*float64(len(txs)) + 0.5)
+	for _, p := range g.places {
+		maker, ok := p.participant().(Maker)
+		if !ok {
+			continue
+		}
+		some := txs
+		if p != producer && held < len(txs) {
+			rng.Shuffle(len(txs), func(i, j int) { txs[i], txs[j] = txs[j], txs[i] })
+			some = txs[:held]
+		}
+		if err := maker.Fill(some); err != nil && p == producer {
+			return fmt.Errorf("fill the pool of seat %d: %w", p.Number, err)
+		}
+	}
+	return nil
+}
+
+func (g *stage) partitions(ctx context.Context) {
+	for k, part := range g.s.Partitions {
+		groups := shared(stream(g.s.Seed, streamGroups+uint64(k)<<32), g.s.Nodes, part.Groups)
+		if !sleep(ctx, time.Until(g.load.Add(part.From))) {
+			return
+		}
+		g.world.wires.split(groups)
+		if !sleep(ctx, time.Until(g.load.Add(part.To))) {
+			return
+		}
+		g.world.wires.split(nil)
+	}
+}
+
+// churn restarts places one by one, producers last.
+func (g *stage) churn(ctx context.Context) {
+	var all sync.WaitGroup
+	defer all.Wait()
+	for k, c := range g.s.Churn {
+		n := c.Restarts(g.s.Nodes)
+		var order []*place
+		for _, i := range stream(g.s.Seed, streamChurn+uint64(k)<<32).Perm(g.s.Nodes) {
+			if p := g.places[i]; p.honest && p.Producer == nil {
+				order = append(order, p)
+			}
+		}
+		order = append(order, g.producers...)
+		all.Go(func() {
+			for i := range n {
+				at := c.From + (c.To-c.From)*time.Duration(i)/time.Duration(n)
+				if !sleep(ctx, time.Until(g.load.Add(at))) {
+					return
+				}
+				select {
+				case order[i%len(order)].restart <- c.Down:
+				default: // it is away already
+				}
+			}
+		})
+	}
+}
+
+// readHeads asks the honest places that follow a chain where they stand.
+func (g *stage) readHeads() {
+	c := &g.course
+	for _, p := range g.up(-1) {
+		chain, ok := p.participant().(Chain)
+		if !ok {
+			continue
+		}
+		height, id := chain.Head()
+		if c.heads == nil {
+			c.heads = make(map[wire.BlockID]int)
+			c.heights = [2]uint64{height, height}
+		}
+		c.heads[id]++
+		c.heights = [2]uint64{min(c.heights[0], height), max(c.heights[1], height)}
+	}
+}
+
+// liveHeap is what the process holds once garbage is gone.
+func liveHeap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}

@@ -1,0 +1,102 @@
+package sim
+
+import (
+	"math/rand/v2"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/marcopolo/simnet"
+)
+
+// packetHeaders is what IPv4 and UDP add to a packet's payload.
+const packetHeaders = 28
+
+// port is where every simulated host listens.
+const port = 4001
+
+// firstOctet to lastOctet keep the first byte of addresses in unicast space
+// that is nobody's private or shared range.
+const (
+	firstOctet = 20
+	octets     = 80
+	maxSeats   = octets * 256
+)
+
+// ipOf is the address of seat i. Seats differ in the first two bytes, as nodes
+// in different networks do.
+func ipOf(i int) net.IP { return net.IPv4(byte(firstOctet+i%octets), byte(i/octets), 1, 1).To4() }
+
+// seatAt is the inverse of ipOf.
+func seatAt(a net.Addr) int {
+	ip := a.(*net.UDPAddr).IP.To4()
+	return int(ip[0]) - firstOctet + octets*int(ip[1])
+}
+
+// nowhere is an address that no host has: the router drops what goes there.
+var nowhere net.Addr = &net.UDPAddr{IP: net.IPv4(198, 18, 0, 1).To4(), Port: 1}
+
+// links decides what becomes of each packet once it has left its sender's
+// uplink. Only the router's goroutine calls route.
+type wires struct {
+	latency [][]time.Duration // constant, as all to reorder
+	loss    float64
+	reorder float64
+
+	cut atomic.Pointer[[]int] // group of each seat while the network is split
+
+	rng *rand.Rand // owned by the router, as what follows
+}
+
+// split cuts every link between groups; nil heals.
+func (w *wires) split(groups []int) {
+	if groups == nil {
+		w.cut.Store(nil)
+		return
+	}
+	w.cut.Store(&groups)
+}
+
+// route says how long a packet is under way. What is lost is sent nowhere.
+func (w *wires) route(p *simnet.Packet) time.Duration {
+	from, to := seatAt(p.From), seatAt(p.To)
+	if to < 0 || to >= len(w.latency) || w.parted(from, to) || w.chance(w.loss) {
+		p.To = nowhere
+		return 0
+	}
+	d := w.latency[from][to]
+	if w.chance(w.reorder) {
+		// Late by up to its own time under way, so that those behind it overtake.
+		d += time.Duration(w.rng.Float64() * float64(d))
+	}
+	return d
+}
+
+func (w *wires) parted(from, to int) bool {
+	groups := w.cut.Load()
+	return groups != nil && (*groups)[from] != (*groups)[to]
+}
+
+func (w *wires) chance(share float64) bool { return share > 0 && w.rng.Float64() < share }
+
+// meter counts what a host sends.
+type meter struct {
+	bytes   atomic.Uint64
+	packets atomic.Uint64
+}
+
+// socket is a host's end of its line, metered.
+type socket struct {
+	*simnet.SimConn
+	meter *meter
+}
+
+// WriteTo implements net.PacketConn.
+func (s *socket) WriteTo(b []byte, to net.Addr) (int, error) {
+	n, err := s.SimConn.WriteTo(b, to)
+	if err == nil {
+		s.meter.bytes.Add(uint64(len(b) + packetHeaders))
+		s.meter.packets.Add(1)
+	}
+	return n, err
+}

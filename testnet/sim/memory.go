@@ -1,0 +1,63 @@
+package sim
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/grapevine-p2p/grapevine/testnet/scenario"
+)
+
+// What a run needs, in MB, measured at the end of runs of 20 to 100 nodes.
+const (
+	baseMB    = 60.0  // the program
+	perNodeMB = 6.0   // one node without connections
+	perLinkMB = 0.20  // both ends of one connection
+	perBlock  = 3.0   // times a block's size, on each node, while it spreads
+	perTxKB   = 2.0   // one transaction in one node: pool, seen caches, observer
+	spare     = 0.9   // share of the available memory that a run may take
+	minimumMB = 256.0 // below this no limit is worth setting
+)
+
+// estimate is about how much memory a run needs at its peak, in MB.
+func estimate(s *scenario.Scenario) float64 {
+	nodes := float64(s.Nodes)
+	txs := s.Txs.PerSecond * s.Txs.For.Seconds()
+	blocks := float64(s.Blocks.Size) / 1e6 * perBlock
+	return baseMB + nodes*(perNodeMB+float64(s.Network.Dials)*perLinkMB+blocks+txs*perTxKB/1e3)
+}
+
+// fits fails where the run would not fit in memory, and returns the limit to
+// set, in MB; 0 where this system does not say what it has.
+func fits(s *scenario.Scenario) (limitMB int, err error) {
+	free, ok := availableMB()
+	if !ok {
+		return 0, nil
+	}
+	need := estimate(s)
+	if need > free*spare {
+		return 0, fmt.Errorf("%d nodes with %d dials need about %.1f GB of memory and %.1f GB are available; take fewer nodes (--nodes), world core, or a larger machine",
+			s.Nodes, s.Network.Dials, need/1e3, free/1e3)
+	}
+	return int(max(free*spare, minimumMB)), nil
+}
+
+// availableMB is the memory that this machine can give without swapping.
+func availableMB() (float64, bool) {
+	f, err := os.Open("/proc/meminfo")
+	if err != nil {
+		return 0, false
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		fields := strings.Fields(lines.Text())
+		if len(fields) >= 2 && fields[0] == "MemAvailable:" {
+			kb, err := strconv.ParseFloat(fields[1], 64)
+			return kb / 1e3, err == nil
+		}
+	}
+	return 0, false
+}

@@ -1,0 +1,216 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/grapevine-p2p/grapevine/testnet/report"
+)
+
+// grace is how long a node must stay up after a message was published for its
+// delivery to be expected of the network. Far more than any healthy delivery
+// of a transaction takes.
+const grace = 5 * time.Second
+
+// published is a message that counts.
+type published struct {
+	made
+	origin int
+}
+
+// published lists what honest places made while the load lasted, but for what
+// was refused. The observers of the makers say so, not those who asked them.
+func (g *stage) published() []published {
+	var list []published
+	for i, p := range g.places {
+		if !p.honest {
+			continue
+		}
+		p.Observer.mu.Lock()
+		for _, m := range p.Observer.made {
+			_, refused := g.course.refused[m.id]
+			if !refused && !m.at.Before(g.load) && !m.at.After(g.course.end) {
+				list = append(list, published{m, i})
+			}
+		}
+		p.Observer.mu.Unlock()
+	}
+	return list
+}
+
+// harvest is what the observers saw of one kind of message.
+type harvest struct {
+	report.Spread
+	latency report.Sample
+	floor   report.Sample // of the same pairs
+	bytes   uint64 // payload, once per delivered pair
+	copies  int
+}
+
+// reap compares what was made with what receivers saw.
+func (g *stage) reap() (kind [kinds]harvest) {
+	paths := g.paths()
+	for _, m := range g.published() {
+		h := &kind[m.kind]
+		h.Published++
+		for i, p := range g.places {
+			if i == m.origin || !p.honest {
+				continue
+			}
+			at, seen := p.Observer.sawAt(m.kind, m.id)
+			if !seen && !p.alive(m.at, m.at.Add(grace)) {
+				continue // it was away
+			}
+			h.Expected++
+			if !seen {
+				continue
+			}
+			h.Delivered++
+			h.bytes += uint64(m.size)
+			h.latency.AddDuration(at.Sub(m.at))
+			if d := paths(m.origin)[i]; d != unreachable {
+				h.floor.AddDuration(d)
+			}
+		}
+	}
+	for k := range kind {
+		for _, p := range g.places {
+			if p.honest {
+				kind[k].copies += p.Observer.copiesOf(Kind(k))
+			}
+		}
+		kind[k].finish()
+	}
+	return kind
+}
+
+func (h *harvest) finish() {
+	h.DeliveryRatio = report.Ratio(float64(h.Delivered), float64(h.Expected))
+	h.LatencyMS = h.latency.Percentiles()
+	if h.copies >= h.Delivered { // fewer means that nobody counted copies of this kind
+		h.CopiesPerDelivery = report.Ratio(float64(h.copies), float64(h.Delivered))
+	}
+}
+
+// paths returns the floors from a place, each computed once. Nodes that are
+// not honest pass nothing on.
+func (g *stage) paths() func(from int) []time.Duration {
+	near := undirected(g.graph)
+	known := make(map[int][]time.Duration)
+	return func(from int) []time.Duration {
+		if known[from] == nil {
+			known[from] = floors(from, near,
+				func(i, j int) time.Duration { return g.world.wires.latency[i][j] },
+				func(i int) bool { return !g.places[i].honest })
+		}
+		return known[from]
+	}
+}
+
+// sawAt is when the node of this seat first knew a message to be valid.
+func (o *Observer) sawAt(kind Kind, id ID) (time.Time, bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	at, ok := o.first[kind][id]
+	return at, ok
+}
+
+func (o *Observer) copiesOf(kind Kind) int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.copies[kind]
+}
+
+// counts are those of all honest places together.
+func (g *stage) counts() (c Counts) {
+	for _, p := range g.places {
+		if !p.honest {
+			continue
+		}
+		p.Observer.mu.Lock()
+		own := p.Observer.counts
+		p.Observer.mu.Unlock()
+		c.Dropped += own.Dropped
+		c.Offences += own.Offences
+		c.Rebuilt += own.Rebuilt
+		c.Asked += own.Asked
+	}
+	return c
+}
+
+// report puts the run together. Its wall time is for whoever watched the clock.
+func (g *stage) report() *report.Report {
+	c := &g.course
+	kind := g.reap()
+	counts := g.counts()
+	tx, block := &kind[Tx], &kind[Block]
+	sent, payload := c.wire1-c.wire0, tx.bytes+block.bytes
+	virtual := g.load.Add(g.s.LoadFor() + g.s.Drain).Sub(g.load.Add(-g.s.Start.Wave - g.s.Settle))
+	r := &report.Report{
+		Scenario: g.s.Name, World: report.WorldSim, Relay: g.s.Relay, Seed: g.s.Seed, Nodes: g.s.Nodes,
+		Links: c.links, VirtualS: report.Measured(virtual.Seconds()),
+		Tx: report.Tx{Spread: tx.Spread, Refused: report.Measured(len(c.refused)), Dropped: &counts.Dropped},
+		Block: report.Block{
+			Spread:                     block.Spread,
+			RebuiltWithoutRequestRatio: report.Ratio(float64(counts.Rebuilt-counts.Asked), float64(counts.Rebuilt)),
+		},
+		FloorMS: tx.floor.Percentiles(),
+		Bytes: report.Bytes{
+			Wire: &sent, PayloadDelivered: payload, WirePerPayload: report.Ratio(float64(sent), float64(payload)),
+		},
+		Attack:    report.Attack{Attackers: g.s.Attacking(), Kind: g.attackKind()},
+		Resources: report.Resources{HeapMBPerNode: report.Ratio(float64(c.heap)/1e6, float64(g.s.Nodes))},
+	}
+	if r.FloorMS == nil {
+		r.FloorMS = block.floor.Percentiles()
+	}
+	if c.idle > 0 {
+		r.Bytes.IdlePerNodeS = report.Ratio(float64(c.idleBytes)/c.idle.Seconds(), float64(g.s.Nodes))
+	}
+	if c.cpuKnown {
+		r.Resources.CPUSPerDelivery = report.Ratio((c.cpu1 - c.cpu0).Seconds(), float64(tx.Delivered+block.Delivered))
+	}
+	g.explain(r, counts)
+	return r
+}
+
+func (g *stage) attackKind() string {
+	kind := report.NoAttack
+	for i, a := range g.s.Attackers {
+		if i == 0 {
+			kind = a.Kind
+		} else {
+			kind += "+" + a.Kind
+		}
+	}
+	return kind
+}
+
+// explain writes down what a reader must know.
+func (g *stage) explain(r *report.Report, counts Counts) {
+	c := &g.course
+	if want := links(g.graph); c.links < want {
+		r.Note("%d of %d dialled links did not carry the relay when the load began", want-c.links, want)
+	}
+	if n := len(c.refused); n > 0 {
+		for id, err := range c.refused {
+			r.Note("%d submissions were refused, one of them (%x) with: %v", n, id[:4], err)
+			break
+		}
+	}
+	if counts.Offences > 0 {
+		r.Note("honest nodes charged %d offences to their peers", counts.Offences)
+	}
+	switch {
+	case len(c.heads) == 1:
+		r.Note("all honest nodes ended on one head, at height %d", c.heights[0])
+	case len(c.heads) > 1:
+		r.Note("honest nodes ended on %d different heads, at heights %d to %d", len(c.heads), c.heights[0], c.heights[1])
+	}
+	if g.s.VerifyCost > 0 {
+		r.Note("each signature check took %v of virtual time, one at a time on each node", g.s.VerifyCost)
+	}
+	for _, w := range g.status.warnings {
+		r.Fail("the run itself went wrong: %s", w)
+	}
+	g.s.Judge(r)
+}
