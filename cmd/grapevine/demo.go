@@ -116,16 +116,16 @@ func millis(d time.Duration) string {
 
 // printReport says in a few lines what the run showed.
 func printReport(w io.Writer, r *report.Report) {
-	facts(
-		w,
+	pairs := []string{
 		"ran", fmt.Sprintf("%d nodes, %d links, %.1f s, seed %d", r.Nodes, r.Links, r.WallS, r.Seed),
 		"transactions", fmt.Sprintf("%d accepted, %d included in %d blocks, %d refused, %d dropped", r.Tx.Published, count(r.Tx.Included), r.Block.Published, count(r.Tx.Refused), count(r.Tx.Dropped)),
 		"delivered", spread(r.Tx.Spread),
 		"blocks delivered", spread(r.Block.Spread),
-	)
-	if r.Bytes.WirePerPayload != nil {
-		facts(w, "cost", fmt.Sprintf("%.1f bytes sent per byte of transaction delivered", *r.Bytes.WirePerPayload))
 	}
+	if r.Bytes.WirePerPayload != nil {
+		pairs = append(pairs, "cost", fmt.Sprintf("%.1f bytes sent per byte of transaction delivered", *r.Bytes.WirePerPayload))
+	}
+	facts(w, pairs...)
 	if len(r.FailedExpectations) == 0 {
 		fmt.Fprintln(w, "Every accepted transaction reached every node and was included in a block.")
 	}

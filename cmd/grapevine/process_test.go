@@ -2,12 +2,16 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -177,14 +181,14 @@ func newNetwork(t *testing.T, n, producers int, slot time.Duration) *network {
 	}
 	dir := t.TempDir()
 	var key keyReport
-	net := &network{wallet: filepath.Join(dir, "wallet")}
-	commandJSON(t, &key, "key", "new", "default", "--plain", "--home", net.wallet)
-	net.address = key.Address
-	commandJSON(t, &key, "key", "new", "payee", "--plain", "--home", net.wallet)
-	net.to = key.Address
+	nw := &network{wallet: filepath.Join(dir, "wallet")}
+	commandJSON(t, &key, "key", "new", "default", "--plain", "--home", nw.wallet)
+	nw.address = key.Address
+	commandJSON(t, &key, "key", "new", "payee", "--plain", "--home", nw.wallet)
+	nw.to = key.Address
 
 	genesis := filepath.Join(dir, "genesis.json")
-	args := []string{"genesis", "new", "--network", "process-test", "--slot", slot.String(), "--out", genesis, "--alloc", net.address + "=1000000000000"}
+	args := []string{"genesis", "new", "--network", "process-test", "--slot", slot.String(), "--out", genesis, "--alloc", nw.address + "=1000000000000"}
 	for i := range producers {
 		commandJSON(t, &key, "key", "new", "producer", "--plain", "--out", filepath.Join(dir, fmt.Sprintf("producer%d.key", i)))
 		args = append(args, "--producer", key.Address)
@@ -192,16 +196,16 @@ func newNetwork(t *testing.T, n, producers int, slot time.Duration) *network {
 	command(t, args...)
 
 	for i := range n {
-		net.daemons = append(net.daemons, newDaemon(t, dir, genesis, i, i < producers))
+		nw.daemons = append(nw.daemons, newDaemon(t, dir, genesis, i, i < producers))
 	}
-	for _, d := range net.daemons {
-		for _, other := range net.daemons {
+	for _, d := range nw.daemons {
+		for _, other := range nw.daemons {
 			if other != d {
 				d.args = append(d.args, "--bootstrap", other.addr)
 			}
 		}
 	}
-	return net
+	return nw
 }
 
 func newDaemon(t *testing.T, dir, genesis string, i int, producer bool) *daemon {
@@ -254,12 +258,12 @@ func TestKillAndRestart(t *testing.T) {
 		t.Skip("starts daemons")
 	}
 	const count = 2_000
-	net := newNetwork(t, 3, 2, time.Second)
-	a, b, c := net.daemons[0], net.daemons[1], net.daemons[2]
-	for _, d := range net.daemons {
+	nw := newNetwork(t, 3, 2, time.Second)
+	a, b, c := nw.daemons[0], nw.daemons[1], nw.daemons[2]
+	for _, d := range nw.daemons {
 		d.start(t)
 	}
-	for _, d := range net.daemons {
+	for _, d := range nw.daemons {
 		d.awaitAPI(t)
 		d.until(t, "find its peers", func() bool {
 			s, err := d.api.Status(t.Context())
@@ -269,16 +273,17 @@ func TestKillAndRestart(t *testing.T) {
 	var accepted []wire.TxID
 	for i, victim := range []*daemon{b, a} {
 		t.Run("kill "+victim.name, func(t *testing.T) {
-			accepted = append(accepted, net.sendThroughKill(t, a, victim, i*count, count)...)
-			for _, d := range net.daemons {
-				d.until(t, "include everything", func() bool { return d.nonce(t, net.address) == uint64((i+1)*count) })
+			accepted = append(accepted, nw.sendThroughKill(t, a, victim, i*count, count)...)
+			for _, d := range nw.daemons {
+				d.until(t, "include everything", func() bool { return d.nonce(t, nw.address) == uint64((i+1)*count) })
 			}
 		})
 		if t.Failed() {
 			return
 		}
 	}
-	net.requireSameChain(t, accepted)
+	nw.requireSameChain(t, accepted)
+	a.requireMetricsInHandbook(t)
 	for _, d := range []*daemon{c, b, a} {
 		d.end(t, syscall.SIGTERM)
 		require.NoError(t, d.err, "%s: a clean stop has exit status 0; it said:\n%s", d.name, tail(d.log.String()))
@@ -288,11 +293,11 @@ func TestKillAndRestart(t *testing.T) {
 // sendThroughKill sends count transactions through the daemon at, kills victim
 // when half of them are accepted, starts it again, and returns what was
 // accepted.
-func (net *network) sendThroughKill(t *testing.T, at, victim *daemon, before, count int) []wire.TxID {
+func (nw *network) sendThroughKill(t *testing.T, at, victim *daemon, before, count int) []wire.TxID {
 	t.Helper()
 	var out, errs bytes.Buffer
-	wallet := exec.Command("grapevine", "tx", "send", "--home", net.wallet, "--api", filepath.Join(at.home, "api.sock"),
-		"--to", net.to, "--amount", "1", "--count", fmt.Sprint(count), "--patience", settleTime.String(), "--json")
+	wallet := exec.Command("grapevine", "tx", "send", "--home", nw.wallet, "--api", filepath.Join(at.home, "api.sock"),
+		"--to", nw.to, "--amount", "1", "--count", fmt.Sprint(count), "--patience", settleTime.String(), "--json")
 	wallet.Stdout, wallet.Stderr = &out, &errs
 	require.NoError(t, wallet.Start())
 	t.Cleanup(func() {
@@ -303,7 +308,7 @@ func (net *network) sendThroughKill(t *testing.T, at, victim *daemon, before, co
 	})
 
 	at.until(t, "accept half of the transactions", func() bool {
-		account, err := at.api.Account(t.Context(), net.address)
+		account, err := at.api.Account(t.Context(), nw.address)
 		return err == nil && int(account.NextNonce) >= before+count/2
 	})
 	victim.end(t, syscall.SIGKILL)
@@ -311,7 +316,7 @@ func (net *network) sendThroughKill(t *testing.T, at, victim *daemon, before, co
 		if at == victim {
 			return true
 		}
-		account, err := at.api.Account(t.Context(), net.address)
+		account, err := at.api.Account(t.Context(), nw.address)
 		return err == nil && int(account.NextNonce) >= before+count*3/4
 	})
 	victim.start(t)
@@ -330,10 +335,10 @@ func (net *network) sendThroughKill(t *testing.T, at, victim *daemon, before, co
 
 // requireSameChain demands that every daemon has the same blocks, and that each
 // of ids is in exactly one of them.
-func (net *network) requireSameChain(t *testing.T, ids []wire.TxID) {
+func (nw *network) requireSameChain(t *testing.T, ids []wire.TxID) {
 	t.Helper()
 	height := ^uint64(0)
-	for _, d := range net.daemons {
+	for _, d := range nw.daemons {
 		head, err := d.api.Head(t.Context())
 		require.NoError(t, err)
 		height = min(height, head.Head.Height)
@@ -341,9 +346,9 @@ func (net *network) requireSameChain(t *testing.T, ids []wire.TxID) {
 	// The newest blocks may still be replaced; what holds the transactions is
 	// below them for sure only if their nonces are confirmed, which the caller
 	// has waited for.
-	first := net.daemons[0]
+	first := nw.daemons[0]
 	var chain []api.Block
-	for _, d := range net.daemons {
+	for _, d := range nw.daemons {
 		d.until(t, "agree on the chain", func() bool {
 			theirs, ours := d.chain(t, height), first.chain(t, height)
 			chain = ours
@@ -361,14 +366,41 @@ func (net *network) requireSameChain(t *testing.T, ids []wire.TxID) {
 	}
 }
 
+// requireMetricsInHandbook demands that docs/operations.md names every metric
+// that this daemon has by now.
+func (d *daemon) requireMetricsInHandbook(t *testing.T) {
+	t.Helper()
+	handbook, err := os.ReadFile("../../docs/operations.md")
+	require.NoError(t, err)
+	client := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var dialer net.Dialer
+		return dialer.DialContext(ctx, "unix", filepath.Join(d.home, "api.sock"))
+	}}}
+	defer client.CloseIdleConnections()
+	resp, err := client.Get("http://node/metrics")
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	names := regexp.MustCompile(`(?m)^# TYPE (grapevine_\w+) `).FindAllStringSubmatch(string(text), -1)
+	require.Greater(t, len(names), 10, "%s", text)
+	var missing []string
+	for _, name := range names {
+		if !bytes.Contains(handbook, []byte("`"+name[1]+"`")) && !bytes.Contains(handbook, []byte("`"+name[1]+"{")) {
+			missing = append(missing, name[1])
+		}
+	}
+	require.Empty(t, missing, "docs/operations.md does not name them")
+}
+
 // TestProducerOff switches one of two producers off: its slots stay empty and
 // the chain goes on. Back again, it produces again.
 func TestProducerOff(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts daemons")
 	}
-	net := newNetwork(t, 2, 2, 500*time.Millisecond)
-	a, b := net.daemons[0], net.daemons[1]
+	nw := newNetwork(t, 2, 2, 500*time.Millisecond)
+	a, b := nw.daemons[0], nw.daemons[1]
 	a.start(t)
 	b.start(t)
 	mine := a.awaitAPI(t).Producer
