@@ -213,7 +213,7 @@ func TestEverySubmissionIsRefusedForItsOwnReason(t *testing.T) {
 		{"signature", broken, "bad_signature"},
 		{"network", foreign, "bad_signature"},
 		{"fee", sign(func(b *wire.TxBody) { b.Fee = 1 }), "fee_too_low"},
-		{"gap", sign(func(b *wire.TxBody) { b.Nonce = 1_000 }), "nonce_too_far"},
+		{"gap", sign(func(b *wire.TxBody) { b.Nonce = 10_000 }), "nonce_too_far"},
 		{"balance", sign(func(b *wire.TxBody) { b.Amount = 1 << 40 }), "overdraft"},
 		{"expired", sign(func(b *wire.TxBody) { b.ExpiresAt = 5 }), "expired"},
 		{"trailing", append(append([]byte(nil), good...), 0), ""},

@@ -86,6 +86,10 @@ func DefaultConfig(home string) Config { return Configure(home, config.Default()
 func Configure(home string, c config.Config) Config {
 	pool := mempool.DefaultConfig()
 	pool.MaxBytes, pool.MaxCount, pool.MaxPerSender = c.Mempool.MaxBytes, c.Mempool.MaxCount, c.Mempool.MaxPerSender
+	// Gossip delivers out of order: the gap must cover what one sender can have
+	// in flight between two nodes, or nonces that come early are lost for minutes.
+	// What all gaps together can hold is bounded by MaxWaiting.
+	pool.MaxNonceGap = max(pool.MaxNonceGap, maxInFlight)
 	over := overlay.DefaultConfig()
 	cfg := Config{
 		Home:          home,
@@ -111,6 +115,9 @@ func Configure(home string, c config.Config) Config {
 	}
 	return cfg
 }
+
+// maxInFlight is what a wallet sends in a burst before the first block.
+const maxInFlight = 1024
 
 func inHome(home, path string) string {
 	if path == "" || filepath.IsAbs(path) {

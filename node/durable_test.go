@@ -84,6 +84,37 @@ func TestAcceptedTransactionsSurviveAKill(t *testing.T) {
 	eventually(t, "announcement", func() bool { return other.state(payment(g, 0, 0).ID()) == api.Pending })
 }
 
+// TestAKillInABurstLosesNothingAnywhere kills the node that takes a long burst
+// of one sender, and goes on with it right after the restart: what was lost on
+// the way to the peers must reach them before what is new.
+func TestAKillInABurstLosesNothingAnywhere(t *testing.T) {
+	producers := keys(1)
+	g := genesisOf("burst", producers...)
+	far := start(t, configOf(t, newHome(t, g, producers[0]), vfs.NewMem()))
+	disk := vfs.NewCrashableMem()
+	cfg := configOf(t, newHome(t, g, nil), disk)
+	cfg.Bootstrap = []string{far.addr()}
+	n := start(t, cfg)
+
+	const burst, killedAt = 1500, 700
+	var txs []*wire.Transaction
+	for nonce := range uint64(burst) {
+		txs = append(txs, payment(g, 0, nonce))
+	}
+	for _, tx := range txs[:killedAt] {
+		n.submit(tx)
+	}
+	crashed := disk.CrashClone(vfs.CrashCloneCfg{})
+	require.NoError(t, n.end())
+
+	cfg.FS = crashed
+	n = start(t, cfg)
+	for _, tx := range txs[killedAt:] {
+		n.submit(tx)
+	}
+	eventually(t, "everything in blocks, far away", func() bool { return far.settled(txs) })
+}
+
 // TestWhatIsSubmittedBeforeTheNetworkIsThereIsAnnouncedLater: the backend works
 // from New on.
 func TestWhatIsSubmittedBeforeTheNetworkIsThereIsAnnouncedLater(t *testing.T) {

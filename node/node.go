@@ -21,15 +21,16 @@ import (
 
 // Node is one node of a network. Its methods are safe for concurrent use.
 type Node struct {
-	cfg     Config // set by New and then constant, as all to ready
-	home    *home
-	id      peer.ID
-	store   *store.Store
-	chain   *chain
-	events  *events
-	api     *api.Server // nil where it is disabled
-	started time.Time
-	ready   chan struct{}
+	cfg       Config // set by New and then constant, as all to ready
+	home      *home
+	id        peer.ID
+	store     *store.Store
+	chain     *chain
+	events    *events
+	api       *api.Server // nil where it is disabled
+	announcer *announcer
+	started   time.Time
+	ready     chan struct{}
 
 	ran      atomic.Bool
 	host     atomic.Pointer[host.Host]
@@ -83,6 +84,8 @@ func (n *Node) open() error {
 	if err := n.chain.restoreLocals(); err != nil {
 		return err
 	}
+	n.announcer = newAnnouncer(n.cfg.Logger)
+	n.announcer.add(n.chain.waitingLocals()...)
 	if n.cfg.API.Disabled {
 		return nil
 	}

@@ -24,7 +24,6 @@ const (
 	expireEvery   = time.Second
 	announceEvery = 5 * time.Minute // longer than any seen cache remembers
 	announceMost  = 1_000           // a time, so that a full pool is no flood
-	announceRetry = time.Second
 )
 
 // run makes what needs the network, and runs all parts until one fails or ctx
@@ -63,6 +62,10 @@ func (n *Node) runOn(ctx context.Context, h host.Host, g *gate) error {
 	group.Go(func() error { return n.settleIn(ctx, o) })
 	group.Go(func() error { return n.chain.locals.run(ctx) })
 	group.Go(func() error { return n.keepHouse(ctx) })
+	group.Go(func() error {
+		n.announcer.run(ctx, o)
+		return nil
+	})
 	if n.api != nil {
 		group.Go(func() error { return n.api.Run(ctx) })
 	}
@@ -128,7 +131,7 @@ func (n *Node) watchStore(ctx context.Context) error {
 	}
 }
 
-// settleIn says that the node is ready once it is, and announces what it owes.
+// settleIn says that the node is ready once it is.
 func (n *Node) settleIn(ctx context.Context, o *overlay.Overlay) error {
 	select {
 	case <-o.Ready():
@@ -138,14 +141,6 @@ func (n *Node) settleIn(ctx context.Context, o *overlay.Overlay) error {
 	close(n.ready)
 	n.cfg.Logger.Info("ready", "network", n.home.genesis.Network, "peer", n.id, "addrs", n.Addrs(), "height", n.chain.Head().Height)
 	_, _ = daemon.SdNotify(false, daemon.SdNotifyReady)
-	for _, tx := range n.chain.waitingLocals() {
-		// The overlay keeps a bounded number until there are peers.
-		for !n.announce(ctx, tx) {
-			if !sleep(ctx, announceRetry) {
-				return nil
-			}
-		}
-	}
 	return nil
 }
 
@@ -162,9 +157,9 @@ func (n *Node) keepHouse(ctx context.Context) error {
 		case <-expire.C:
 			n.chain.expire()
 		case <-announce.C:
-			again := n.chain.waitingLocals()
-			for _, tx := range again[:min(len(again), announceMost)] {
-				n.announce(ctx, tx)
+			if n.announcer.idle() {
+				again := n.chain.waitingLocals()
+				n.announcer.add(again[:min(len(again), announceMost)]...)
 			}
 		}
 	}

@@ -34,7 +34,7 @@ func (n *Node) Submit(ctx context.Context, raw []byte) (api.TxStatus, error) {
 		return api.TxStatus{}, storageError(err)
 	}
 	n.chain.keptLocal(tx)
-	n.announce(ctx, tx)
+	n.announcer.add(tx)
 	return n.txStatus(tx.ID())
 }
 
@@ -54,21 +54,6 @@ func (n *Node) known(raw []byte, refusal error) (api.TxStatus, error) {
 		return api.TxStatus{}, refusal
 	}
 	return status, nil
-}
-
-// announce tells the peers, and says whether that is done or in good hands. A
-// transaction for which it is not is on disk and in the pool, and is announced
-// again later.
-func (n *Node) announce(ctx context.Context, tx validation.CheckedTx) bool {
-	o := n.overlay.Load()
-	if o == nil {
-		return false
-	}
-	err := o.PublishTx(ctx, tx)
-	if err != nil && ctx.Err() == nil {
-		n.cfg.Logger.Warn("a transaction could not be announced yet", "tx", tx.ID(), "err", err)
-	}
-	return err == nil
 }
 
 // addLocal gives the pool a transaction of a user of this node.

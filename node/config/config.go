@@ -8,6 +8,8 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/grapevine-p2p/grapevine/mempool"
 )
 
 // Config holds every setting an operator can make. Relative paths are relative
@@ -78,6 +80,7 @@ var (
 
 // Default returns the settings of a node that its operator said nothing to.
 func Default() Config {
+	pool := mempool.DefaultConfig()
 	return Config{
 		Listen: []string{
 			"/ip4/0.0.0.0/tcp/7410", "/ip4/0.0.0.0/udp/7410/quic-v1",
@@ -88,7 +91,7 @@ func Default() Config {
 		// Twice the mesh degree of both GossipSub instances, with room for
 		// guests; the high mark leaves slack before anybody is cut.
 		Peers:   Peers{Low: 40, High: 80},
-		Mempool: Mempool{MaxBytes: 64 << 20, MaxCount: 100_000, MaxPerSender: 1_000},
+		Mempool: Mempool{MaxBytes: pool.MaxBytes, MaxCount: pool.MaxCount, MaxPerSender: pool.MaxPerSender},
 		Store:   Store{CacheMB: 32},
 		Log:     Log{Level: "info", Format: "text"},
 	}

@@ -1,0 +1,99 @@
+package node
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/grapevine-p2p/grapevine/overlay"
+	"github.com/grapevine-p2p/grapevine/validation"
+)
+
+// announcer tells the peers of local transactions, one after the other in the
+// order in which they were accepted. Peers that heard of a nonce long before
+// those below it would drop it, and not hear of it again for minutes.
+//
+// What waits here is on disk and in the pool, so its number is bounded by the
+// pool's.
+type announcer struct {
+	logger *slog.Logger  // constant
+	wake   chan struct{} // holds one token when something was added
+
+	mu    sync.Mutex
+	queue []validation.CheckedTx
+}
+
+func newAnnouncer(logger *slog.Logger) *announcer {
+	return &announcer{logger: logger, wake: make(chan struct{}, 1)}
+}
+
+// add puts transactions at the end of the queue.
+func (a *announcer) add(txs ...validation.CheckedTx) {
+	a.mu.Lock()
+	a.queue = append(a.queue, txs...)
+	a.mu.Unlock()
+	select {
+	case a.wake <- struct{}{}:
+	default:
+	}
+}
+
+// idle tells whether everything was announced.
+func (a *announcer) idle() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.queue) == 0
+}
+
+func (a *announcer) take() []validation.CheckedTx {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	txs := a.queue
+	a.queue = nil
+	return txs
+}
+
+// giveBack puts what could not be announced before what came since.
+func (a *announcer) giveBack(txs []validation.CheckedTx) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.queue = append(txs, a.queue...)
+}
+
+// announceRetry is how long the overlay is left alone once it takes no more.
+const announceRetry = time.Second
+
+// run announces until ctx ends.
+func (a *announcer) run(ctx context.Context, o *overlay.Overlay) {
+	for {
+		select {
+		case <-a.wake:
+		case <-ctx.Done():
+			return
+		}
+		for txs := a.take(); len(txs) > 0; txs = a.take() {
+			done, err := publish(ctx, o, txs)
+			if err == nil {
+				continue
+			}
+			a.giveBack(txs[done:])
+			if ctx.Err() == nil {
+				a.logger.Warn("transactions wait for their announcement", "count", len(txs)-done, "err", err)
+			}
+			if !sleep(ctx, announceRetry) {
+				return
+			}
+		}
+	}
+}
+
+// publish announces txs in order, as far as it gets.
+func publish(ctx context.Context, o *overlay.Overlay, txs []validation.CheckedTx) (done int, err error) {
+	for i, tx := range txs {
+		if err := o.PublishTx(ctx, tx); err != nil {
+			return i, err
+		}
+	}
+	return len(txs), nil
+}
