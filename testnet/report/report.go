@@ -49,6 +49,7 @@ type Report struct {
 
 	Tx        Tx           `json:"tx"`
 	Block     Block        `json:"block"`
+	Chain     Chain        `json:"chain"`
 	FloorMS   *Percentiles `json:"floor_ms"` // shortest path over the links, without bandwidth
 	Bytes     Bytes        `json:"bytes"`
 	Attack    Attack       `json:"attack"`
@@ -61,6 +62,10 @@ type Report struct {
 	// Notes says what a reader must know before comparing this report with
 	// one of another world. It is never null.
 	Notes []string `json:"notes"`
+
+	// TraceHash is equal for two runs in world core if and only if they did
+	// the same things in the same order; null in other worlds.
+	TraceHash *string `json:"trace_hash"`
 
 	// Trace is what plots are drawn from; nil, and no key, unless asked for.
 	Trace *Trace `json:"trace,omitempty"`
@@ -98,6 +103,14 @@ type Block struct {
 	RebuiltWithoutRequestRatio *float64 `json:"rebuilt_without_request_ratio"`
 }
 
+// Chain is what became of the chain by the end of the run, in the view of the
+// honest nodes.
+type Chain struct {
+	Heads     *int    `json:"heads"`     // different heads; 1 is agreement
+	Height    *uint64 `json:"height"`    // of the highest
+	Rollbacks *int    `json:"rollbacks"` // blocks rolled back, over all nodes
+}
+
 // Bytes is what the run cost on the wire.
 type Bytes struct {
 	// Wire counts UDP payload + 28 bytes a packet where packets are ours to
@@ -132,6 +145,7 @@ type Resources struct {
 	// CPUSPerDelivery is processor seconds per delivered transaction, with
 	// everything that the process does counted in.
 	CPUSPerDelivery *float64 `json:"cpu_s_per_delivery"`
+	CPUS            *float64 `json:"cpu_s"` // processor seconds, from the start of the load
 }
 
 // NoAttack is the Attack of a run without attackers.

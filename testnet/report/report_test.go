@@ -34,6 +34,7 @@ func full() *report.Report {
 			Spread:                     report.Spread{Published: 10, Expected: 60, Delivered: 60, DeliveryRatio: report.Ratio(60, 60)},
 			RebuiltWithoutRequestRatio: report.Ratio(59, 60),
 		},
+		Chain:   report.Chain{Heads: report.Measured(1), Height: report.Measured(uint64(10)), Rollbacks: report.Measured(0)},
 		FloorMS: &report.Percentiles{P50: 1, P90: 2, P99: 3, Max: 4},
 		Bytes: report.Bytes{
 			Wire: report.Measured(uint64(12345678)), PayloadDelivered: 600_000,
@@ -43,7 +44,8 @@ func full() *report.Report {
 			Attackers: 2, Kind: "spam", EvictedRatio: report.Ratio(1, 2),
 			TimeToEvictS: &report.EvictedS{P50: 1.5, Max: 3}, HonestBanned: report.Measured(0),
 		},
-		Resources: report.Resources{HeapMBPerNode: report.Measured(12.5), CPUSPerDelivery: report.Measured(0.0012)},
+		Resources: report.Resources{HeapMBPerNode: report.Measured(12.5), CPUSPerDelivery: report.Measured(0.0012), CPUS: report.Measured(0.72)},
+		TraceHash: report.Measured("c0ffee"),
 	}
 	r.Fail("%d of %d transactions did not reach every node", 1, 100)
 	r.Note("no attackers were harmed <here>")
