@@ -5,14 +5,19 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/peer"
+
 	"github.com/grapevine-p2p/grapevine/validation"
 )
 
 // collector gathers transactions that arrive at about the same time and has them checked
 // together: a batch of signatures costs a fraction of as many single ones. An idle
-// collector checks at once; under load it waits a moment for a batch to fill.
+// collector checks at once; under load it waits a moment for a batch to fill. Batches are
+// checked side by side but taken in the order in which they came: transactions of one
+// sender build on each other.
 type collector struct {
 	check func(ctx context.Context, raws [][]byte) []validation.TxResult // constant
+	take  func(ctx context.Context, tx validation.CheckedTx, from peer.ID) error
 	size  int
 	wait  time.Duration
 	slots chan struct{} // batches checked at once
@@ -22,19 +27,22 @@ type collector struct {
 // ticket is one transaction that waits for its answer.
 type ticket struct {
 	raw    []byte
+	from   peer.ID
 	answer chan validation.TxResult // buffered, answered exactly once
 }
 
-func newCollector(l Limits, workers int, check func(context.Context, [][]byte) []validation.TxResult) *collector {
+func newCollector(l Limits, workers int, check func(context.Context, [][]byte) []validation.TxResult,
+	take func(context.Context, validation.CheckedTx, peer.ID) error,
+) *collector {
 	return &collector{
-		check: check, size: l.BatchTxs, wait: l.BatchWait,
+		check: check, take: take, size: l.BatchTxs, wait: l.BatchWait,
 		slots: make(chan struct{}, workers), in: make(chan ticket),
 	}
 }
 
-// ask has one transaction checked. It fails only if ctx ends first.
-func (c *collector) ask(ctx context.Context, raw []byte) (validation.TxResult, error) {
-	t := ticket{raw: raw, answer: make(chan validation.TxResult, 1)}
+// ask has one transaction checked and taken. It fails only if ctx ends first.
+func (c *collector) ask(ctx context.Context, raw []byte, from peer.ID) (validation.TxResult, error) {
+	t := ticket{raw: raw, from: from, answer: make(chan validation.TxResult, 1)}
 	select {
 	case c.in <- t:
 	case <-ctx.Done():
@@ -58,6 +66,8 @@ func (c *collector) run(ctx context.Context) {
 	timer := time.NewTimer(c.wait)
 	timer.Stop()
 	busy := false
+	before := make(chan struct{}) // closed when the batch before is taken
+	close(before)
 	for {
 		var batch []ticket
 		select {
@@ -77,9 +87,12 @@ func (c *collector) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
+		turn, done := before, make(chan struct{})
+		before = done
 		go func() {
 			defer func() { <-c.slots }()
-			c.settle(ctx, batch)
+			defer close(done)
+			c.settle(ctx, batch, turn)
 		}()
 	}
 }
@@ -114,9 +127,9 @@ func (c *collector) fill(ctx context.Context, batch []ticket, timer *time.Timer)
 	return batch
 }
 
-// settle checks a batch and answers it. A panic of ours answers everybody with a
-// refusal, which blames nobody.
-func (c *collector) settle(ctx context.Context, batch []ticket) {
+// settle checks a batch and, in its turn, takes and answers it. A panic of ours answers
+// everybody with a refusal, which blames nobody.
+func (c *collector) settle(ctx context.Context, batch []ticket, turn <-chan struct{}) {
 	answered := 0
 	defer func() {
 		if r := recover(); r != nil {
@@ -130,8 +143,13 @@ func (c *collector) settle(ctx context.Context, batch []ticket) {
 		raws[i] = t.raw
 	}
 	results := c.check(ctx, raws)
+	<-turn
 	for i, t := range batch {
-		t.answer <- results[i]
+		r := results[i]
+		if r.Err == nil {
+			r.Err = c.take(ctx, r.Checked, t.from)
+		}
+		t.answer <- r
 		answered++
 	}
 }

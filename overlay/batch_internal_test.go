@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/stretchr/testify/require"
 
 	"github.com/grapevine-p2p/grapevine/validation"
@@ -35,7 +36,7 @@ func collecting(t *testing.T, workers int, takes time.Duration, check func([][]b
 			}
 		}
 		return out
-	})
+	}, func(context.Context, validation.CheckedTx, peer.ID) error { return nil })
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
@@ -58,7 +59,7 @@ func TestIdleCollectorChecksAtOnce(t *testing.T) {
 		defer stop()
 		for range 3 {
 			start := time.Now()
-			r, err := c.ask(t.Context(), []byte("x"))
+			r, err := c.ask(t.Context(), []byte("x"), "")
 			require.NoError(t, err)
 			require.NoError(t, r.Err)
 			require.Zero(t, time.Since(start))
@@ -79,7 +80,7 @@ func TestBusyCollectorFillsBatches(t *testing.T) {
 				if i == 77 {
 					raw = []byte("bad")
 				}
-				r, err := c.ask(t.Context(), raw)
+				r, err := c.ask(t.Context(), raw, "")
 				require.NoError(t, err)
 				require.Equal(t, i == 77, r.Err != nil, "everybody gets their own answer")
 			})
@@ -102,11 +103,11 @@ func TestCollectorWaitIsBounded(t *testing.T) {
 		defer stop()
 		var all sync.WaitGroup
 		for range 10 { // company: the collector is busy now
-			all.Go(func() { _, _ = c.ask(t.Context(), []byte("x")) })
+			all.Go(func() { _, _ = c.ask(t.Context(), []byte("x"), "") })
 		}
 		all.Wait()
 		start := time.Now()
-		_, err := c.ask(t.Context(), []byte("x"))
+		_, err := c.ask(t.Context(), []byte("x"), "")
 		require.NoError(t, err)
 		require.LessOrEqual(t, time.Since(start), DefaultLimits().BatchWait)
 	})
@@ -123,11 +124,11 @@ func TestCollectorSurvivesAPanic(t *testing.T) {
 			return make([]validation.TxResult, len(raws))
 		})
 		defer stop()
-		r, err := c.ask(t.Context(), []byte("x"))
+		r, err := c.ask(t.Context(), []byte("x"), "")
 		require.NoError(t, err)
 		require.ErrorIs(t, r.Err, validation.Unavailable)
 		require.Equal(t, validation.Ignore, validation.Judge(r.Err))
-		r, err = c.ask(t.Context(), []byte("x"))
+		r, err = c.ask(t.Context(), []byte("x"), "")
 		require.NoError(t, err)
 		require.NoError(t, r.Err)
 	})
@@ -136,12 +137,42 @@ func TestCollectorSurvivesAPanic(t *testing.T) {
 func TestCollectorEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _, stop := collecting(t, 1, time.Second, nil)
-		go func() { _, _ = c.ask(t.Context(), []byte("x")) }()
+		go func() { _, _ = c.ask(t.Context(), []byte("x"), "") }()
 		synctest.Wait()
 		stop()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		_, err := c.ask(ctx, []byte("x"))
+		_, err := c.ask(ctx, []byte("x"), "")
 		require.True(t, errors.Is(err, context.DeadlineExceeded))
+	})
+}
+
+// A batch that is checked sooner than the one before is not taken sooner.
+func TestCollectorTakesInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var (
+			mu    sync.Mutex
+			taken []peer.ID
+		)
+		c := newCollector(DefaultLimits(), 4, func(_ context.Context, raws [][]byte) []validation.TxResult {
+			time.Sleep(time.Duration(raws[0][0]) * time.Millisecond)
+			return make([]validation.TxResult, len(raws))
+		}, func(_ context.Context, _ validation.CheckedTx, from peer.ID) error {
+			mu.Lock()
+			defer mu.Unlock()
+			taken = append(taken, from)
+			return nil
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		all.Go(func() { c.run(ctx) })
+		for i, takes := range []byte{90, 50, 10} {
+			all.Go(func() { _, _ = c.ask(ctx, []byte{takes}, peer.ID(rune('a'+i))) })
+			time.Sleep(5 * time.Millisecond)
+		}
+		time.Sleep(time.Second)
+		cancel()
+		all.Wait()
+		require.Equal(t, []peer.ID{"a", "b", "c"}, taken)
 	})
 }

@@ -19,6 +19,8 @@ type gate struct {
 	admit func(ctx context.Context, p peer.ID) error
 	// accept takes an inbound stream into its bounds, or refuses it.
 	accept func(s network.Stream) (*boundedStream, bool)
+	// written is told of each RPC that was written to a peer.
+	written func(p peer.ID)
 }
 
 // boundedHost is the host that one pubsub instance sees. It bounds the streams that
@@ -68,7 +70,7 @@ func (h *boundedHost) NewStream(ctx context.Context, p peer.ID, ids ...protocol.
 		_ = s.Reset()
 		return nil, context.Canceled
 	}
-	return &trackedStream{Stream: s, forget: h.forget}, nil
+	return &trackedStream{Stream: s, to: p, written: h.gate.written, forget: h.forget}, nil
 }
 
 func (h *boundedHost) track(s network.Stream) bool {
@@ -110,7 +112,16 @@ func (h *boundedHost) shut() {
 // trackedStream is an outbound stream that is forgotten when it ends.
 type trackedStream struct {
 	network.Stream
-	forget func(network.Stream)
+	to      peer.ID
+	written func(peer.ID)
+	forget  func(network.Stream)
+}
+
+// Write writes one RPC: pubsub never writes less or more at once.
+func (s *trackedStream) Write(b []byte) (int, error) {
+	n, err := s.Stream.Write(b)
+	s.written(s.to)
+	return n, err
 }
 
 // Reset ends the stream in both directions. (Close does not: pubsub's writer closes

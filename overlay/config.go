@@ -180,7 +180,7 @@ func (g Gossip) Validate() error {
 		name string
 		v    int
 	}{
-		{"Dlazy", g.Dlazy}, {"OutboundQueue", g.OutboundQueue}, {"ValidateQueue", g.ValidateQueue},
+		{"Dlazy", g.Dlazy}, {"half of OutboundQueue", g.OutboundQueue / 2}, {"half of ValidateQueue", g.ValidateQueue / 2},
 		{"TxWorkers", g.TxWorkers}, {"BlockWorkers", g.BlockWorkers},
 	} {
 		if n.v < 1 {

@@ -291,6 +291,7 @@ type sightings struct {
 	evidence int
 	refused  []string
 	dropped  int
+	unjudged int
 }
 
 func (s *sightings) hooks() overlay.Hooks {
@@ -306,11 +307,12 @@ func (s *sightings) hooks() overlay.Hooks {
 		TxArrived: func(_ wire.TxID, _ peerscore.PeerID, v validation.Verdict, err error) {
 			locked(func() { s.arrived[v] = append(s.arrived[v], err) })
 		},
-		BlockRebuilt: func(id wire.BlockID, how overlay.Rebuilt) { locked(func() { s.rebuilt[id] = how }) },
-		BlockFailed:  func(_ wire.BlockID, err error) { locked(func() { s.failed = append(s.failed, err) }) },
-		EvidenceSeen: func(*wire.Evidence) { locked(func() { s.evidence++ }) },
-		HelloRefused: func(_ peer.ID, why string) { locked(func() { s.refused = append(s.refused, why) }) },
-		RPCDropped:   func(peerscore.PeerID, string) { locked(func() { s.dropped++ }) },
+		BlockRebuilt:      func(id wire.BlockID, how overlay.Rebuilt) { locked(func() { s.rebuilt[id] = how }) },
+		BlockFailed:       func(_ wire.BlockID, err error) { locked(func() { s.failed = append(s.failed, err) }) },
+		EvidenceSeen:      func(*wire.Evidence) { locked(func() { s.evidence++ }) },
+		HelloRefused:      func(_ peer.ID, why string) { locked(func() { s.refused = append(s.refused, why) }) },
+		ValidationDropped: func(peerscore.PeerID, string) { locked(func() { s.unjudged++ }) },
+		RPCDropped:        func(peerscore.PeerID, string) { locked(func() { s.dropped++ }) },
 	}
 }
 

@@ -170,6 +170,7 @@ func (o *Overlay) work(ctx context.Context, group *errgroup.Group, txMesh, block
 	}
 	run(func() { o.txs.collector.run(ctx) })
 	run(func() { o.txs.run(ctx, txMesh) })
+	run(func() { o.txs.retryGaps(ctx, txMesh) })
 	run(func() { o.blocks.Load().run(ctx, blockMesh) })
 	run(func() { o.syncer.Load().run(ctx) })
 	for _, addr := range o.cfg.Bootstrap {
@@ -195,7 +196,7 @@ func (o *Overlay) Ready() <-chan struct{} { return o.ready }
 
 // PublishTx announces a transaction that this node believes. While no peer would hear it,
 // it is kept (within bounds; beyond them PublishTx fails and nothing is kept) and sent
-// when one joins.
+// when one joins. Where peers read slowly it waits for them, for two seconds at most.
 func (o *Overlay) PublishTx(ctx context.Context, tx validation.CheckedTx) error {
 	return o.txs.publish(ctx, tx)
 }
@@ -252,8 +253,9 @@ func (o *Overlay) Banned(p peer.ID) bool { return o.court.isBanned(p) }
 // join starts the two gossip instances.
 func (o *Overlay) join(ctx context.Context) (txMesh, blockMesh *mesh, err error) {
 	l, g := o.cfg.Limits, o.cfg.Gossip
+	txIn, blockIn, blockOut := newIntake(g.ValidateQueue/2), newIntake(g.ValidateQueue/2), newOutflow(g.OutboundQueue)
 	slot := float64(o.cfg.Genesis.SlotMillis) / 1000
-	txMesh, err = join(ctx, o.bounded(ctx, l.TxFrame, func(b *budget) *rate.Limiter { return b.txBytes }), meshConfig{
+	txMesh, err = join(ctx, o.bounded(ctx, l.TxFrame, txIn, o.txs.outflow, func(b *budget) *rate.Limiter { return b.txBytes }), meshConfig{
 		name: "transactions", network: o.id, topic: TxTopic(o.id), protocols: txProtocols,
 		frame: l.TxFrame, control: l.TxControl, workers: g.TxWorkers,
 		// Not flooded: a node with a hundred connections and a busy wallet would spend
@@ -264,6 +266,7 @@ func (o *Overlay) join(ctx context.Context) (txMesh, blockMesh *mesh, err error)
 		validate:     o.txs.validate,
 		inspectScore: o.inspect(func(m *member) *float64 { return &m.txScore }),
 		tracer: &tracer{
+			self: o.host.ID(), intake: txIn, outflow: o.txs.outflow,
 			meshed:    o.txs.meshed,
 			duplicate: func(p peer.ID) { call(o.cfg.Hooks.TxDuplicate, peerscore.PeerID(p)) },
 			dropped:   func(p peer.ID) { call2(o.cfg.Hooks.RPCDropped, peerscore.PeerID(p), topicTx) },
@@ -274,7 +277,7 @@ func (o *Overlay) join(ctx context.Context) (txMesh, blockMesh *mesh, err error)
 		return nil, nil, err
 	}
 	blocks := o.blocks.Load()
-	blockMesh, err = join(ctx, o.bounded(ctx, l.BlockFrame, func(b *budget) *rate.Limiter { return b.blockBytes }), meshConfig{
+	blockMesh, err = join(ctx, o.bounded(ctx, l.BlockFrame, blockIn, blockOut, func(b *budget) *rate.Limiter { return b.blockBytes }), meshConfig{
 		name: "blocks", network: o.id, topic: BlockTopic(o.id), protocols: blockProtocols,
 		frame: l.BlockFrame, control: l.BlockControl, workers: g.BlockWorkers,
 		// Flooded: a block of our own is rare, small in this form, and in a hurry, and the
@@ -285,6 +288,7 @@ func (o *Overlay) join(ctx context.Context) (txMesh, blockMesh *mesh, err error)
 		validate:     blocks.validate,
 		inspectScore: o.inspect(func(m *member) *float64 { return &m.blockScore }),
 		tracer: &tracer{
+			self: o.host.ID(), intake: blockIn, outflow: blockOut,
 			meshed:    o.bkLinks.set,
 			duplicate: func(peer.ID) {},
 			dropped:   func(p peer.ID) { call2(o.cfg.Hooks.RPCDropped, peerscore.PeerID(p), topicBlock) },
@@ -321,7 +325,7 @@ func (o *Overlay) inspect(field func(*member) *float64) func(map[peer.ID]float64
 }
 
 // bounded is the host that one gossip instance sees.
-func (o *Overlay) bounded(ctx context.Context, frame int, budgetOf func(*budget) *rate.Limiter) *boundedHost {
+func (o *Overlay) bounded(ctx context.Context, frame int, in *intake, out *outflow, budgetOf func(*budget) *rate.Limiter) *boundedHost {
 	l := o.cfg.Limits
 	bounds := streamBounds{
 		frame: frame, firstFrame: l.FirstFrame, frameTime: l.FrameTime,
@@ -331,6 +335,7 @@ func (o *Overlay) bounded(ctx context.Context, frame int, budgetOf func(*budget)
 		},
 	}
 	return newBoundedHost(o.host, gate{
+		written: out.written,
 		admit: func(ctx context.Context, p peer.ID) error {
 			o.greeter.meet(p)
 			return o.roster.admit(ctx, p)
@@ -347,6 +352,7 @@ func (o *Overlay) bounded(ctx context.Context, frame int, budgetOf func(*budget)
 			}
 			return newBoundedStream(ctx, s, bounds, budgetOf(m.budget),
 				func(ctx context.Context) error { return o.roster.admit(ctx, p) },
+				func(ctx context.Context) error { return errors.Join(in.wait(ctx), out.yield(ctx)) },
 				func(err error) { o.court.judge(p, err) }), true
 		},
 	})

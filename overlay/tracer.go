@@ -8,7 +8,9 @@ import (
 
 // tracer is told by pubsub what it does. Only what is needed is passed on.
 type tracer struct {
-	topic     string
+	self      peer.ID
+	intake    *intake
+	outflow   *outflow
 	meshed    func(p peer.ID, in bool)
 	duplicate func(from peer.ID)
 	dropped   func(to peer.ID)
@@ -21,9 +23,29 @@ func (t *tracer) Graft(p peer.ID, _ string) { t.meshed(p, true) }
 
 func (t *tracer) Prune(p peer.ID, _ string) { t.meshed(p, false) }
 
-func (t *tracer) OnClosedOutboundStream(p peer.ID) { t.meshed(p, false) }
+func (t *tracer) OnClosedOutboundStream(p peer.ID) {
+	t.meshed(p, false)
+	t.outflow.forget(p)
+}
 
-func (t *tracer) DuplicateMessage(m *pubsub.Message) { t.duplicate(m.ReceivedFrom) }
+func (t *tracer) RecvRPC(rpc *pubsub.RPC) { t.intake.begin(len(rpc.GetPublish())) }
+
+func (t *tracer) DuplicateMessage(m *pubsub.Message) {
+	t.judged(m)
+	t.duplicate(m.ReceivedFrom)
+}
+
+func (t *tracer) DeliverMessage(m *pubsub.Message) { t.judged(m) }
+
+// judged ends the way of a message that came from a peer: it is delivered, rejected, or a
+// duplicate, and one of them only.
+func (t *tracer) judged(m *pubsub.Message) {
+	if m.ReceivedFrom != t.self {
+		t.intake.end()
+	}
+}
+
+func (t *tracer) SendRPC(_ *pubsub.RPC, p peer.ID) { t.outflow.queued(p) }
 
 func (t *tracer) DropRPC(rpc *pubsub.RPC, p peer.ID) {
 	if len(rpc.GetPublish()) > 0 {
@@ -32,6 +54,7 @@ func (t *tracer) DropRPC(rpc *pubsub.RPC, p peer.ID) {
 }
 
 func (t *tracer) RejectMessage(m *pubsub.Message, reason string) {
+	t.judged(m)
 	if reason == pubsub.RejectValidationQueueFull {
 		t.unjudged(m.ReceivedFrom)
 	}
@@ -45,12 +68,6 @@ func (t *tracer) Leave(string) {}
 
 func (t *tracer) ValidateMessage(*pubsub.Message) {}
 
-func (t *tracer) DeliverMessage(*pubsub.Message) {}
-
 func (t *tracer) ThrottlePeer(peer.ID) {}
-
-func (t *tracer) RecvRPC(*pubsub.RPC) {}
-
-func (t *tracer) SendRPC(*pubsub.RPC, peer.ID) {}
 
 func (t *tracer) UndeliverableMessage(*pubsub.Message) {}

@@ -28,6 +28,8 @@ type txRoad struct {
 	collector *collector
 	outbox    outbox
 	news      chan struct{} // capacity 1: the mesh or the outbox changed
+	outflow   *outflow
+	gaps      *gaps
 	links     *links
 	mesh      atomic.Pointer[mesh]
 }
@@ -35,12 +37,16 @@ type txRoad struct {
 func newTxRoad(cfg Config, self peer.ID, l *links, r *roster, c *court, w *crew) *txRoad {
 	t := &txRoad{
 		self: self, cfg: cfg, log: cfg.Logger, roster: r, court: c, crew: w,
-		outbox: outbox{maxCount: cfg.Limits.KeptTxs, maxBytes: cfg.Limits.KeptBytes},
-		news:   make(chan struct{}, 1),
-		links:  l,
+		outbox:  outbox{maxCount: cfg.Limits.KeptTxs, maxBytes: cfg.Limits.KeptBytes},
+		news:    make(chan struct{}, 1),
+		links:   l,
+		gaps:    newGaps(),
+		outflow: newOutflow(cfg.Gossip.OutboundQueue),
 	}
 	t.collector = newCollector(cfg.Limits, runtime.GOMAXPROCS(0), func(ctx context.Context, raws [][]byte) []validation.TxResult {
 		return cfg.Checker.Txs(ctx, cfg.Now(), raws)
+	}, func(ctx context.Context, tx validation.CheckedTx, from peer.ID) error {
+		return cfg.Pool.AddTx(ctx, tx, peerscore.PeerID(from))
 	})
 	return t
 }
@@ -75,14 +81,39 @@ func (t *txRoad) believe(ctx context.Context, from peer.ID, raw []byte) (tx vali
 			err = fmt.Errorf("%w: panic: %v", validation.Unavailable, r)
 		}
 	}()
-	r, err := t.collector.ask(ctx, raw)
+	r, err := t.collector.ask(ctx, raw, from)
 	if err != nil {
 		return tx, fmt.Errorf("%w: %w", validation.Unavailable, err)
 	}
-	if r.Err != nil {
-		return r.Checked, r.Err
+	if errors.Is(r.Err, validation.NonceTooFar) && !r.Checked.IsZero() {
+		t.gaps.put(early{r.Checked, from, time.Now().Add(gapPatience)})
 	}
-	return r.Checked, t.cfg.Pool.AddTx(ctx, r.Checked, peerscore.PeerID(from))
+	return r.Checked, r.Err
+}
+
+// retryGaps gives waiting transactions to the pool when those before them have come, and
+// passes them on: a message that was only ignored may be published here as if it were ours.
+func (t *txRoad) retryGaps(ctx context.Context, m *mesh) {
+	tick := time.NewTicker(gapTick)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		for _, e := range t.gaps.retry(time.Now(), func(e early) (tooFar, taken bool) {
+			err := t.cfg.Pool.AddTx(ctx, e.tx, peerscore.PeerID(e.from))
+			return errors.Is(err, validation.NonceTooFar), err == nil
+		}) {
+			if t.cfg.Hooks.TxArrived != nil {
+				t.cfg.Hooks.TxArrived(e.tx.ID(), peerscore.PeerID(e.from), validation.Accept, nil)
+			}
+			if err := t.send(ctx, m, e.tx); err != nil && ctx.Err() == nil {
+				t.log.Warn("passing on a transaction that waited failed", "tx", e.tx.ID(), "err", err)
+			}
+		}
+	}
 }
 
 // chargeAvoidable takes one message from a peer's budget of messages that a fixed rule
@@ -111,6 +142,9 @@ func (t *txRoad) publish(ctx context.Context, tx validation.CheckedTx) error {
 }
 
 func (t *txRoad) send(ctx context.Context, m *mesh, tx validation.CheckedTx) error {
+	if err := t.outflow.wait(ctx); err != nil {
+		return fmt.Errorf("overlay: publish transaction %s: %w", tx.ID(), err)
+	}
 	if err := m.topic.Publish(ctx, tx.Tx().Bytes(), pubsub.WithValidatorData(tx)); err != nil {
 		return fmt.Errorf("overlay: publish transaction %s: %w", tx.ID(), err)
 	}

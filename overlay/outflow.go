@@ -1,0 +1,117 @@
+package overlay
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	"golang.org/x/time/rate"
+)
+
+const (
+	// relayRest and relayRestRefill bound the time for which readers rest in favour of
+	// peers that read slowly: so much at once, and such a share of all time. An attacker
+	// who reads nothing slows this node by that share and no more.
+	relayRest       = 3 * time.Second
+	relayRestRefill = 0.1
+
+	// outflowPatience is how long our own publications wait for a peer that does not
+	// read. Then its queue may overflow: one peer must not silence this node.
+	outflowPatience = 2 * time.Second
+	outflowTick     = 5 * time.Millisecond
+)
+
+// outflow counts what waits in the router's queues to our peers, so that this node's own
+// publications do not overflow them: the router drops the newest and tells nobody, and a
+// mesh peer is not told of it again.
+type outflow struct {
+	limit      int           // constant: own publications stop here
+	relayLimit int           // readers rest from here on
+	rest       *rate.Limiter // milliseconds of rest
+
+	mu    sync.Mutex // guards what follows
+	depth map[peer.ID]int
+}
+
+// newOutflow shares a queue of the router between own publications, which get its first
+// half, and what is relayed. The two limits differ so that two nodes that only publish to
+// each other never wait for each other.
+func newOutflow(queue int) *outflow {
+	return &outflow{
+		limit: queue / 2, relayLimit: queue - queue/4,
+		rest:  rate.NewLimiter(rate.Limit(relayRestRefill*1000), int(relayRest.Milliseconds())),
+		depth: make(map[peer.ID]int),
+	}
+}
+
+// queued and written may come in either order, so a depth can be below zero for a moment.
+func (o *outflow) queued(p peer.ID) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.depth[p]++
+}
+
+func (o *outflow) written(p peer.ID) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.depth[p]--
+}
+
+func (o *outflow) forget(p peer.ID) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.depth, p)
+}
+
+// full lists the peers whose queues are at a limit.
+func (o *outflow) full(limit int) (peers []peer.ID) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for p, n := range o.depth {
+		if n >= limit {
+			peers = append(peers, p)
+		}
+	}
+	return peers
+}
+
+// wait returns when no queue is at the limit, or the patience is over.
+func (o *outflow) wait(ctx context.Context) error {
+	if len(o.full(o.limit)) == 0 {
+		return nil
+	}
+	patience := time.NewTimer(outflowPatience)
+	defer patience.Stop()
+	tick := time.NewTicker(outflowTick)
+	defer tick.Stop()
+	for len(o.full(o.limit)) > 0 {
+		select {
+		case <-tick.C:
+		case <-patience.C:
+			for _, p := range o.full(o.limit) {
+				o.forget(p) // counted anew; what does not fit is not counted
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// yield lets a reader rest while what it reads could not be relayed, within bounds.
+func (o *outflow) yield(ctx context.Context) error {
+	if len(o.full(o.relayLimit)) == 0 {
+		return nil
+	}
+	tick := time.NewTicker(outflowTick)
+	defer tick.Stop()
+	for len(o.full(o.relayLimit)) > 0 && o.rest.AllowN(time.Now(), int(outflowTick.Milliseconds())) {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
