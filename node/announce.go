@@ -88,9 +88,19 @@ func (a *announcer) run(ctx context.Context, o *overlay.Overlay) {
 	}
 }
 
+// A backlog is announced with pauses: the queues to the peers are bounded, and
+// what overflows them is lost on that link.
+const (
+	announceBurst = 200
+	announcePause = 50 * time.Millisecond
+)
+
 // publish announces txs in order, as far as it gets.
 func publish(ctx context.Context, o *overlay.Overlay, txs []validation.CheckedTx) (done int, err error) {
 	for i, tx := range txs {
+		if i > 0 && i%announceBurst == 0 && !sleep(ctx, announcePause) {
+			return i, ctx.Err()
+		}
 		if err := o.PublishTx(ctx, tx); err != nil {
 			return i, err
 		}
