@@ -169,8 +169,10 @@ func (g Gossip) Validate() error {
 		name string
 		v    time.Duration
 	}{
-		{"Heartbeat", g.Heartbeat}, {"SeenTTL", g.SeenTTL},
-		{"MeshPatience", g.MeshPatience}, {"InspectScores", g.InspectScores},
+		{"Heartbeat", g.Heartbeat},
+		{"SeenTTL", g.SeenTTL},
+		{"MeshPatience", g.MeshPatience},
+		{"InspectScores", g.InspectScores},
 	} {
 		if d.v <= 0 {
 			refuse("%s is %v, want > 0", d.name, d.v)
@@ -180,8 +182,11 @@ func (g Gossip) Validate() error {
 		name string
 		v    int
 	}{
-		{"Dlazy", g.Dlazy}, {"half of OutboundQueue", g.OutboundQueue / 2}, {"half of ValidateQueue", g.ValidateQueue / 2},
-		{"TxWorkers", g.TxWorkers}, {"BlockWorkers", g.BlockWorkers},
+		{"Dlazy", g.Dlazy},
+		{"half of OutboundQueue", g.OutboundQueue / 2},
+		{"half of ValidateQueue", g.ValidateQueue / 2},
+		{"TxWorkers", g.TxWorkers},
+		{"BlockWorkers", g.BlockWorkers},
 	} {
 		if n.v < 1 {
 			refuse("%s is %d, want >= 1", n.name, n.v)

@@ -271,7 +271,6 @@ func refOf(b *wire.Block) ledger.Ref {
 type node struct {
 	*overlay.Overlay
 	t       testing.TB
-	name    string
 	g       *wire.Genesis
 	host    host.Host
 	chain   *chain

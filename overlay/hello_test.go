@@ -222,7 +222,6 @@ func TestEarlierConnections(t *testing.T) {
 	ha, hb := newHost(t), newHost(t)
 	require.NoError(t, ha.Connect(t.Context(), peer.AddrInfo{ID: hb.ID(), Addrs: hb.Addrs()}))
 	a := startOn(t, ha, newChain(t, g, c))
-	time.Sleep(50 * time.Millisecond)
 	b := startOn(t, hb, newChain(t, g, c))
 	eventually(t, func() bool { return a.knows(hb.ID()) && b.knows(ha.ID()) }, "greeted")
 	eventually(t, func() bool { return !a.peer(hb.ID()).Guest && !b.peer(ha.ID()).Guest }, "not as guests")

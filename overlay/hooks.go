@@ -1,7 +1,6 @@
 package overlay
 
 import (
-	"errors"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -55,8 +54,13 @@ type Rebuilt struct {
 	Took     time.Duration // from header to chain
 }
 
+// ChainError is what a Chain can say of a block beside what validation has names for.
+type ChainError string
+
 // NotFound is what a Chain answers for a block that it does not have.
-var NotFound = errors.New("overlay: not found") //nolint:errname,revive,staticcheck // named by the contract between the packages
+const NotFound ChainError = "not found"
+
+func (e ChainError) Error() string { return "overlay: block " + string(e) }
 
 // call runs a hook if there is one.
 func call[A any](hook func(A), a A) {

@@ -38,7 +38,7 @@ const (
 
 func (b Breach) Error() string { return "overlay: breach: " + string(b) }
 
-// TooManyAvoidable says that a peer keeps passing on what fixed rules refuse.
+// errTooManyAvoidable says that a peer keeps passing on what fixed rules refuse.
 var errTooManyAvoidable = errors.New("overlay: passes on what fixed rules refuse")
 
 // offenceFor says which offence, if any, a failed check proves against the peer that

@@ -8,7 +8,7 @@ import (
 	"github.com/grapevine-p2p/grapevine/validation"
 )
 
-// OutboxFull says that too many of our own transactions wait for a peer. The transaction
+// errOutboxFull says that too many of our own transactions wait for a peer. The transaction
 // was not taken.
 var errOutboxFull = errors.New("overlay: too many transactions wait for a first peer; see that this node has a connection")
 
