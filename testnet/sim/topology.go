@@ -25,17 +25,20 @@ const (
 
 func stream(seed, of uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, of)) }
 
-// dialGraph says whom each of n nodes dials: as many others as asked, chosen
-// at random, none of them twice. Two nodes may choose each other; that is one
-// link.
+// dialGraph says whom each of n nodes dials: as many as asked of those that it
+// has no link to yet, chosen at random. So nodes have twice as many links on
+// average, unless there are too few of them for that.
 func dialGraph(seed uint64, n, dials int) [][]int {
 	rng := stream(seed, streamDials)
 	graph := make([][]int, n)
+	linked := make(map[[2]int]bool, n*dials)
 	for i := range graph {
-		for _, j := range rng.Perm(n - 1)[:min(dials, n-1)] {
-			if j >= i { // skip oneself
-				j++
+		for _, j := range rng.Perm(n) {
+			pair := [2]int{min(i, j), max(i, j)}
+			if i == j || linked[pair] || len(graph[i]) == dials {
+				continue
 			}
+			linked[pair] = true
 			graph[i] = append(graph[i], j)
 		}
 	}
