@@ -20,9 +20,12 @@ type course struct {
 	cpu0, cpu1   time.Duration
 	cpuKnown     bool
 	heap         uint64
-	links        int // that carry the relay, when the load began
-	heads        map[wire.BlockID]int
-	heights      [2]uint64 // lowest and highest head of honest places
+	links        int                   // that carry the relay, when the load began
+	heads        map[wire.BlockID]int  // honest places on each
+	height       uint64                // of the highest
+	included     int                   // published transactions on the chain of the highest
+	evicted      map[int]time.Duration // attackers that nobody honest knows any more, and how long they lasted
+	honestBanned int
 
 	mu      sync.Mutex // guards what follows
 	refused map[ID]error
@@ -64,6 +67,8 @@ func (g *stage) direct(ctx context.Context) error {
 	acts.Go(func() { g.txs(within) })
 	acts.Go(func() { g.partitions(within) })
 	acts.Go(func() { g.churn(within) })
+	acts.Go(func() { g.watchAttackers(within) })
+	acts.Go(func() { g.record(within) })
 	if !sleep(ctx, time.Until(c.end)) {
 		return nil
 	}
@@ -74,6 +79,7 @@ func (g *stage) direct(ctx context.Context) error {
 	c.wire1 = g.world.sent()
 	c.cpu1, _ = cpuTime()
 	c.heap = liveHeap()
+	c.honestBanned = g.banned()
 	g.status.phase(Stopping)
 	return nil
 }
@@ -291,9 +297,14 @@ func (g *stage) churn(ctx context.Context) {
 	}
 }
 
-// readHeads asks the honest places that follow a chain where they stand.
+// readHeads asks the honest places that follow a chain where they stand, and
+// the one that stands highest what it holds.
 func (g *stage) readHeads() {
 	c := &g.course
+	if len(g.producers) == 0 {
+		return
+	}
+	var best Chain
 	for _, p := range g.up(-1) {
 		chain, ok := p.participant().(Chain)
 		if !ok {
@@ -302,10 +313,19 @@ func (g *stage) readHeads() {
 		height, id := chain.Head()
 		if c.heads == nil {
 			c.heads = make(map[wire.BlockID]int)
-			c.heights = [2]uint64{height, height}
 		}
 		c.heads[id]++
-		c.heights = [2]uint64{min(c.heights[0], height), max(c.heights[1], height)}
+		if best == nil || height > c.height {
+			best, c.height = chain, height
+		}
+	}
+	if best == nil {
+		return
+	}
+	for _, m := range g.published() {
+		if m.kind == Tx && best.Included(m.id) {
+			c.included++
+		}
 	}
 }
 

@@ -13,11 +13,13 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/grapevine-p2p/grapevine/node"
+	"github.com/grapevine-p2p/grapevine/node/api"
 	"github.com/grapevine-p2p/grapevine/node/config"
 	"github.com/grapevine-p2p/grapevine/node/keyfile"
 	"github.com/grapevine-p2p/grapevine/overlay"
 	"github.com/grapevine-p2p/grapevine/peerscore"
 	"github.com/grapevine-p2p/grapevine/validation"
+	"github.com/grapevine-p2p/grapevine/validation/ledger"
 	"github.com/grapevine-p2p/grapevine/wire"
 )
 
@@ -127,6 +129,11 @@ func observe(o *Observer) node.Observe {
 			}
 			o.Valid(Block, id)
 		},
+		HeadChanged: func(c *ledger.Change) {
+			if n := len(c.RolledBack); n > 0 {
+				o.Count(Counts{RolledBack: n})
+			}
+		},
 	}
 }
 
@@ -150,6 +157,18 @@ func (g *gossip) Head() (height uint64, id wire.BlockID) {
 		return 0, wire.BlockID{}
 	}
 	return h.Head.Height, h.Head.ID
+}
+
+// Included implements Chain.
+func (g *gossip) Included(id ID) bool {
+	status, err := g.Backend().TxStatus(context.Background(), wire.TxID(id))
+	return err == nil && (status.State == api.Included || status.State == api.Final)
+}
+
+// Banned implements Guard.
+func (g *gossip) Banned(p peer.ID) bool {
+	o := g.Overlay()
+	return o != nil && o.Banned(p)
 }
 
 // MeshPeers implements Participant.

@@ -29,10 +29,11 @@ type made struct {
 
 // Counts are what an observer counts beside deliveries.
 type Counts struct {
-	Dropped  int // messages given up for load, by sender or receiver
-	Offences int // charged to peers
-	Rebuilt  int // blocks put together from the pool or by asking
-	Asked    int // of these, those that needed a request
+	Dropped    int // messages given up for load, by sender or receiver
+	Offences   int // charged to peers
+	Rebuilt    int // blocks put together from the pool or by asking
+	Asked      int // of these, those that needed a request
+	RolledBack int // blocks that left the best chain
 }
 
 // Valid says that the node has received a message and knows it to be valid.
@@ -80,4 +81,5 @@ func (o *Observer) Count(c Counts) {
 	o.counts.Offences += c.Offences
 	o.counts.Rebuilt += c.Rebuilt
 	o.counts.Asked += c.Asked
+	o.counts.RolledBack += c.RolledBack
 }

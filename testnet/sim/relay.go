@@ -56,9 +56,15 @@ type Maker interface {
 }
 
 // Chain is a Participant that follows a chain, for runs that ask whether all
-// ended on one head.
+// ended on one head, and what is on it.
 type Chain interface {
 	Head() (height uint64, id wire.BlockID)
+	Included(id ID) bool // a transaction, in a block of the best chain
+}
+
+// Guard is a Participant that bans peers.
+type Guard interface {
+	Banned(p peer.ID) bool
 }
 
 // Seat is a place in the network, and all that the world knows of it.

@@ -42,7 +42,7 @@ type harvest struct {
 	report.Spread
 	latency report.Sample
 	floor   report.Sample // of the same pairs
-	bytes   uint64 // payload, once per delivered pair
+	bytes   uint64        // payload, once per delivered pair
 	copies  int
 }
 
@@ -133,6 +133,7 @@ func (g *stage) counts() (c Counts) {
 		c.Offences += own.Offences
 		c.Rebuilt += own.Rebuilt
 		c.Asked += own.Asked
+		c.RolledBack += own.RolledBack
 	}
 	return c
 }
@@ -157,7 +158,7 @@ func (g *stage) report() *report.Report {
 		Bytes: report.Bytes{
 			Wire: &sent, PayloadDelivered: payload, WirePerPayload: report.Ratio(float64(sent), float64(payload)),
 		},
-		Attack:    report.Attack{Attackers: g.s.Attacking(), Kind: g.attackKind()},
+		Attack:    g.attack(),
 		Resources: report.Resources{HeapMBPerNode: report.Ratio(float64(c.heap)/1e6, float64(g.s.Nodes))},
 	}
 	if r.FloorMS == nil {
@@ -167,22 +168,19 @@ func (g *stage) report() *report.Report {
 		r.Bytes.IdlePerNodeS = report.Ratio(float64(c.idleBytes)/c.idle.Seconds(), float64(g.s.Nodes))
 	}
 	if c.cpuKnown {
-		r.Resources.CPUSPerDelivery = report.Ratio((c.cpu1 - c.cpu0).Seconds(), float64(tx.Delivered+block.Delivered))
+		cpu := (c.cpu1 - c.cpu0).Seconds()
+		r.Resources.CPUS = report.Measured(cpu)
+		r.Resources.CPUSPerDelivery = report.Ratio(cpu, float64(tx.Delivered+block.Delivered))
+	}
+	if len(c.heads) > 0 {
+		r.Chain = report.Chain{Heads: report.Measured(len(c.heads)), Height: &c.height, Rollbacks: &counts.RolledBack}
+		r.Tx.Included = &c.included
+	}
+	if g.trace != nil {
+		r.Trace = g.traced()
 	}
 	g.explain(r, counts)
 	return r
-}
-
-func (g *stage) attackKind() string {
-	kind := report.NoAttack
-	for i, a := range g.s.Attackers {
-		if i == 0 {
-			kind = a.Kind
-		} else {
-			kind += "+" + a.Kind
-		}
-	}
-	return kind
 }
 
 // explain writes down what a reader must know.
@@ -199,12 +197,6 @@ func (g *stage) explain(r *report.Report, counts Counts) {
 	}
 	if counts.Offences > 0 {
 		r.Note("honest nodes charged %d offences to their peers", counts.Offences)
-	}
-	switch {
-	case len(c.heads) == 1:
-		r.Note("all honest nodes ended on one head, at height %d", c.heights[0])
-	case len(c.heads) > 1:
-		r.Note("honest nodes ended on %d different heads, at heights %d to %d", len(c.heads), c.heights[0], c.heights[1])
 	}
 	if g.s.VerifyCost > 0 {
 		r.Note("each signature check took %v of virtual time, one at a time on each node", g.s.VerifyCost)

@@ -88,7 +88,7 @@ func parent(ctx context.Context, j job, progress func(Progress)) (*report.Report
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start the simulation: %w", err)
 	}
-	last, heard := talk(in, out, j, progress)
+	last, heard := converse(in, out, j, progress)
 	err = cmd.Wait()
 	switch {
 	case ctx.Err() != nil:
@@ -103,9 +103,9 @@ func parent(ctx context.Context, j job, progress func(Progress)) (*report.Report
 	return last.Report, nil
 }
 
-// talk gives a child its job and returns the last frame that is no progress.
+// converse gives a child its job and returns the last frame that is no progress.
 // in stays open until the child closes out: its end would end the child.
-func talk(in io.WriteCloser, out io.Reader, j job, progress func(Progress)) (last frame, err error) {
+func converse(in io.WriteCloser, out io.Reader, j job, progress func(Progress)) (last frame, err error) {
 	defer in.Close()
 	if err := json.NewEncoder(in).Encode(j); err != nil {
 		return last, fmt.Errorf("tell the simulation what to run: %w", err)

@@ -37,6 +37,7 @@ type stage struct {
 	load      time.Time // when it begins
 	status    *status
 	course    course
+	trace     *trace // nil unless asked for
 }
 
 // newStage sets up everything and starts nothing. It is called in the bubble,
@@ -53,6 +54,10 @@ func newStage(j job, relays map[string]Relay, st *status) (*stage, error) {
 	g := &stage{
 		s: s, world: w, graph: dialGraph(s.Seed, s.Nodes, s.Network.Dials), status: st,
 		load: time.Now().Add(s.Start.Wave + s.Settle),
+	}
+	if j.Trace {
+		g.trace = new(trace)
+		w.count()
 	}
 	if err := g.seat(j, relays); err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/protocol"
 	libp2pquic "github.com/libp2p/go-libp2p/p2p/transport/quic"
 	"github.com/libp2p/go-libp2p/p2p/transport/quicreuse"
 	"github.com/marcopolo/simnet"
@@ -26,6 +27,7 @@ type world struct {
 	wires  *wires // constant, as all to meters
 	lines  []simnet.NodeBiDiLinkSettings
 	meters []*meter
+	talk   *talk // nil unless bytes are to be counted by protocol
 
 	mu  sync.Mutex // guards net, which may not be given two endpoints at once
 	net *simnet.Simnet
@@ -66,6 +68,9 @@ func bitsPerSecond(mbps float64) int {
 	return int(mbps * 1e6)
 }
 
+// count makes the hosts to come count what they send by protocol.
+func (w *world) count() { w.talk = &talk{bytes: make(map[protocol.ID]uint64)} }
+
 func (w *world) start() { w.net.Start() }
 
 func (w *world) close() { w.net.Close() }
@@ -91,6 +96,9 @@ func addrOf(i int) string { return fmt.Sprintf("/ip4/%s/udp/%d/quic-v1", ipOf(i)
 
 // newHost makes a host at seat i that speaks QUIC over the simulated network.
 func (w *world) newHost(i int, key crypto.PrivKey, extra ...libp2p.Option) (host.Host, error) {
+	if w.talk != nil {
+		extra = append(extra, libp2p.BandwidthReporter(w.talk))
+	}
 	h, err := libp2p.New(append([]libp2p.Option{
 		libp2p.Identity(key),
 		libp2p.ListenAddrStrings(addrOf(i)),

@@ -1,0 +1,76 @@
+package sim
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/grapevine-p2p/grapevine/testnet/report"
+)
+
+// watchEvery is how exact the times of evictions are.
+const watchEvery = 500 * time.Millisecond
+
+// watchAttackers notes when each attacker is evicted: no honest node counts it
+// among its peers any more.
+func (g *stage) watchAttackers(ctx context.Context) {
+	if len(g.s.Attackers) == 0 {
+		return
+	}
+	g.course.evicted = make(map[int]time.Duration)
+	for sleep(ctx, watchEvery) {
+		known := make(map[string]bool)
+		for _, p := range g.up(-1) {
+			for _, id := range p.participant().Peers() {
+				known[string(id)] = true
+			}
+		}
+		for i, p := range g.places {
+			if p.Attack == nil || known[string(p.ID)] {
+				delete(g.course.evicted, i) // it may have come back
+				continue
+			}
+			if _, before := g.course.evicted[i]; !before {
+				g.course.evicted[i] = time.Since(g.load) - p.Attack.From
+			}
+		}
+	}
+}
+
+// banned counts the honest nodes that some honest node has banned.
+func (g *stage) banned() int {
+	n := 0
+	for _, victim := range g.places {
+		if victim.honest && slices.ContainsFunc(g.up(-1), func(p *place) bool {
+			guard, ok := p.participant().(Guard)
+			return ok && guard.Banned(victim.ID)
+		}) {
+			n++
+		}
+	}
+	return n
+}
+
+// attack is the report's part about attackers.
+func (g *stage) attack() report.Attack {
+	a := report.Attack{Attackers: g.s.Attacking(), Kind: report.NoAttack, HonestBanned: &g.course.honestBanned}
+	for i, kind := range g.s.Attackers {
+		if i == 0 {
+			a.Kind = kind.Kind
+		} else {
+			a.Kind += "+" + kind.Kind
+		}
+	}
+	if a.Attackers == 0 {
+		return a
+	}
+	a.EvictedRatio = report.Ratio(float64(len(g.course.evicted)), float64(a.Attackers))
+	var lasted report.Sample
+	for _, took := range g.course.evicted {
+		lasted.Add(took.Seconds())
+	}
+	if p := lasted.Percentiles(); p != nil {
+		a.TimeToEvictS = &report.EvictedS{P50: p.P50, Max: p.Max}
+	}
+	return a
+}
