@@ -57,15 +57,6 @@ func facts(w io.Writer, pairs ...string) {
 	tw.Flush()
 }
 
-// short is an id cut to what a person compares at a glance.
-func short(id string) string {
-	const enough = 12
-	if len(id) <= enough {
-		return id
-	}
-	return id[:enough] + "…"
-}
-
 // ago is a duration as a person says it.
 func ago(d time.Duration) string {
 	switch {
