@@ -73,6 +73,7 @@ To run a chain:   grapevine init --network dev && grapevine run`,
 		c.keyCommand(),
 		c.txCommand(),
 		c.blockCommand(),
+		c.testnetCommand(),
 		c.configCommand(),
 		c.versionCommand(),
 	)

@@ -13,6 +13,7 @@ func main() {
 
 // realMain is main with an exit status, so that tests can be the command.
 func realMain() int {
+	beChild()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	// The first signal asks for a clean stop. Giving the signals back at once

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+)
+
+// bar shows on a terminal how far a run is.
+type bar struct {
+	all  *mpb.Progress
+	line *mpb.Bar
+
+	now chan testnetProgress // holds the latest one, for the bar's own goroutine
+}
+
+// barSteps is what the whole run counts as.
+const barSteps = 1000
+
+// newBar returns nil where nobody looks, or where the cursor cannot be moved.
+func newBar(stream io.Writer, getenv func(string) string, name string) *bar {
+	if !isTerminal(stream) || getenv("TERM") == "dumb" {
+		return nil
+	}
+	b := &bar{all: mpb.New(mpb.WithOutput(stream), mpb.WithWidth(80)), now: make(chan testnetProgress, 1)}
+	last := testnetProgress{Phase: "starting"}
+	b.line = b.all.AddBar(
+		barSteps,
+		mpb.BarRemoveOnComplete(),
+		mpb.PrependDecorators(decor.Any(func(decor.Statistics) string {
+			select {
+			case last = <-b.now:
+			default:
+			}
+			return fmt.Sprintf("%s: %s, %.0f s ", name, last.Phase, last.At)
+		})),
+		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string {
+			return fmt.Sprintf(" %d published, %d delivered ", last.Published, last.Delivered)
+		}), decor.Elapsed(decor.ET_STYLE_GO)),
+	)
+	return b
+}
+
+// show puts p on the bar. It does not wait.
+func (b *bar) show(p testnetProgress) {
+	select {
+	case <-b.now: // an older one that was not drawn
+	default:
+	}
+	select {
+	case b.now <- p:
+	default:
+	}
+	if p.Total > 0 {
+		b.line.SetCurrent(min(int64(p.At/p.Total*barSteps), barSteps-1))
+	}
+}
+
+// end takes the bar off the terminal.
+func (b *bar) end() {
+	b.line.Abort(true)
+	b.all.Wait()
+}

@@ -1,0 +1,292 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/grapevine-p2p/grapevine/testnet/page"
+	"github.com/grapevine-p2p/grapevine/testnet/report"
+	"github.com/grapevine-p2p/grapevine/testnet/scenario"
+)
+
+// testnetRun is what the flags of `testnet run` say.
+type testnetRun struct {
+	relay string
+	nodes int
+	seed  uint64
+	set   []string
+	json  string // file, or - for standard output
+	html  string // file
+	svg   string // folder
+	trace bool
+}
+
+func (c *cli) testnetRunCommand() *cobra.Command {
+	var o testnetRun
+	cmd := &cobra.Command{
+		Use:   "run SCENARIO",
+		Short: "Run a scenario and report what it measured",
+		Long: `Run a scenario: one that comes with the program, by its name (grapevine testnet
+list shows them), or one of yours, by the path of its file.
+
+It fails (exit status 1) if the run broke what the scenario expects of it.`,
+		Example: `  grapevine testnet run smoke
+  grapevine testnet run tx-100 --json ours.json --html ours.html
+  grapevine testnet run tx-100 --relay stock --json stock.json
+  grapevine testnet run my/scenario.yaml --nodes 50 --set network.loss=2%`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			settings := o.set
+			for _, name := range []string{"relay", "nodes", "seed"} {
+				if f := cmd.Flags().Lookup(name); f.Changed {
+					settings = append(settings, name+"="+f.Value.String())
+				}
+			}
+			return c.testnetRun(cmd.Context(), args[0], settings, o)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.relay, "relay", "", "how messages travel: "+strings.Join(report.Relays, ", "))
+	f.IntVar(&o.nodes, "nodes", 0, "how many nodes, instead of what the scenario says")
+	f.Uint64Var(&o.seed, "seed", 0, "of everything random, instead of what the scenario says")
+	f.StringArrayVar(&o.set, "set", nil, "KEY=VALUE: change one value of the scenario, as network.loss=2%; may be given again")
+	f.StringVar(&o.json, "json", "", "write the report to this file; - prints it, and nothing else, on standard output")
+	f.StringVar(&o.html, "html", "", "write a page with plots to this file")
+	f.StringVar(&o.svg, "svg", "", "write each plot to a file in this folder")
+	f.BoolVar(&o.trace, "trace", false, "keep in the report of --json what plots are drawn from")
+	return cmd
+}
+
+func (c *cli) testnetRun(ctx context.Context, name string, settings []string, o testnetRun) error {
+	// --json names a file here: unless that is standard output, errors go to
+	// people only.
+	c.json, c.reported = o.json == "-", o.json != "-"
+	s, err := chosenScenario(name, settings)
+	if err != nil {
+		return err
+	}
+	w, err := worldOf(s)
+	if err != nil {
+		return err
+	}
+	if err := o.placesExist(); err != nil {
+		return err
+	}
+	opts := testnetOptions{Trace: o.trace || o.html != "" || o.svg != ""}
+	if b := newBar(c.err, c.getenv, s.Name); b != nil {
+		opts.Progress = b.show
+		defer b.end() // for a run that panics; else it has ended
+		w.run = untilEnd(w.run, b.end)
+	}
+	r, err := w.run(ctx, s, opts)
+	if err != nil {
+		f := &failure{tried: "run " + name, cause: err}
+		if ctx.Err() != nil {
+			f.cause = errors.New("it was ended before the run was over")
+		}
+		return f
+	}
+	if !c.json {
+		printTestnetReport(c.out, s, r)
+	}
+	if err := c.deliver(r, o); err != nil {
+		return err
+	}
+	return brokenExpectations("keep every promise of the scenario", r.FailedExpectations)
+}
+
+// untilEnd is run, with end called when it is over.
+func untilEnd(
+	run func(context.Context, *scenario.Scenario, testnetOptions) (*report.Report, error), end func(),
+) func(context.Context, *scenario.Scenario, testnetOptions) (*report.Report, error) {
+	return func(ctx context.Context, s *scenario.Scenario, o testnetOptions) (*report.Report, error) {
+		defer end()
+		return run(ctx, s, o)
+	}
+}
+
+// chosenScenario is the one of that name, with the settings made.
+func chosenScenario(name string, settings []string) (*scenario.Scenario, error) {
+	s, err := scenario.Load(name)
+	switch {
+	case errors.Is(err, scenario.ErrUnknown):
+		return nil, &failure{
+			tried: "understand the command line", cause: err, code: "usage", exit: exitUsage,
+			remedy: "`grapevine testnet list` shows the scenarios that come with the program",
+		}
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, &failure{tried: "read the scenario", cause: err, remedy: "name a file, or one of those that `grapevine testnet list` shows", exit: exitUsage, code: "usage"}
+	case err != nil:
+		return nil, &failure{tried: "use the scenario", cause: err, remedy: "correct the file", exit: exitUsage, code: "usage"}
+	}
+	for _, setting := range settings {
+		if err := s.Set(setting); err != nil {
+			return nil, wrongUsage("%w", err)
+		}
+	}
+	if err := s.Validate(); err != nil {
+		return nil, wrongUsage("%w", err)
+	}
+	return s, nil
+}
+
+// placesExist says before a long run that its report would have no place.
+func (o testnetRun) placesExist() error {
+	for _, name := range []string{o.json, o.html} {
+		if name == "" || name == "-" {
+			continue
+		}
+		if info, err := os.Stat(name); err == nil && info.IsDir() {
+			return noPlace(fmt.Errorf("%s is a folder", name))
+		}
+		if err := isFolder(filepath.Dir(name)); err != nil {
+			return noPlace(err)
+		}
+	}
+	if o.svg != "" {
+		if err := isFolder(o.svg); err != nil {
+			return noPlace(err)
+		}
+	}
+	return nil
+}
+
+func isFolder(name string) error {
+	info, err := os.Stat(name)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		return fmt.Errorf("%s is not a folder", name)
+	}
+	return nil
+}
+
+func noPlace(err error) error {
+	return &failure{tried: "write the report there", cause: err, remedy: "make the folder first; nothing has been run"}
+}
+
+// deliver writes r to where it was asked for. One place that fails does not
+// keep it from the others.
+func (c *cli) deliver(r *report.Report, o testnetRun) error {
+	var errs []error
+	if o.html != "" {
+		errs = append(errs, report.WriteFile(o.html, func(w io.Writer) error { return page.Write(w, r) }))
+	}
+	if o.svg != "" {
+		for _, p := range page.Plots(r) {
+			name := filepath.Join(o.svg, fmt.Sprintf("%s-%s-%s.svg", r.Scenario, r.Relay, p.Name))
+			errs = append(errs, report.WriteFile(name, func(w io.Writer) error {
+				_, err := io.WriteString(w, p.SVG())
+				return err
+			}))
+		}
+	}
+	bare := *r
+	if !o.trace {
+		bare.Trace = nil
+	}
+	switch o.json {
+	case "":
+	case "-":
+		c.reported = true
+		errs = append(errs, bare.WriteJSON(c.out))
+	default:
+		errs = append(errs, bare.WriteFile(o.json))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return &failure{tried: "write the report", cause: err, remedy: "make room or name another place, and run it again"}
+	}
+	return nil
+}
+
+// brokenExpectations is the failure of a run that did not do what it had to.
+func brokenExpectations(tried string, broken []string) error {
+	if len(broken) == 0 {
+		return nil
+	}
+	return &failure{tried: tried, cause: errors.New(strings.Join(broken, "; ")), code: "failed_expectations"}
+}
+
+// printTestnetReport says in a few lines what the run showed.
+func printTestnetReport(w io.Writer, s *scenario.Scenario, r *report.Report) {
+	fmt.Fprintf(w, "%s: %s\n", s.Name, s.Description)
+	pairs := []string{"ran", ranText(r)}
+	add := func(name, text string) { pairs = append(pairs, name, text) }
+	if r.Tx.Published > 0 {
+		add("transactions", spread(r.Tx.Spread))
+	}
+	if r.Block.Published > 0 {
+		add("blocks", spread(r.Block.Spread))
+	}
+	if f := r.FloorMS; f != nil {
+		add("floor", fmt.Sprintf("p50 %.1f ms, p99 %.1f ms over the links alone", f.P50, f.P99))
+	}
+	if c := r.Tx.CopiesPerDelivery; c != nil {
+		add("copies", fmt.Sprintf("%.2f of each transaction at a node", *c))
+	}
+	if b := r.Bytes.WirePerPayload; b != nil {
+		add("cost", fmt.Sprintf("%.2f bytes on the wire per byte of transaction delivered", *b))
+	}
+	if i := r.Bytes.IdlePerNodeS; i != nil {
+		add("idle", fmt.Sprintf("%.0f bytes per node and second", *i))
+	}
+	if h := r.Chain.Heads; h != nil {
+		add("heads", fmt.Sprintf("%d at the end", *h))
+	}
+	if r.Attack.Attackers > 0 {
+		add("attack", attackText(r.Attack))
+	}
+	add("resources", resourcesText(r.Resources))
+	facts(w, pairs...)
+	for _, note := range r.Notes {
+		fmt.Fprintf(w, "note: %s\n", note)
+	}
+	if len(s.Expect) > 0 && len(r.FailedExpectations) == 0 {
+		fmt.Fprintln(w, "The run kept every promise of the scenario.")
+	}
+}
+
+func ranText(r *report.Report) string {
+	text := fmt.Sprintf("world %s, relay %s, %d nodes, %d links, seed %d, ", r.World, r.Relay, r.Nodes, r.Links, r.Seed)
+	if r.VirtualS == nil {
+		return text + fmt.Sprintf("%.1f s", r.WallS)
+	}
+	return text + fmt.Sprintf("%.1f s of virtual time in %.1f s", *r.VirtualS, r.WallS)
+}
+
+func attackText(a report.Attack) string {
+	text := fmt.Sprintf("%d × %s", a.Attackers, a.Kind)
+	if a.EvictedRatio != nil {
+		text += fmt.Sprintf(", %.0f %% evicted", *a.EvictedRatio*100)
+	}
+	if a.HonestBanned != nil {
+		text += fmt.Sprintf(", %d honest nodes banned", *a.HonestBanned)
+	}
+	return text
+}
+
+func resourcesText(r report.Resources) string {
+	var parts []string
+	if r.CPUS != nil {
+		parts = append(parts, fmt.Sprintf("%.1f s of processor time", *r.CPUS))
+	}
+	if r.CPUSPerDelivery != nil {
+		parts = append(parts, fmt.Sprintf("%.0f µs of it per delivered transaction", *r.CPUSPerDelivery*1e6))
+	}
+	if r.HeapMBPerNode != nil {
+		parts = append(parts, fmt.Sprintf("%.1f MB of memory per node", *r.HeapMBPerNode))
+	}
+	if len(parts) == 0 {
+		return "not measured"
+	}
+	return strings.Join(parts, ", ")
+}
