@@ -1,0 +1,135 @@
+package sim
+
+import (
+	"context"
+	"crypto/ed25519"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/grapevine-p2p/grapevine/testnet/scenario"
+	"github.com/grapevine-p2p/grapevine/testnet/shapes"
+)
+
+func identityOf(t *testing.T, seed uint64) (string, []ed25519.PrivateKey) {
+	t.Helper()
+	_, id, err := identity(seed, 0)
+	require.NoError(t, err)
+	return id.String(), shapes.Wallets(seed, 1)
+}
+
+// staged is a run of three places that went as the caller tells the observers.
+func staged(t *testing.T, start time.Time) *stage {
+	t.Helper()
+	s := &scenario.Scenario{
+		Seed: 1, Nodes: 3,
+		Network: scenario.Network{Dials: 2, Latency: scenario.Latency{Range: [2]time.Duration{10 * time.Millisecond, 20 * time.Millisecond}}},
+		Txs:     scenario.Txs{PerSecond: 1, Size: 250, For: time.Minute},
+	}
+	w, err := newWorld(s)
+	require.NoError(t, err)
+	g := &stage{s: s, world: w, graph: dialGraph(1, 3, 2), load: start, status: new(status)}
+	g.course.end = start.Add(time.Minute)
+	for i := range 3 {
+		p := &place{honest: true, lives: []life{{from: start.Add(-time.Minute)}}}
+		p.Number, p.Observer = i, new(Observer)
+		g.places = append(g.places, p)
+	}
+	return g
+}
+
+// TestOneDeliveryLess removes one delivery from the feed of one observer: the
+// ratio falls, and nothing that was sent makes up for it.
+func TestOneDeliveryLess(t *testing.T) {
+	for _, removed := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			g := staged(t, time.Now())
+			for k := range 10 {
+				id := ID{byte(k)}
+				g.places[0].Observer.Made(Tx, id, 250)
+				time.Sleep(100 * time.Millisecond)
+				for _, receiver := range []int{1, 2} {
+					o := g.places[receiver].Observer
+					o.Copy(Tx)
+					o.Copy(Tx)
+					if !(removed && k == 4 && receiver == 2) {
+						o.Valid(Tx, id)
+						time.Sleep(time.Second)
+						o.Valid(Tx, id) // hearing it again is no second delivery
+					}
+				}
+			}
+			r := g.report()
+			require.Equal(t, 10, r.Tx.Published)
+			require.Equal(t, 20, r.Tx.Expected)
+			if removed {
+				require.Equal(t, 19, r.Tx.Delivered)
+				require.InDelta(t, 0.95, *r.Tx.DeliveryRatio, 1e-9)
+				require.EqualValues(t, 19*250, r.Bytes.PayloadDelivered)
+				return
+			}
+			require.Equal(t, 1.0, *r.Tx.DeliveryRatio)
+			require.Equal(t, 2.0, *r.Tx.CopiesPerDelivery)
+			require.InDelta(t, 100, r.Tx.LatencyMS.P50, 0.001)
+			require.InDelta(t, 1100, r.Tx.LatencyMS.Max, 0.001, "the second receiver heard a second later")
+		})
+	}
+}
+
+// TestWhoIsExpected: the origin is not, nor who was away, nor who is dishonest;
+// what was made before the load, after it, or was refused does not count.
+func TestWhoIsExpected(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := staged(t, time.Now().Add(time.Second))
+		o := g.places[0].Observer
+		o.Made(Tx, ID{1}, 250) // before the load
+		time.Sleep(2 * time.Second)
+		o.Made(Tx, ID{2}, 250)
+		o.Made(Tx, ID{3}, 250)
+		g.course.refused = map[ID]error{{3}: context.Canceled}
+		g.places[1].lives[0].to = time.Now().Add(grace - time.Millisecond) // gone too soon
+		require.Equal(t, 1, g.report().Tx.Published)
+		require.Equal(t, 1, g.report().Tx.Expected)
+
+		g.places[1].Observer.Valid(Tx, ID{2}) // before it went
+		require.Equal(t, 2, g.report().Tx.Expected)
+		require.Equal(t, 1, g.report().Tx.Delivered)
+
+		g.places[2].honest = false
+		require.Equal(t, 1, g.report().Tx.Expected)
+		time.Sleep(2 * time.Minute)
+		o.Made(Tx, ID{4}, 250) // after the load
+		require.Equal(t, 1, g.report().Tx.Published)
+	})
+}
+
+func TestTailKeepsTheReason(t *testing.T) {
+	var said tail
+	fmt.Fprintln(&said, "a library says something")
+	fmt.Fprintln(&said, "panic: index out of range")
+	fmt.Fprintln(&said, "goroutine 7 [running]:")
+	for range 100_000 {
+		fmt.Fprintln(&said, "goroutine 8 [select]: and so on")
+	}
+	require.True(t, strings.HasPrefix(said.reason(), "panic: index out of range\ngoroutine 7"))
+	require.Less(t, len(said.head)+len(said.end), 4*kept)
+
+	said = tail{}
+	for i := range 100_000 {
+		fmt.Fprintln(&said, "line", i)
+	}
+	require.True(t, strings.HasSuffix(said.reason(), "line 99999"))
+}
+
+func TestEstimateGrows(t *testing.T) {
+	s := &scenario.Scenario{Nodes: 50, Network: scenario.Network{Dials: 20}}
+	small := estimate(s)
+	s.Nodes = 100
+	require.Greater(t, estimate(s), 1.8*small-baseMB)
+	s.Blocks.Size = 1 << 20
+	require.Greater(t, estimate(s), 2*small)
+}
