@@ -225,6 +225,8 @@ func newDaemon(t *testing.T, dir, genesis string, i int, producer bool) *daemon 
 		"--listen", fmt.Sprintf("/ip4/%s/tcp/%d", ip, port),
 		"--listen", fmt.Sprintf("/ip4/%s/udp/%d/quic-v1", ip, port),
 		"--api-listen", "", "--profile", "testnet",
+		// Less than a wallet here sends at once: it has to wait for room.
+		"--mempool-max-per-sender", "700",
 	}
 	client, err := api.NewClient(api.Options{Socket: filepath.Join(d.home, "api.sock")})
 	require.NoError(t, err)
