@@ -39,12 +39,15 @@ func (g *stage) watchAttackers(ctx context.Context) {
 
 // banned counts the honest nodes that some honest node has banned.
 func (g *stage) banned() int {
+	var guards []Guard
+	for _, p := range g.up(-1) {
+		if guard, ok := p.participant().(Guard); ok {
+			guards = append(guards, guard)
+		}
+	}
 	n := 0
 	for _, victim := range g.places {
-		if victim.honest && slices.ContainsFunc(g.up(-1), func(p *place) bool {
-			guard, ok := p.participant().(Guard)
-			return ok && guard.Banned(victim.ID)
-		}) {
+		if victim.honest && slices.ContainsFunc(guards, func(by Guard) bool { return by.Banned(victim.ID) }) {
 			n++
 		}
 	}

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"testing"
 
 	"github.com/libp2p/go-libp2p/core/peer"
+	"go.uber.org/goleak"
 
 	"github.com/grapevine-p2p/grapevine/testnet/sim"
 )
@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 			return nil
 		}),
 	})
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 // stub is a participant that does nothing but what run does.

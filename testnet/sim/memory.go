@@ -10,15 +10,18 @@ import (
 	"github.com/grapevine-p2p/grapevine/testnet/scenario"
 )
 
-// What a run needs, in MB, measured at the end of runs of 20 to 100 nodes.
+// What a run needs, in MB, as it was found with 20 to 200 nodes.
 const (
 	baseMB    = 60.0  // the program
-	perNodeMB = 6.0   // one node without connections
-	perLinkMB = 0.20  // both ends of one connection
+	perNodeMB = 3.0   // one node without connections
+	perLinkMB = 0.35  // both ends of one connection
 	perBlock  = 3.0   // times a block's size, on each node, while it spreads
 	perTxKB   = 2.0   // one transaction in one node: pool, seen caches, observer
 	spare     = 0.9   // share of the available memory that a run may take
-	minimumMB = 256.0 // below this no limit is worth setting
+	minimumMB = 512.0 // below this no limit is worth setting
+	// garbage is how many times what it needs a run may take to collect less
+	// often. Beyond it little is gained.
+	garbage = 3.0
 )
 
 // estimate is about how much memory a run needs at its peak, in MB.
@@ -41,7 +44,7 @@ func fits(s *scenario.Scenario) (limitMB int, err error) {
 		return 0, fmt.Errorf("%d nodes with %d dials need about %.1f GB of memory and %.1f GB are available; take fewer nodes (--nodes), world core, or a larger machine",
 			s.Nodes, s.Network.Dials, need/1e3, free/1e3)
 	}
-	return int(max(free*spare, minimumMB)), nil
+	return int(max(min(free*spare, need*garbage), minimumMB)), nil
 }
 
 // availableMB is the memory that this machine can give without swapping.

@@ -76,6 +76,10 @@ func (p *place) live(ctx context.Context) (away time.Duration, err error) {
 	if err != nil {
 		return 0, err
 	}
+	select {
+	case <-p.restart: // meant for the one before
+	default:
+	}
 	inner, stop := context.WithCancel(ctx)
 	defer stop()
 	ended := make(chan error, 1)
