@@ -1,5 +1,5 @@
 # What a contributor types. `make check` is what has to hold before a change lands.
-.PHONY: build test race check fmt generate fuzz bench soak
+.PHONY: build test race check fmt generate fuzz bench soak figures
 
 build:
 	go build -trimpath -o grapevine ./cmd/grapevine
@@ -37,3 +37,8 @@ bench:
 soak:
 	go test -timeout 4h -rapid.checks 10000 ./wire ./validation/... ./mempool ./peerscore
 	go test -timeout 2h -count 20 -run 'Process' ./cmd/grapevine
+
+# What the shipped scenarios measure, as JSON and SVG in docs/figures. Some of
+# them take minutes: SCENARIOS="smoke tx-100" runs those only.
+figures: build
+	docs/figures/make.sh $(SCENARIOS)

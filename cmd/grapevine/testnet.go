@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/grapevine-p2p/grapevine/testnet/page"
 	"github.com/grapevine-p2p/grapevine/testnet/report"
 	"github.com/grapevine-p2p/grapevine/testnet/scenario"
 )
@@ -53,6 +54,7 @@ func firstSentence(text string) string {
 
 func (c *cli) testnetCompareCommand() *cobra.Command {
 	var failIf []string
+	var svg string
 	cmd := c.jsonFlag(&cobra.Command{
 		Use:   "compare A.json B.json",
 		Short: "Put two reports side by side",
@@ -66,13 +68,14 @@ figure in B.`,
     --fail-if 'tx.latency_ms.p99 > 1.1x' --fail-if 'tx.delivery_ratio < 1'
   grapevine testnet compare stock.json ours.json --fail-if 'tx.latency_ms.p99 > 2x floor_ms.p99'`,
 		Args: cobra.ExactArgs(2),
-		RunE: func(_ *cobra.Command, args []string) error { return c.testnetCompare(args[0], args[1], failIf) },
+		RunE: func(_ *cobra.Command, args []string) error { return c.testnetCompare(args[0], args[1], failIf, svg) },
 	})
 	cmd.Flags().StringArrayVar(&failIf, "fail-if", nil, "fail if this is true of B; may be given again")
+	cmd.Flags().StringVar(&svg, "svg", "", "draw the deliveries of both to files in this folder")
 	return cmd
 }
 
-func (c *cli) testnetCompare(nameA, nameB string, failIf []string) error {
+func (c *cli) testnetCompare(nameA, nameB string, failIf []string, svg string) error {
 	conditions := make([]report.Condition, len(failIf))
 	for i, text := range failIf {
 		var err error
@@ -96,6 +99,12 @@ func (c *cli) testnetCompare(nameA, nameB string, failIf []string) error {
 	}
 	if err != nil {
 		return &failure{tried: "print the comparison", cause: err}
+	}
+	if svg != "" {
+		prefix := fmt.Sprintf("%s-%s-%s", a.Scenario, a.Relay, b.Relay)
+		if err := writePlots(svg, prefix, page.Versus(a, b)); err != nil {
+			return &failure{tried: "draw the comparison", cause: err}
+		}
 	}
 	return brokenExpectations("find B as good as it has to be", comparison.FailedExpectations)
 }

@@ -26,7 +26,7 @@ type testnetRun struct {
 	json  string // file, or - for standard output
 	html  string // file
 	svg   string // folder
-	trace bool
+	trace string // file
 }
 
 func (c *cli) testnetRunCommand() *cobra.Command {
@@ -61,7 +61,7 @@ It fails (exit status 1) if the run broke what the scenario expects of it.`,
 	f.StringVar(&o.json, "json", "", "write the report to this file; - prints it, and nothing else, on standard output")
 	f.StringVar(&o.html, "html", "", "write a page with plots to this file")
 	f.StringVar(&o.svg, "svg", "", "write each plot to a file in this folder")
-	f.BoolVar(&o.trace, "trace", false, "keep in the report of --json what plots are drawn from")
+	f.StringVar(&o.trace, "trace", "", "write to this file the report together with what plots are drawn from")
 	return cmd
 }
 
@@ -80,7 +80,7 @@ func (c *cli) testnetRun(ctx context.Context, name string, settings []string, o 
 	if err := o.placesExist(); err != nil {
 		return err
 	}
-	opts := testnetOptions{Trace: o.trace || o.html != "" || o.svg != ""}
+	opts := testnetOptions{Trace: o.trace != "" || o.html != "" || o.svg != ""}
 	if b := newBar(c.err, c.getenv, s.Name); b != nil {
 		opts.Progress = b.show
 		defer b.end() // for a run that panics; else it has ended
@@ -140,7 +140,7 @@ func chosenScenario(name string, settings []string) (*scenario.Scenario, error) 
 
 // placesExist says before a long run that its report would have no place.
 func (o testnetRun) placesExist() error {
-	for _, name := range []string{o.json, o.html} {
+	for _, name := range []string{o.json, o.html, o.trace} {
 		if name == "" || name == "-" {
 			continue
 		}
@@ -182,18 +182,13 @@ func (c *cli) deliver(r *report.Report, o testnetRun) error {
 		errs = append(errs, report.WriteFile(o.html, func(w io.Writer) error { return page.Write(w, r) }))
 	}
 	if o.svg != "" {
-		for _, p := range page.Plots(r) {
-			name := filepath.Join(o.svg, fmt.Sprintf("%s-%s-%s.svg", r.Scenario, r.Relay, p.Name))
-			errs = append(errs, report.WriteFile(name, func(w io.Writer) error {
-				_, err := io.WriteString(w, p.SVG())
-				return err
-			}))
-		}
+		errs = append(errs, writePlots(o.svg, r.Scenario+"-"+r.Relay, page.Plots(r)))
+	}
+	if o.trace != "" {
+		errs = append(errs, r.WriteFile(o.trace))
 	}
 	bare := *r
-	if !o.trace {
-		bare.Trace = nil
-	}
+	bare.Trace = nil
 	switch o.json {
 	case "":
 	case "-":
@@ -206,6 +201,27 @@ func (c *cli) deliver(r *report.Report, o testnetRun) error {
 		return &failure{tried: "write the report", cause: err, remedy: "make room or name another place, and run it again"}
 	}
 	return nil
+}
+
+// writePlots writes each plot to a file of its own in folder.
+func writePlots(folder, prefix string, plots []page.Plot) error {
+	var errs []error
+	for _, p := range plots {
+		// A report may come from elsewhere: what it calls itself is no path.
+		name := strings.Map(fileRune, prefix+"-"+p.Name) + ".svg"
+		errs = append(errs, report.WriteFile(filepath.Join(folder, name), func(w io.Writer) error {
+			_, err := io.WriteString(w, p.SVG())
+			return err
+		}))
+	}
+	return errors.Join(errs...)
+}
+
+func fileRune(r rune) rune {
+	if r == '-' || r == '_' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' {
+		return r
+	}
+	return '_'
 }
 
 // brokenExpectations is the failure of a run that did not do what it had to.

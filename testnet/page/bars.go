@@ -36,14 +36,27 @@ func drawKinds(all []report.KindBytes, total uint64) *canvas {
 	for _, b := range bars {
 		most = max(most, b.Bytes)
 	}
-	const row, left, right = 30.0, 150.0, 550.0
+	const row, left, right = 30.0, 190.0, 560.0
 	c := &canvas{width: 720, height: row*float64(len(bars)) + 16}
 	for i, b := range bars {
 		y := 8 + row*float64(i)
 		width := max(float64(b.Bytes)/float64(most)*(right-left), 1)
-		c.text(left-10, y+17, "end", "key", "%s", b.Kind)
+		c.text(left-10, y+17, "end", "key", "%s", kindName(b.Kind))
 		c.add(`<rect x="%s" y="%s" width="%s" height="16" rx="3" class="bar"/>`, coord(left), coord(y+4), coord(width))
 		c.text(left+width+8, y+17, "start", "label", "%s, %.1f %%", bytesText(float64(b.Bytes)), 100*float64(b.Bytes)/float64(total))
 	}
 	return c
+}
+
+// kindName is what fits beside a bar: the end of a long name says more.
+func kindName(kind string) string {
+	const fits = 24
+	name := []rune(kind)
+	switch {
+	case len(name) == 0:
+		return "without a name"
+	case len(name) > fits:
+		return "…" + string(name[len(name)-fits+1:])
+	}
+	return kind
 }

@@ -16,68 +16,102 @@ type curve struct {
 // curvePoints bounds the points of a drawn curve.
 const curvePoints = 240
 
+const deliveryAbout = "Share of all expected deliveries made within a time after publishing. The dashed line is the floor: the shortest path over the links, bandwidth and work costing nothing."
+
 // delivery is the share of deliveries made by a time after publishing, beside
 // what the links alone would take.
-func delivery(r *report.Report, kind, name string, s report.Spread) (Plot, bool) {
-	if s.LatencyMS == nil {
+func delivery(r *report.Report, kind, name string) (Plot, bool) {
+	if spreadOf(r, kind).LatencyMS == nil {
 		return Plot{}, false
 	}
-	p := Plot{
-		Name:  "delivery-" + kind,
-		Title: name + ": delivered by",
-		About: "Share of all expected deliveries made within a time after publishing. The dashed line is the floor: the shortest path over the links, bandwidth and work costing nothing.",
+	p := Plot{Name: "delivery-" + kind, Title: name + ": delivered by", About: deliveryAbout}
+	p.draw = func() *canvas {
+		c, f := drawDeliveries(kind, run{r, kind, "delivered"})
+		marks(c, f, kind, r)
+		return c
 	}
-	p.draw = func() *canvas { return drawDelivery(r, kind, s) }
 	return p, true
 }
 
-func drawDelivery(r *report.Report, kind string, s report.Spread) *canvas {
-	got, floor := curves(ofKind(r.Trace, kind))
-	// Room to the right of the 99th percentile for its label, but not for a
-	// long tail, which would press everything else together.
-	last := max(1.5*s.LatencyMS.P99, min(s.LatencyMS.Max, 1.6*s.LatencyMS.P99))
-	if r.FloorMS != nil {
-		last = max(last, r.FloorMS.Max)
+// Versus are the deliveries of two runs in one drawing each. The floor is that
+// of a.
+func Versus(a, b *report.Report) []Plot {
+	nameA, nameB := a.Relay, b.Relay
+	if nameA == nameB {
+		nameA, nameB = "A: "+nameA, "B: "+nameB
+	}
+	var plots []Plot
+	for _, kind := range []string{report.KindTx, report.KindBlock} {
+		if spreadOf(a, kind).LatencyMS == nil || spreadOf(b, kind).LatencyMS == nil {
+			continue
+		}
+		plots = append(plots, Plot{
+			Name: "versus-" + kind, Title: a.Scenario + ", " + kind + ": " + nameA + " and " + nameB, About: deliveryAbout,
+			draw: func() *canvas {
+				c, _ := drawDeliveries(kind, run{a, report.KindBlock, nameA}, run{b, report.KindTx, nameB})
+				return c
+			},
+		})
+	}
+	return plots
+}
+
+func spreadOf(r *report.Report, kind string) report.Spread {
+	if kind == report.KindBlock {
+		return r.Block.Spread
+	}
+	return r.Tx.Spread
+}
+
+// run is one line in a drawing of deliveries.
+type run struct {
+	r           *report.Report
+	class, name string
+}
+
+// drawDeliveries draws the runs, each of which has latencies, and the floor of
+// the first.
+func drawDeliveries(kind string, runs ...run) (*canvas, frame) {
+	last := 1e-3
+	for _, one := range runs {
+		// Room to the right of the 99th percentile for its label, but not for
+		// a long tail, which would press everything else together.
+		l := spreadOf(one.r, kind).LatencyMS
+		last = max(last, 1.5*l.P99, min(l.Max, 1.6*l.P99))
+	}
+	base := runs[0].r.FloorMS
+	if base != nil {
+		last = max(last, base.Max)
 	}
 	c := &canvas{width: 720, height: 340}
-	f := frame{left: 56, top: 40, right: 700, bottom: 286, xMax: max(last, 1e-3) * 1.03, yMax: 1}
+	f := frame{left: 56, top: 40, right: 700, bottom: 286, xMax: last * 1.03, yMax: 1}
 	f.axes(c, 8, 4, "ms after publishing", func(v float64) string { return plain(v*100) + " %" })
-	keys := [][2]string{{"line " + kind, "delivered"}}
-	if r.FloorMS != nil {
+	var keys [][2]string
+	var under []point
+	for i, one := range runs {
+		got, floor := curves(ofKind(one.r.Trace, kind))
+		keys = append(keys, [2]string{"line " + one.class, one.name})
+		c.polyline(got.orKnown(f, spreadOf(one.r, kind)), "line "+one.class)
+		if i == 0 && base != nil {
+			under = floor.orKnown(f, report.Spread{LatencyMS: base})
+		}
+		if l := spreadOf(one.r, kind).LatencyMS; l.Max > f.xMax {
+			c.text(f.right, f.y(1)+42+18*float64(i), "end", "note", "last of %s after %s ms →", one.name, figure(l.Max))
+		}
+	}
+	if base != nil {
+		c.polyline(under, "line floor")
 		keys = append(keys, [2]string{"line floor", "floor"})
 	}
 	legend(c, f.left, 18, keys...)
-
-	if r.FloorMS != nil {
-		points := floor.points(f)
-		if points == nil {
-			points = known(f, *r.FloorMS, 1)
-		}
-		c.polyline(points, "line floor")
-	}
-	points := got.points(f)
-	if points == nil {
-		ratio := 1.0
-		if s.DeliveryRatio != nil {
-			ratio = *s.DeliveryRatio
-		}
-		points = known(f, *s.LatencyMS, ratio)
-	}
-	c.polyline(points, "line "+kind)
-	marks(c, f, kind, r, s)
-	if s.LatencyMS.Max > f.xMax {
-		c.text(f.right, f.y(1)+42, "end", "note", "last after %s ms →", figure(s.LatencyMS.Max))
-	}
-	return c
+	return c, f
 }
 
 // marks points out the median and the 99th percentile, with their distance
 // from the floor.
-func marks(c *canvas, f frame, kind string, r *report.Report, s report.Spread) {
-	ratio := 1.0
-	if s.DeliveryRatio != nil {
-		ratio = *s.DeliveryRatio
-	}
+func marks(c *canvas, f frame, kind string, r *report.Report) {
+	s := spreadOf(r, kind)
+	ratio := ratioOf(s)
 	for _, m := range []struct {
 		name      string
 		q, at, of float64
@@ -143,8 +177,20 @@ func (v curve) points(f frame) []point {
 	return points
 }
 
-// known is the curve through the percentiles that a report has without a trace.
-func known(f frame, p report.Percentiles, ratio float64) []point {
+func ratioOf(s report.Spread) float64 {
+	if s.DeliveryRatio == nil {
+		return 1
+	}
+	return *s.DeliveryRatio
+}
+
+// orKnown are the points of the curve, or, without a trace, those of the
+// percentiles that every report has.
+func (v curve) orKnown(f frame, s report.Spread) []point {
+	if points := v.points(f); points != nil {
+		return points
+	}
+	p, ratio := *s.LatencyMS, ratioOf(s)
 	points := []point{f.at(p.P50, 0.5*ratio), f.at(p.P90, 0.9*ratio), f.at(p.P99, 0.99*ratio)}
 	if p.Max <= f.xMax {
 		points = append(points, f.at(p.Max, ratio))

@@ -177,7 +177,10 @@ func TestStrangersReport(t *testing.T) {
 
 // TestPlotsAreXML: every drawing stands alone as a file.
 func TestPlotsAreXML(t *testing.T) {
-	plots := page.Plots(made(12, 10))
+	plots := append(page.Plots(made(12, 10)), page.Versus(made(12, 10), made(14, 10))...)
+	bare := made(12, 10)
+	bare.Trace = nil
+	plots = append(plots, page.Versus(bare, bare)[:1]...)
 	var names []string
 	for _, p := range plots {
 		names = append(names, p.Name)
@@ -190,7 +193,7 @@ func TestPlotsAreXML(t *testing.T) {
 			require.NoError(t, err, p.Name)
 		}
 	}
-	require.Equal(t, []string{"delivery-tx", "delivery-block", "wave-tx", "wave-block", "bytes", "mesh", "resources"}, names)
+	require.Equal(t, []string{"delivery-tx", "delivery-block", "wave-tx", "wave-block", "bytes", "mesh", "resources", "versus-tx", "versus-block", "versus-tx"}, names)
 }
 
 func ExampleWrite() {

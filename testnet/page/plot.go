@@ -25,8 +25,8 @@ func Plots(r *report.Report) []Plot {
 			plots = append(plots, p)
 		}
 	}
-	add(delivery(r, report.KindTx, "Transactions", r.Tx.Spread))
-	add(delivery(r, report.KindBlock, "Blocks", r.Block.Spread))
+	add(delivery(r, report.KindTx, "Transactions"))
+	add(delivery(r, report.KindBlock, "Blocks"))
 	if r.Trace != nil {
 		add(wave(r.Trace, report.KindTx, "transaction"))
 		add(wave(r.Trace, report.KindBlock, "block"))

@@ -43,8 +43,8 @@ func drawWave(messages []report.TraceMessage, kind string) *canvas {
 	left, right := edge(f, low), edge(f, high)
 	slices.Reverse(right)
 	c.area(append(left, right...), "band "+kind)
-	c.polyline(finite(f, floor), "line floor")
 	c.polyline(finite(f, middle), "line "+kind)
+	c.polyline(finite(f, floor), "line floor")
 	return c
 }
 
