@@ -47,7 +47,7 @@ func TestSideBlocksAreBounded(t *testing.T) {
 
 	var late *wire.Block
 	for i := range uint64(7) {
-		late = numbered(g, 0, late, 2*i+3)
+		late = numbered(g, 0, late, 2*i+5) // at first the weakest of all
 		require.NoError(t, c.addStored(late), "block %d of the late branch", i+1)
 	}
 	require.Equal(t, late.ID(), c.ledger.Head().ID)
@@ -62,5 +62,6 @@ func TestMemoryOfInvalidBlocksIsBounded(t *testing.T) {
 		require.ErrorIs(t, c.addStored(invalid(n)), validation.BadBlock)
 	}
 	require.ErrorIs(t, c.addStored(invalid(1)), validation.KnownInvalid)
+	require.ErrorIs(t, c.addStored(numbered(g, 0, invalid(1), 2)), validation.KnownInvalid, "its child too")
 	require.ErrorIs(t, c.addStored(invalid(0)), validation.BadBlock, "forgotten, and found again")
 }

@@ -74,6 +74,8 @@ func TestEvidenceFromOthers(t *testing.T) {
 		other := newChain(t, c.g)
 		other.ledger.Observe(x)
 		_, ev := other.ledger.Observe(y)
+		_, err := c.checker.Evidence(ev.AppendTo(nil))
+		c.require.NoError(err, "in whichever order the headers came")
 		if c.ledger.AddEvidence(ev) {
 			convicted++
 		}

@@ -1,10 +1,6 @@
 package ledger
 
-import (
-	"slices"
-
-	"github.com/grapevine-p2p/grapevine/wire"
-)
+import "github.com/grapevine-p2p/grapevine/wire"
 
 // finalOn returns the highest block that is final once tip is the head: more
 // than half of the producers appointed for its height have built on it. A block
@@ -50,9 +46,4 @@ func refs(nodes []*node) []Ref {
 		out[i] = n.ref
 	}
 	return out
-}
-
-func reversed(r []Ref) []Ref {
-	slices.Reverse(r)
-	return r
 }
