@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/grapevine-p2p/grapevine/testnet/report"
 	"github.com/grapevine-p2p/grapevine/testnet/scenario"
 )
 
@@ -15,7 +16,9 @@ const (
 	baseMB    = 60.0  // the program
 	perNodeMB = 3.0   // one node without connections
 	perLinkMB = 0.35  // both ends of one connection
-	perBlock  = 3.0   // times a block's size, on each node, while it spreads
+	stored    = 4.0   // times a block's size, on each node: log, table and cache of the store
+	flying    = 8.0   // times a block's size, on each node, while what is lacking of it spreads
+	whole     = 25.0  // the same where blocks travel whole, a copy to each mesh peer
 	perTxKB   = 2.0   // one transaction in one node: pool, seen caches, observer
 	spare     = 0.9   // share of the available memory that a run may take
 	minimumMB = 512.0 // below this no limit is worth setting
@@ -28,7 +31,10 @@ const (
 func estimate(s *scenario.Scenario) float64 {
 	nodes := float64(s.Nodes)
 	txs := s.Txs.PerSecond * s.Txs.For.Seconds()
-	blocks := float64(s.Blocks.Size) / 1e6 * perBlock
+	blocks := float64(s.Blocks.Size) / 1e6 * whole
+	if s.Relay == report.RelayGossip || s.Relay == report.RelayVine {
+		blocks = float64(s.Blocks.Size) / 1e6 * (flying + stored*float64(s.Blocks.Count))
+	}
 	return baseMB + nodes*(perNodeMB+float64(s.Network.Dials)*perLinkMB+blocks+txs*perTxKB/1e3)
 }
 
