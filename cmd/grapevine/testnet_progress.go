@@ -34,7 +34,10 @@ func newBar(stream io.Writer, getenv func(string) string, name string) *bar {
 			case last = <-b.now:
 			default:
 			}
-			return fmt.Sprintf("%s: %s, %.0f s ", name, last.Phase, last.At)
+			if last.Total == 0 {
+				return fmt.Sprintf("%s: %s ", name, last.Phase)
+			}
+			return fmt.Sprintf("%s: %s, %.0f of %.0f s ", name, last.Phase, last.At, last.Total)
 		})),
 		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string {
 			return fmt.Sprintf(" %d published, %d delivered ", last.Published, last.Delivered)
