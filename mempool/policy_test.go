@@ -80,6 +80,8 @@ func TestFutureTransactionsYieldToWhatPays(t *testing.T) {
 
 // TestOverdraftsAreRefused: DETER-Z, a chain of transactions that only
 // together spend more than the sender has.
+//
+// R18: a sender can pay for all that is pooled.
 func TestOverdraftsAreRefused(t *testing.T) {
 	p := newPool(t, crowd())
 	account := mempool.Account{Balance: 2_500}
@@ -132,6 +134,8 @@ func TestADearChildDoesNotLiftItsParent(t *testing.T) {
 
 // TestAFailedReplacementLeavesTheOldOne: a replacement so large that there is
 // no room for it.
+//
+// R17: a replacement pays a tenth more.
 func TestAFailedReplacementLeavesTheOldOne(t *testing.T) {
 	c := mempool.DefaultConfig()
 	c.MaxBytes = wire.MaxTx

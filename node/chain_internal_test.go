@@ -94,6 +94,7 @@ func kinds(t *testing.T, sub api.Subscription) []api.Kind {
 	}
 }
 
+// R29: lost transactions return to the pool, and an event says so.
 func TestTransactionsOfALostForkComeBack(t *testing.T) {
 	b := newBench(t, 5, vfs.NewMem())
 	genesis := b.chain.Head()

@@ -48,6 +48,8 @@ func (h *headers) observe() node.Observe {
 // TestNoSlotIsSignedTwice kills a producer again and again in the middle of its
 // work, with a disk that lost all that was not synced and a clock that was set
 // back over the slots that it signed.
+//
+// R28: a slot is on disk before it is signed for.
 func TestNoSlotIsSignedTwice(t *testing.T) {
 	producers := keys(1)
 	g := genesisOf("twice", producers...)

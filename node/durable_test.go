@@ -42,6 +42,8 @@ func TestARestartedNodeCatchesUp(t *testing.T) {
 
 // TestAcceptedTransactionsSurviveAKill cuts the power while wallets submit. The
 // disk keeps what was synced and nothing else.
+//
+// R19: durable before the sender is told, announced again after a restart.
 func TestAcceptedTransactionsSurviveAKill(t *testing.T) {
 	g := genesisOf("kill", keys(1)...)
 	disk := vfs.NewCrashableMem()

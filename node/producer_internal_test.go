@@ -97,6 +97,8 @@ func (b *bench) turnOf(t *testing.T, p *producer) error {
 
 // TestNothingIsSignedThatTheDiskCouldForget: a slot whose note fails gives no
 // block, and ends the producer.
+//
+// R28: no signature without the slot on disk.
 func TestNothingIsSignedThatTheDiskCouldForget(t *testing.T) {
 	var full atomic.Bool
 	b := newBench(t, 1, errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {

@@ -12,6 +12,7 @@ import (
 
 func slotOf(c *clock) uint64 { return c.slot.Load() }
 
+// R35: asked for once, then the whole block.
 func TestBlockIsRebuilt(t *testing.T) {
 	g, c := testGenesis("rebuild"), newClock()
 	a, b := start(t, g, c), start(t, g, c)
@@ -67,6 +68,8 @@ func TestBlockIsRebuilt(t *testing.T) {
 }
 
 // A header passes through a node that cannot rebuild it, and is passed on all the same.
+//
+// R34: a header is passed on before its body is known.
 func TestHeaderTravelsAheadOfItsBody(t *testing.T) {
 	g, c := testGenesis("ahead"), newClock()
 	a, b, d := start(t, g, c), start(t, g, c), start(t, g, c)

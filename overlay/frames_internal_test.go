@@ -50,6 +50,8 @@ func TestReadFrame(t *testing.T) {
 }
 
 // A length that is only announced costs nothing.
+//
+// R4: no allocation from an announced length.
 func TestReadFrameGrowsWithBytes(t *testing.T) {
 	in := append(binary.AppendUvarint(nil, 64<<20), make([]byte, 10)...)
 	var before, after runtime.MemStats

@@ -9,6 +9,7 @@ import (
 	"github.com/grapevine-p2p/grapevine/validation"
 )
 
+// R16: a gap of nonces waits, within bounds.
 func TestGapsAreBoundedPerPeer(t *testing.T) {
 	g := newGaps()
 	now := time.UnixMilli(0)

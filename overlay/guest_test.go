@@ -72,6 +72,9 @@ func (f *foreign) connect(t *testing.T, n *node) {
 }
 
 // Issue, "must show" 5.
+//
+// R30, R31: a plain GossipSub client with the documented ids takes part.
+// R33: a peer without hello is a guest.
 func TestPlainClientIsAGuest(t *testing.T) {
 	g, c := testGenesis("guest"), newClock()
 	a, b := start(t, g, c), start(t, g, c)

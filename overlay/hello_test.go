@@ -40,6 +40,7 @@ func TestHelloMeasuresAndTells(t *testing.T) {
 	require.Equal(t, network.DirInbound, a.peer(b.host.ID()).Direction)
 }
 
+// R32: nodes of different genesis refuse each other, and both say so.
 func TestOtherNetworkIsRefusedOnBothSides(t *testing.T) {
 	c := newClock()
 	a, b := start(t, testGenesis("apple"), c), start(t, testGenesis("banana"), c)
@@ -158,6 +159,7 @@ func TestWithheldHello(t *testing.T) {
 	require.Zero(t, n.seen.blamed(), "silence proves nothing")
 }
 
+// R33: guests have a bounded share of the slots.
 func TestGuestsAreBounded(t *testing.T) {
 	g, c := testGenesis("guests"), newClock()
 	n := start(t, g, c, func(c *overlay.Config) { c.Limits.MaxGuests = 2 })

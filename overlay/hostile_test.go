@@ -55,6 +55,7 @@ func poke(t *testing.T, h host.Host, n *node, id protocol.ID, raw []byte) {
 
 func frame(b []byte) []byte { return append(binary.AppendUvarint(nil, uint64(len(b))), b...) }
 
+// R37: a frame over a limit costs its sender and ends the stream.
 func TestMalformedFramesOnEveryProtocol(t *testing.T) {
 	g, c := testGenesis("frames"), newClock()
 	n, witness := start(t, g, c), start(t, g, c)
@@ -131,6 +132,8 @@ func TestMalformedFramesOnEveryProtocol(t *testing.T) {
 }
 
 // An element bomb is refused before pubsub makes objects of it.
+//
+// R37: elements are counted before pubsub sees them.
 func TestElementBombCostsLittle(t *testing.T) {
 	g, c := testGenesis("bomb"), newClock()
 	n := start(t, g, c)
@@ -146,6 +149,7 @@ func TestElementBombCostsLittle(t *testing.T) {
 	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(8*len(bomb)))
 }
 
+// R37, R39: a frame has a deadline.
 func TestSlowFrameIsCut(t *testing.T) {
 	g, c := testGenesis("slow"), newClock()
 	n := start(t, g, c, func(c *overlay.Config) { c.Limits.FrameTime = 300 * time.Millisecond })
@@ -175,6 +179,7 @@ func TestSilentStreamIsCut(t *testing.T) {
 	require.Empty(t, n.seen.offencesOf(h.ID()))
 }
 
+// R39: every peer has a budget of streams.
 func TestStreamFloodIsABreach(t *testing.T) {
 	g, c := testGenesis("streams"), newClock()
 	n := start(t, g, c)
@@ -188,6 +193,7 @@ func TestStreamFloodIsABreach(t *testing.T) {
 	require.Equal(t, peerscore.BudgetBreach, n.seen.offencesOf(h.ID())[0])
 }
 
+// R39: every peer has a budget of requests.
 func TestRequestFloodIsABreach(t *testing.T) {
 	g, c := testGenesis("requests"), newClock()
 	n := start(t, g, c)
@@ -247,4 +253,44 @@ func TestPruneBackoffIsTrimmed(t *testing.T) {
 	require.EqualValues(t, 3600, control.GetPrune()[0].GetBackoff())
 	require.Empty(t, control.GetPrune()[0].GetPeers())
 	require.Len(t, messages, 1)
+}
+
+// R38: subscriptions to topics other than ours are not kept.
+func TestForeignSubscriptionsAreNotKept(t *testing.T) {
+	g, c := testGenesis("subscriptions"), newClock()
+	n := start(t, g, c)
+	h := greetedHost(t, n)
+	s, err := h.NewStream(t.Context(), n.host.ID(), meshTx)
+	require.NoError(t, err)
+	defer func() { _ = s.Reset() }()
+
+	const rpcs, name = 100, 500
+	heap := func() int64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	send := func(topic string, count int) {
+		rpc := new(pb.RPC)
+		for i := range count {
+			rpc.Subscriptions = append(rpc.Subscriptions, &pb.RPC_SubOpts{
+				Topicid: proto.String(fmt.Sprintf("%s/%d", topic, i)), Subscribe: proto.Bool(true),
+			})
+		}
+		raw, err := proto.Marshal(rpc)
+		require.NoError(t, err)
+		_, err = s.Write(frame(raw))
+		require.NoError(t, err)
+	}
+	per := overlay.DefaultLimits().Subscriptions
+	before := heap()
+	for i := range rpcs {
+		send(fmt.Sprintf("%0*d", name, i), per)
+	}
+	// The last frame breaks a bound, which shows that all before it were read.
+	send("the end", per+1)
+	eventually(t, func() bool { return len(n.seen.offencesOf(h.ID())) > 0 }, "all frames read")
+	require.Equal(t, []peerscore.Offence{peerscore.BudgetBreach}, n.seen.offencesOf(h.ID()))
+	require.Less(t, heap()-before, int64(rpcs*per*name/3), "3.2 MB of topics were announced")
 }

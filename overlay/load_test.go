@@ -13,6 +13,8 @@ import (
 // A burst far above every queue reaches everybody: the publisher waits for its peers'
 // queues, a receiver reads no faster than it can judge, and a nonce that overtook those
 // before it waits for them.
+//
+// R16: reordering on the way loses nothing.
 func TestBurstLosesNothing(t *testing.T) {
 	for name, test := range map[string]struct {
 		wallets, each int

@@ -183,6 +183,7 @@ func TestLyingPeersAreDroppedForAnother(t *testing.T) {
 	}
 }
 
+// R36: by height range or by id, within bounds.
 func TestSyncServesWithinBounds(t *testing.T) {
 	g, c := testGenesis("serve"), newClock()
 	n := start(t, g, c, func(c *overlay.Config) { c.Limits.SyncBlocks = 7 })

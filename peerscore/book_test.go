@@ -112,6 +112,8 @@ func TestAgainstNaive(t *testing.T) {
 
 // TestABannedPeerIsBelowTheGraylist holds for every configuration that is
 // accepted, whatever the peer did and whatever topics can add.
+//
+// R40: a ban is below the graylist threshold.
 func TestABannedPeerIsBelowTheGraylist(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := peerscore.DefaultConfig()

@@ -23,6 +23,8 @@ func allocated(f func()) uint64 {
 // TestDecodingDoesNotAmplify: what a message takes from the heap while it is
 // decoded, garbage included, is a small multiple of its bytes, and next to
 // nothing where it announces much and holds little.
+//
+// R4: no allocation from an announced length or count.
 func TestDecodingDoesNotAmplify(t *testing.T) {
 	const errorText = 8 << 10 // an error with its text
 	header := field(1, oracle(samples()["header"]))

@@ -123,6 +123,7 @@ func documentVectors() vectorFile[documentVector] {
 	return file
 }
 
+// R6: the network id is the hash of the canonical genesis.
 func TestDocumentVectors(t *testing.T) {
 	for _, v := range vectors(t, "genesis_documents", documentVectors()) {
 		t.Run(strings.ReplaceAll(v.Name, " ", "_"), func(t *testing.T) {

@@ -43,6 +43,7 @@ func rootVectors() vectorFile[rootVector] {
 	return file
 }
 
+// R8: RFC 6962 shape, separate domains.
 func TestRootVectors(t *testing.T) {
 	for _, v := range vectors(t, "tx_root", rootVectors()) {
 		t.Run(v.Name, func(t *testing.T) {
@@ -105,6 +106,7 @@ func shortIDVectors() vectorFile[shortIDVector] {
 	return file
 }
 
+// R7: short ids, and the hash of their list.
 func TestShortIDVectors(t *testing.T) {
 	for _, v := range vectors(t, "short_ids", shortIDVectors()) {
 		t.Run(v.Name, func(t *testing.T) {

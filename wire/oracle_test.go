@@ -214,6 +214,8 @@ func TestAcceptsTheOracle(t *testing.T) {
 
 // TestAgreesUnderMutation damages good messages a little: almost all are
 // refused, and the rest must still have one meaning and one form.
+//
+// R1: what decodes is the canonical form.
 func TestAgreesUnderMutation(t *testing.T) {
 	for _, c := range codecs {
 		t.Run(c.name, func(t *testing.T) {
@@ -274,6 +276,8 @@ func split(b []byte) (fields [][]byte) {
 
 // TestIDsCoverEveryByte: an id is the hash of the bytes as carried, and bytes
 // once decoded are never written anew.
+//
+// R2: an id covers every byte as carried.
 func TestIDsCoverEveryByte(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		b := oracle(drawTx(t))

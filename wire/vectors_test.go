@@ -151,6 +151,8 @@ func (v vector) check(t *testing.T, c codec) {
 	}
 }
 
+// R1: one byte form, everything else refused.
+// R5: unknown fields of frames are skipped.
 func TestMessageVectors(t *testing.T) {
 	total, malformed := 0, 0
 	for _, c := range codecs {

@@ -178,6 +178,7 @@ func txSignatureVectors(t testing.TB) vectorFile[signatureVector] {
 	}
 }
 
+// R3: ZIP-215, over domain, network and body.
 func TestTxSignatureVectors(t *testing.T) {
 	list := vectors(t, "tx_signatures", txSignatureVectors(t))
 	network := wire.NetworkID(unhex(list[0].Network))
@@ -201,6 +202,8 @@ func TestTxSignatureVectors(t *testing.T) {
 
 // TestBatchEqualsSingle mixes edge cases: however they are batched, each has
 // the verdict that it has alone.
+//
+// R3: one verdict, single or batched.
 func TestBatchEqualsSingle(t *testing.T) {
 	list := txSignatureVectors(t).Vectors
 	network := wire.NetworkID(unhex(list[0].Network))
