@@ -1,0 +1,163 @@
+package core
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/grapevine-p2p/grapevine/testnet/scenario"
+	"github.com/grapevine-p2p/grapevine/testnet/shapes"
+	"github.com/grapevine-p2p/grapevine/wire"
+)
+
+// Attacks are the kinds of attackers that this world has. Each is a small type
+// over an honest machine, and breaks one rule.
+func Attacks() []string { return []string{"silent", "withholder", "duplicates", "oversize", "spammer"} }
+
+// corrupt makes an honest machine an attacker. From and to are virtual times
+// between which it attacks.
+func corrupt(honest Machine, a *scenario.Attacker, c *common, from, to time.Duration) (Machine, error) {
+	active := func(now time.Duration) bool { return now >= from && now < to }
+	switch a.Kind {
+	case "silent":
+		return &silent{honest, active}, nil
+	case "withholder":
+		return &withholder{honest, active}, nil
+	case "duplicates":
+		copies, err := param(a, "copies", 10, 2, 1000)
+		return &duplicator{honest, active, copies}, err
+	case "oversize":
+		size, err := param(a, "size", wire.MaxTx+1, wire.MaxTx+1, 1<<24)
+		return newFlooder(honest, active, content(c.id, Tx, make([]byte, size))), err
+	case "spammer":
+		tx := wire.SignTx(c.id, shapes.Wallets(0, 1)[0], &wire.TxBody{Version: wire.TxVersion, Fee: 1 << 20}) // names nobody as sender
+		return newFlooder(honest, active, content(c.id, Tx, tx.Bytes())), nil
+	}
+	return nil, fmt.Errorf("world core has no attacker %q", a.Kind)
+}
+
+// param reads a whole number out of an attacker's params.
+func param(a *scenario.Attacker, name string, otherwise, least, most int) (int, error) {
+	text, ok := a.Params[name]
+	if !ok {
+		return otherwise, nil
+	}
+	v, err := strconv.Atoi(text)
+	if err != nil || v < least || v > most {
+		return otherwise, fmt.Errorf("params.%s of attacker %s is %q, want %d to %d", name, a.Kind, text, least, most)
+	}
+	return v, nil
+}
+
+// silent sits in the mesh and passes on nothing.
+type silent struct {
+	Machine
+	active func(now time.Duration) bool
+}
+
+// Step implements Machine.
+func (s *silent) Step(now time.Duration, ev Event, out []Action) []Action {
+	own := len(out)
+	out = s.Machine.Step(now, ev, out)
+	if !s.active(now) {
+		return out
+	}
+	kept := out[:own]
+	for _, a := range out[own:] {
+		if a.Kind == Send && (a.Message.Kind.content() || a.Message.Kind == IHave) {
+			continue
+		}
+		kept = append(kept, a)
+	}
+	return kept
+}
+
+// withholder announces what it should push, and never sends it.
+type withholder struct {
+	Machine
+	active func(now time.Duration) bool
+}
+
+// Step implements Machine.
+func (w *withholder) Step(now time.Duration, ev Event, out []Action) []Action {
+	own := len(out)
+	out = w.Machine.Step(now, ev, out)
+	if !w.active(now) {
+		return out
+	}
+	asked := ev.Kind == Received && ev.Message.Kind == IWant
+	kept := out[:own]
+	for _, a := range out[own:] {
+		if a.Kind == Send && a.Message.Kind.content() {
+			if asked {
+				continue
+			}
+			a.Message = listing(IHave, []ID{a.Message.ID})
+		}
+		kept = append(kept, a)
+	}
+	return kept
+}
+
+// duplicator pushes everything many times over.
+type duplicator struct {
+	Machine
+	active func(now time.Duration) bool
+	copies int
+}
+
+// Step implements Machine.
+func (d *duplicator) Step(now time.Duration, ev Event, out []Action) []Action {
+	own := len(out)
+	out = d.Machine.Step(now, ev, out)
+	if !d.active(now) {
+		return out
+	}
+	for _, a := range out[own:] { // what is appended on the way is not looked at again
+		if a.Kind == Send && a.Message.Kind.content() {
+			for range d.copies - 1 {
+				out = append(out, a)
+			}
+		}
+	}
+	return out
+}
+
+// flooder sends one bad message to all its links, every tenth of a second.
+type flooder struct {
+	Machine
+	active func(now time.Duration) bool
+	bad    *Message
+	links  []int // in the order in which they came
+}
+
+const (
+	floodTimer Timer = 255
+	floodEvery       = 100 * time.Millisecond
+)
+
+func newFlooder(honest Machine, active func(time.Duration) bool, bad *Message) *flooder {
+	return &flooder{Machine: honest, active: active, bad: bad}
+}
+
+// Step implements Machine.
+func (f *flooder) Step(now time.Duration, ev Event, out []Action) []Action {
+	switch {
+	case ev.Kind == Started:
+		f.links = nil
+		out = append(out, Action{Kind: SetTimer, Timer: floodTimer, At: now + floodEvery})
+	case ev.Kind == LinkUp:
+		f.links = append(f.links, ev.Peer)
+	case ev.Kind == LinkDown:
+		f.links = slices.DeleteFunc(f.links, func(p int) bool { return p == ev.Peer })
+	case ev.Kind == Fired && ev.Timer == floodTimer:
+		for _, peer := range f.links {
+			if f.active(now) {
+				out = append(out, Action{Kind: Send, Peer: peer, Message: f.bad})
+			}
+		}
+		return append(out, Action{Kind: SetTimer, Timer: floodTimer, At: now + floodEvery})
+	}
+	return f.Machine.Step(now, ev, out)
+}
