@@ -7,21 +7,25 @@ import (
 	"net/netip"
 )
 
-// endpoint is where one node listens, with TCP and QUIC on the same port
+// Endpoint is where one node listens, with TCP and QUIC on the same port
 // number.
-type endpoint struct {
+type Endpoint struct {
 	ip   netip.Addr
 	port uint16
 }
 
-func (e endpoint) tcp() string  { return fmt.Sprintf("/ip4/%s/tcp/%d", e.ip, e.port) }
-func (e endpoint) quic() string { return fmt.Sprintf("/ip4/%s/udp/%d/quic-v1", e.ip, e.port) }
+// TCP is its multiaddr for TCP.
+func (e Endpoint) TCP() string { return fmt.Sprintf("/ip4/%s/tcp/%d", e.ip, e.port) }
 
-func (e endpoint) String() string { return netip.AddrPortFrom(e.ip, e.port).String() }
+// QUIC is its multiaddr for QUIC.
+func (e Endpoint) QUIC() string { return fmt.Sprintf("/ip4/%s/udp/%d/quic-v1", e.ip, e.port) }
 
-// ownAddresses says whether n nodes can have an address each: 127.0.0.2, .3 and
+// String is host:port.
+func (e Endpoint) String() string { return netip.AddrPortFrom(e.ip, e.port).String() }
+
+// OwnAddresses says whether n nodes can have an address each: 127.0.0.2, .3 and
 // so on. Linux has them all; other systems only what was configured.
-func ownAddresses(n int) bool {
+func OwnAddresses(n int) bool {
 	for i := range n {
 		l, err := net.Listen("tcp4", netip.AddrPortFrom(loopback(i), 0).String())
 		if err != nil {
@@ -32,13 +36,13 @@ func ownAddresses(n int) bool {
 	return true
 }
 
-// endpoints finds n free ones, each on its own address or, with distinct
+// Endpoints finds n free ones, each on its own address or, with distinct
 // ports, all on 127.0.0.1. Nothing holds the ports
 // until the nodes do, so another program could still take one; the node then
 // says so.
-func endpoints(n int, own bool) ([]endpoint, error) {
-	found := make([]endpoint, n)
-	taken := make(map[endpoint]bool)
+func Endpoints(n int, own bool) ([]Endpoint, error) {
+	found := make([]Endpoint, n)
+	taken := make(map[Endpoint]bool)
 	for i := range found {
 		ip := netip.AddrFrom4([4]byte{127, 0, 0, 1})
 		if own {
@@ -60,14 +64,14 @@ func loopback(i int) netip.Addr { return netip.AddrFrom4([4]byte{127, 0, 0, byte
 const portTries = 50
 
 // free finds a port of ip that both TCP and UDP can have.
-func free(ip netip.Addr, taken map[endpoint]bool) (endpoint, error) {
+func free(ip netip.Addr, taken map[Endpoint]bool) (Endpoint, error) {
 	var last error
 	for range portTries {
 		l, err := net.ListenTCP("tcp4", net.TCPAddrFromAddrPort(netip.AddrPortFrom(ip, 0)))
 		if err != nil {
-			return endpoint{}, fmt.Errorf("find a free port on %s: %w", ip, err)
+			return Endpoint{}, fmt.Errorf("find a free port on %s: %w", ip, err)
 		}
-		e := endpoint{ip: ip, port: l.Addr().(*net.TCPAddr).AddrPort().Port()}
+		e := Endpoint{ip: ip, port: l.Addr().(*net.TCPAddr).AddrPort().Port()}
 		u, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(ip, e.port)))
 		l.Close()
 		if err != nil {
@@ -80,5 +84,5 @@ func free(ip netip.Addr, taken map[endpoint]bool) (endpoint, error) {
 		}
 		last = errors.New("the system offers the same port again and again")
 	}
-	return endpoint{}, fmt.Errorf("find a port on %s that is free for TCP and UDP: %w", ip, last)
+	return Endpoint{}, fmt.Errorf("find a port on %s that is free for TCP and UDP: %w", ip, last)
 }

@@ -9,11 +9,11 @@ import (
 )
 
 func TestEndpointsAreFreeAndDistinct(t *testing.T) {
-	for name, own := range map[string]bool{"an address each": ownAddresses(9), "one address": false} {
+	for name, own := range map[string]bool{"an address each": OwnAddresses(9), "one address": false} {
 		t.Run(name, func(t *testing.T) {
-			found, err := endpoints(9, own)
+			found, err := Endpoints(9, own)
 			require.NoError(t, err)
-			seen := make(map[endpoint]bool)
+			seen := make(map[Endpoint]bool)
 			for i, e := range found {
 				require.False(t, seen[e], "%v twice", e)
 				seen[e] = true

@@ -27,7 +27,7 @@ const bootstraps = 3
 type network struct {
 	genesis   *wire.Genesis
 	nodes     []*node.Node
-	at        []endpoint
+	at        []Endpoint
 	producer  []bool
 	neighbour []int // planned connections of each node
 	bandwidth []*bandwidth
@@ -64,7 +64,7 @@ func newNetwork(o DemoOptions, dir string, g *wire.Genesis, producers []ed25519.
 			net.close()
 		}
 	}()
-	if net.at, err = endpoints(o.Nodes, !o.oneAddress && ownAddresses(o.Nodes)); err != nil {
+	if net.at, err = Endpoints(o.Nodes, !o.oneAddress && OwnAddresses(o.Nodes)); err != nil {
 		return nil, err
 	}
 	rng := rand.New(rand.NewPCG(o.Seed, uint64(o.Nodes)))
@@ -72,13 +72,13 @@ func newNetwork(o DemoOptions, dir string, g *wire.Genesis, producers []ed25519.
 		name := fmt.Sprintf("node-%02d", i)
 		cfg := node.DefaultConfig(filepath.Join(dir, name))
 		cfg.Profile = config.ProfileTestnet
-		cfg.ListenAddrs = []string{net.at[i].tcp(), net.at[i].quic()}
+		cfg.ListenAddrs = []string{net.at[i].TCP(), net.at[i].QUIC()}
 		cfg.API.Disabled = true // the demo speaks to the backend in its own process
 		cfg.Logger = o.Logger
 		for k, j := range rng.Perm(i)[:min(i, bootstraps)] {
-			addr := net.at[j].tcp()
+			addr := net.at[j].TCP()
 			if (i+k)%2 == 0 {
-				addr = net.at[j].quic()
+				addr = net.at[j].QUIC()
 			}
 			cfg.Bootstrap = append(cfg.Bootstrap, fmt.Sprintf("%s/p2p/%s", addr, net.nodes[j].ID()))
 			net.neighbour[i]++
@@ -181,16 +181,17 @@ func (net *network) missing(v view) string {
 		{"transaction", func(p api.Peer) bool { return p.InTxMesh }},
 		{"block", func(p api.Peer) bool { return p.InBlockMesh }},
 	} {
-		if n := reach(v, ids, mesh.in); n < len(v) {
+		if n := Reach(v, ids, mesh.in); n < len(v) {
 			return fmt.Sprintf("the %s mesh joins %d of %d nodes", mesh.name, n, len(v))
 		}
 	}
 	return ""
 }
 
-// reach is how many nodes a walk from node 0 along mesh links meets. A link
-// counts when either end has the other in its mesh.
-func reach(v view, ids []string, in func(api.Peer) bool) int {
+// Reach is how many nodes a walk from node 0 along mesh links meets. What v
+// holds is what each node, at most 64 of them, says of its connections; ids are
+// their peer ids. A link counts when either end has the other in its mesh.
+func Reach(v [][]api.Peer, ids []string, in func(api.Peer) bool) int {
 	links := make([]nodeSet, len(v))
 	for i, peers := range v {
 		for _, p := range peers {

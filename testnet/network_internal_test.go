@@ -25,7 +25,7 @@ func TestReachFollowsMeshLinksOnly(t *testing.T) {
 		"connected only":  {view{{mesh("b")}, {{ID: "c"}}, {{ID: "d"}}, nil}, 2},
 		"with a stranger": {view{{mesh("x"), mesh("b")}, nil, nil, nil}, 2},
 	} {
-		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, reach(c.v, ids, in)) })
+		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, Reach(c.v, ids, in)) })
 	}
 }
 
