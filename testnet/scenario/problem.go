@@ -85,3 +85,8 @@ func (f *file) at(path string) place {
 		path = path[:cut]
 	}
 }
+
+// At says where the value at path, such as network.loss, was written: as
+// FILE:LINE, or as the setting that made it. It is for worlds, which know
+// what they cannot do.
+func (s *Scenario) At(path string) string { return s.file.at(path).String() }
