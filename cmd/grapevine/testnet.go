@@ -18,6 +18,7 @@ func (c *cli) testnetCommand() *cobra.Command {
 		Short: "Run testnets, and compare what they measured",
 	}
 	cmd.AddCommand(c.testnetRunCommand(), c.testnetListCommand(), c.testnetCompareCommand())
+	cmd.AddCommand(c.testnetLocalCommands()...)
 	return cmd
 }
 

@@ -1,0 +1,16 @@
+//go:build !unix
+
+package local
+
+import (
+	"errors"
+	"os/exec"
+)
+
+func attach(*exec.Cmd) {}
+
+func detach(*exec.Cmd) {}
+
+func onCore(int, func() error) error {
+	return errors.New("this system cannot pin processes to cores; leave the cores out")
+}
