@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/grapevine-p2p/grapevine/testnet/core"
 	"github.com/grapevine-p2p/grapevine/testnet/report"
 	"github.com/grapevine-p2p/grapevine/testnet/scenario"
 	"github.com/grapevine-p2p/grapevine/testnet/sim"
@@ -45,7 +46,8 @@ func worlds() map[string]world {
 	}
 	slices.Sort(inSim)
 	return map[string]world{
-		report.WorldSim: {inSim, runSim},
+		report.WorldSim:  {inSim, runSim},
+		report.WorldCore: {[]string{report.RelayGossip}, runCore},
 	}
 }
 
@@ -79,4 +81,14 @@ func runSim(ctx context.Context, s *scenario.Scenario, o testnetOptions) (*repor
 		}
 	}
 	return sim.Run(ctx, s, so)
+}
+
+func runCore(ctx context.Context, s *scenario.Scenario, o testnetOptions) (*report.Report, error) {
+	co := core.Options{Trace: o.Trace}
+	if o.Progress != nil {
+		co.Progress = func(p core.Progress) {
+			o.Progress(testnetProgress{p.Phase, p.VirtualS, p.TotalS, p.Published, p.Delivered})
+		}
+	}
+	return core.Run(ctx, s, co)
 }

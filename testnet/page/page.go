@@ -72,9 +72,10 @@ func where(r *report.Report) string {
 		fmt.Sprint("seed ", r.Seed),
 	}
 	if r.VirtualS != nil {
-		parts = append(parts, figure(*r.VirtualS)+" s of virtual time in "+figure(r.WallS)+" s")
-	} else {
-		parts = append(parts, figure(r.WallS)+" s")
+		parts = append(parts, figure(*r.VirtualS)+" s of virtual time")
+	}
+	if r.WallS > 0 {
+		parts = append(parts, figure(r.WallS)+" s by the clock")
 	}
 	if r.Attack.Attackers > 0 {
 		parts = append(parts, fmt.Sprintf("%d attackers (%s)", r.Attack.Attackers, r.Attack.Kind))
