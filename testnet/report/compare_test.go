@@ -120,6 +120,7 @@ func TestJudge(t *testing.T) {
 		"known gap: tx.latency_ms.p50 is 1.5, want tx.latency_ms.p50 <= 1: one",
 		"known gap closed: tx.latency_ms.p50 <= 2 holds (tx.latency_ms.p50 is 1.5); it was expected not to: two",
 	}, r.Notes)
+	require.Equal(t, 1, r.KnownGaps())
 }
 
 func TestCompare(t *testing.T) {
