@@ -86,6 +86,22 @@ func TestDefaults(t *testing.T) {
 	require.Equal(t, []scenario.Class{{Share: 1}}, s.Network.Lines())
 }
 
+// TestEveryKeyIsDocumented: what a file may say, docs/scenarios.md explains.
+func TestEveryKeyIsDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../docs/scenarios.md")
+	require.NoError(t, err)
+	for _, key := range scenario.Keys() {
+		require.Contains(t, string(text), "`"+key+"`")
+	}
+	for _, preset := range scenario.Presets() {
+		require.Contains(t, string(text), "`"+preset+"`")
+	}
+	_, sample, _ := strings.Cut(string(text), "```yaml\n")
+	sample, _, _ = strings.Cut(sample, "```")
+	_, err = scenario.Parse("docs/scenarios.md", []byte(sample))
+	require.NoError(t, err)
+}
+
 // TestScenarioTravels: a world may run in another process.
 func TestScenarioTravels(t *testing.T) {
 	for _, info := range shipped(t) {
