@@ -1,7 +1,7 @@
 // Package sim is world sim: whole nodes over a simulated network in virtual time.
 //
-// It guarantees that latencies are virtual and exact to the model of the links;
-// that a delivery is counted only when the receiving node told its own observer;
+// It guarantees that latencies are virtual and those of the model of the links,
+// rounded up to half a millisecond where they are long; that a delivery is counted only when the receiving node told its own observer;
 // that every byte that leaves a host is metered, 28 bytes of headers added to
 // each packet; and that nothing but the report reaches the caller: the run is a
 // process of its own, which ends with the caller's context.
