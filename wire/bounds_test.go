@@ -44,7 +44,7 @@ func TestDecodingDoesNotAmplify(t *testing.T) {
 		{"a transaction that announces much", decodeTx, cat([]byte{0x0a}, protowire.AppendVarint(nil, 1<<40)), errorText},
 		{"a hello of unknown fields", decodeHello, slices.Repeat(field(100, 0), 300), errorText},
 		{"a sync request of block ids", decodeSyncRequest, slices.Repeat(field(4, hash), wire.MaxSyncBlocks), 8 << 10},
-		{"a compact request of indexes", decodeCompactRequest, cat(field(2, hash), field(3, make([]byte, wire.MaxBlockTxs))), 24 * wire.MaxBlockTxs},
+		{"a compact request of indexes", decodeCompactRequest, requestFor(wire.MaxBlockTxs), 24 * wire.MaxBlockTxs},
 		{"a compact answer of empty transactions", decodeCompactAnswer, slices.Repeat(field(3, ""), 2_000_000), errorText},
 		{"a genesis of empty sets", decodeGenesis, slices.Repeat(field(6, ""), 1_000_000), 128 << 10},
 		{"a genesis of empty allocations", decodeGenesis, slices.Repeat(field(5, ""), 1_000_000), errorText},
@@ -52,6 +52,15 @@ func TestDecodingDoesNotAmplify(t *testing.T) {
 		took := allocated(func() { _ = c.codec(c.b) })
 		require.LessOrEqual(t, took, uint64(c.limit), "%s: %d bytes", c.name, len(c.b))
 	}
+}
+
+// requestFor is a compact request for the first n transactions, at its largest.
+func requestFor(n int) []byte {
+	indexes := make([]uint32, n)
+	for i := range indexes {
+		indexes[i] = uint32(i)
+	}
+	return (&wire.CompactRequest{ID: ^uint64(0), Block: wire.BlockID(fill(1, 32)), Indexes: indexes, Whole: true}).AppendTo(nil)
 }
 
 func decodeBlock(b []byte) error       { _, err := wire.DecodeBlock(b); return err }
@@ -104,15 +113,13 @@ func TestLimitsLeaveRoom(t *testing.T) {
 	require.LessOrEqual(t, len(answer), wire.MaxSyncAnswer)
 	request := (&wire.SyncRequest{ID: most, FromHeight: most, Count: 1<<32 - 1, Blocks: make([]wire.BlockID, wire.MaxSyncBlocks)}).AppendTo(nil)
 	require.LessOrEqual(t, len(request), wire.MaxSyncRequest)
-	indexes := make([]uint32, wire.MaxBlockTxs)
-	for i := range indexes {
-		indexes[i] = uint32(i)
-	}
-	compactRequest := (&wire.CompactRequest{ID: most, Block: wire.BlockID(hash), Indexes: indexes, Whole: true}).AppendTo(nil)
+	compactRequest := requestFor(wire.MaxBlockTxs)
 	require.LessOrEqual(t, len(compactRequest), wire.MaxCompactRequest)
 	again, err := wire.DecodeCompactRequest(compactRequest)
 	require.NoError(t, err)
-	require.Equal(t, indexes, again.Indexes)
+	require.Len(t, again.Indexes, wire.MaxBlockTxs)
+	_, err = wire.DecodeCompactRequest(requestFor(wire.MaxBlockTxs + 1))
+	require.ErrorIs(t, err, wire.TooMany)
 
 	hello := wire.Hello{
 		Network: wire.NetworkID(hash), NetworkName: string(make([]byte, wire.MaxNetworkName)), Protocol: 1<<32 - 1,

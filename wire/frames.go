@@ -164,12 +164,13 @@ func (a *SyncAnswer) AppendTo(dst []byte) []byte {
 type CompactRequest struct {
 	ID      uint64
 	Block   BlockID
-	Indexes []uint32 // up to MaxBlockTxs
+	Indexes []uint32 // up to MaxBlockTxs, each greater than the one before
 	Whole   bool
 }
 
-// DecodeCompactRequest ignores unknown fields. Order and range of the indexes
-// are not checked.
+// DecodeCompactRequest ignores unknown fields. Indexes that repeat or fall are
+// refused: with them a few bytes could ask for one transaction many times over.
+// Whether they are within the block is not checked.
 func DecodeCompactRequest(b []byte) (*CompactRequest, error) {
 	q := new(CompactRequest)
 	r := frameReader("compact request", b, MaxCompactRequest)
@@ -180,7 +181,7 @@ func DecodeCompactRequest(b []byte) (*CompactRequest, error) {
 		case 2:
 			r.fixed("block", q.Block[:])
 		case 3:
-			q.Indexes = r.uint32s("indexes", q.Indexes, MaxBlockTxs)
+			q.Indexes = r.rising("indexes", q.Indexes, MaxBlockTxs)
 		case 4:
 			q.Whole = r.bool("whole")
 		default:
@@ -266,9 +267,9 @@ func (a *CompactAnswer) AppendTo(dst []byte) []byte {
 	return appendBytes(dst, 4, a.Block)
 }
 
-// uint32s takes one packed run, or one unpacked entry, of a repeated field
-// that already has the values of list.
-func (r *reader) uint32s(field string, list []uint32, maxCount int) []uint32 {
+// rising takes one packed run, or one unpacked entry, of a repeated field that
+// already has the values of list, each of which is greater than the one before.
+func (r *reader) rising(field string, list []uint32, maxCount int) []uint32 {
 	run := *r
 	switch r.typ {
 	case protowire.VarintType:
@@ -290,6 +291,8 @@ func (r *reader) uint32s(field string, list []uint32, maxCount int) []uint32 {
 			r.fail(field, TooLarge)
 		case len(list) >= maxCount:
 			r.fail(field, TooMany)
+		case len(list) > 0 && uint32(v) <= list[len(list)-1]:
+			r.fail(field, NotCanonical)
 		default:
 			list = append(list, uint32(v))
 		}

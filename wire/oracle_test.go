@@ -121,7 +121,7 @@ func draw(t *rapid.T, name string) proto.Message {
 		}
 	case "compact request":
 		return &wirepb.CompactRequest{
-			Id: drawUint(t), Block: drawBytes(t, 32), Indexes: rapid.SliceOf(rapid.Uint32()).Draw(t, "indexes"),
+			Id: drawUint(t), Block: drawBytes(t, 32), Indexes: drawRising(t, "indexes"),
 			Whole: rapid.Bool().Draw(t, "whole"),
 		}
 	case "compact answer":
@@ -138,6 +138,13 @@ func drawUint(t *rapid.T) uint64 { return rapid.Uint64().Draw(t, "uint64") }
 
 func drawBytes(t *rapid.T, n int) []byte {
 	return rapid.SliceOfN(rapid.Byte(), n, n).Draw(t, "bytes")
+}
+
+// drawRising draws numbers each of which is greater than the one before.
+func drawRising(t *rapid.T, label string) []uint32 {
+	list := rapid.SliceOfDistinct(rapid.Uint32(), rapid.ID[uint32]).Draw(t, label)
+	slices.Sort(list)
+	return list
 }
 
 func drawMaybe(t *rapid.T, n int) []byte {

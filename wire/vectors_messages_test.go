@@ -382,7 +382,11 @@ func (m *maker) compactRequest() {
 	m.bad("an index of 2^32", wire.TooLarge, cat(block, field(3, uint64(1<<32))))
 	m.bad("a run that ends inside a number", wire.Truncated, cat(block, field(3, []byte{1, 0x80})))
 	m.bad("whole is 2", wire.NotCanonical, cat(block, field(4, 2)))
-	m.badText("40001 indexes", wire.TooMany, hexOf(block)+" "+hexOf(protowire.AppendVarint([]byte{0x1a}, 40_001))+" "+times([]byte{1}, 40_001))
+	m.bad("an index twice", wire.NotCanonical, cat(block, field(3, []byte{1, 1})))
+	m.bad("an index below the one before", wire.NotCanonical, cat(block, field(3, []byte{2, 1})))
+	m.bad("an index again in a second run", wire.NotCanonical, cat(block, field(3, []byte{1, 2}), field(3, []byte{2})))
+	m.bad("an index again on its own", wire.NotCanonical, cat(block, field(3, 0), field(3, 0)))
+	m.badText("the same index 40000 times", wire.NotCanonical, hexOf(block)+" "+hexOf(protowire.AppendVarint([]byte{0x1a}, 40_000))+" "+times([]byte{0}, 40_000))
 }
 
 func (m *maker) compactAnswer() {

@@ -1279,7 +1279,7 @@ type CompactRequest struct {
 	Id    uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
 	// REQUIRED, 32.
 	Block []byte `protobuf:"bytes,2,opt,name=block,proto3" json:"block,omitempty"`
-	// Up to 40000 places in the block, counted from 0.
+	// Up to 40000 places in the block, counted from 0, each greater than the one before.
 	Indexes       []uint32 `protobuf:"varint,3,rep,packed,name=indexes,proto3" json:"indexes,omitempty"`
 	Whole         bool     `protobuf:"varint,4,opt,name=whole,proto3" json:"whole,omitempty"`
 	unknownFields protoimpl.UnknownFields
