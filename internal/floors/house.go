@@ -122,6 +122,7 @@ var excused = map[string]map[string]string{
 		"testnet/scenario": "its types and their arithmetic; only Load, which core does not call, reads files",
 	},
 	"testnet/sim": {
-		"testing": "testing.Main is the only way to the *testing.T that synctest.Test needs; bubble.go does it, in a process of its own",
+		"testing":          "testing.Main is the only way to the *testing.T that synctest.Test needs; bubble.go does it, in a process of its own",
+		"testing/synctest": "virtual time; bubble.go, as above",
 	},
 }

@@ -36,7 +36,7 @@ func seatAt(a net.Addr) int {
 // nowhere is an address that no host has: the router drops what goes there.
 var nowhere net.Addr = &net.UDPAddr{IP: net.IPv4(198, 18, 0, 1).To4(), Port: 1}
 
-// links decides what becomes of each packet once it has left its sender's
+// wires decides what becomes of each packet once it has left its sender's
 // uplink. Only the router's goroutine calls route.
 type wires struct {
 	latency [][]time.Duration // constant, as all to reorder

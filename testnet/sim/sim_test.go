@@ -178,6 +178,13 @@ func TestWhatGoesWrongIsSaid(t *testing.T) {
 	}
 }
 
+func TestLoadWaitsForNobody(t *testing.T) {
+	s := small()
+	s.Settle = 0
+	_, err := sim.Run(t.Context(), s, sim.Options{})
+	require.ErrorContains(t, err, "is not ready when the load should begin")
+}
+
 // TestOutputIsOnlyFrames: code under test that prints does no harm.
 func TestOutputIsOnlyFrames(t *testing.T) {
 	s := small()

@@ -124,7 +124,7 @@ func (f fixedIP) PreferredSourceIPForDestination(*net.UDPAddr) (net.IP, error) {
 
 // quic makes a host's QUIC use a simulated socket.
 func (w *world) quic(i int) libp2p.Option {
-	make1 := func(l fx.Lifecycle, reset quic.StatelessResetKey, token quic.TokenGeneratorKey, opts ...quicreuse.Option) (*quicreuse.ConnManager, error) {
+	manager := func(l fx.Lifecycle, reset quic.StatelessResetKey, token quic.TokenGeneratorKey, opts ...quicreuse.Option) (*quicreuse.ConnManager, error) {
 		m, err := quicreuse.NewConnManager(reset, token, opts...)
 		if err != nil {
 			return nil, err
@@ -132,7 +132,7 @@ func (w *world) quic(i int) libp2p.Option {
 		l.Append(fx.StopHook(m.Close)) // whoever brings a manager of its own closes it
 		return m, nil
 	}
-	return libp2p.QUICReuse(make1,
+	return libp2p.QUICReuse(manager,
 		quicreuse.OverrideSourceIPSelector(func() (quicreuse.SourceIPSelector, error) { return fixedIP(ipOf(i)), nil }),
 		quicreuse.OverrideListenUDP(func(_ string, at *net.UDPAddr) (net.PacketConn, error) { return w.listen(i, at), nil }),
 	)
