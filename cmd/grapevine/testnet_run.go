@@ -28,6 +28,7 @@ type testnetRun struct {
 	html  string // file
 	svg   string // folder
 	trace string // file
+	cores []int
 }
 
 func (c *cli) testnetRunCommand() *cobra.Command {
@@ -63,6 +64,7 @@ It fails (exit status 1) if the run broke what the scenario expects of it.`,
 	f.StringVar(&o.html, "html", "", "write a page with plots to this file")
 	f.StringVar(&o.svg, "svg", "", "write each plot to a file in this folder")
 	f.StringVar(&o.trace, "trace", "", "write to this file the report together with what plots are drawn from")
+	f.IntSliceVar(&o.cores, "cores", nil, "processor cores to pin the daemons of world local to, in turns (Linux)")
 	return cmd
 }
 
@@ -81,20 +83,18 @@ func (c *cli) testnetRun(ctx context.Context, name string, settings []string, o 
 	if err := o.placesExist(); err != nil {
 		return err
 	}
-	opts := testnetOptions{Trace: o.trace != "" || o.html != "" || o.svg != ""}
-	if b := newBar(c.err, c.getenv, s.Name); b != nil {
+	opts := testnetOptions{Trace: o.trace != "" || o.html != "" || o.svg != "", Cores: o.cores}
+	b := newBar(c.err, c.getenv, s.Name)
+	if b != nil {
 		opts.Progress = b.show
-		defer b.end() // for a run that panics; else it has ended
-		w.run = untilEnd(w.run, b.end)
 	}
 	began := time.Now()
 	r, err := w.run(ctx, s, opts)
+	if b != nil {
+		b.end()
+	}
 	if err != nil {
-		f := &failure{tried: "run " + name, cause: err}
-		if ctx.Err() != nil {
-			f.cause = errors.New("it was ended before the run was over")
-		}
-		return f
+		return runFailure(ctx, name, err)
 	}
 	took := time.Since(began)
 	err = c.deliver(r, o) // first: whoever reads the text may stop reading
@@ -107,14 +107,15 @@ func (c *cli) testnetRun(ctx context.Context, name string, settings []string, o 
 	return brokenExpectations("keep every promise of the scenario", r.FailedExpectations)
 }
 
-// untilEnd is run, with end called when it is over.
-func untilEnd(
-	run func(context.Context, *scenario.Scenario, testnetOptions) (*report.Report, error), end func(),
-) func(context.Context, *scenario.Scenario, testnetOptions) (*report.Report, error) {
-	return func(ctx context.Context, s *scenario.Scenario, o testnetOptions) (*report.Report, error) {
-		defer end()
-		return run(ctx, s, o)
+// runFailure is why a run has no report.
+func runFailure(ctx context.Context, name string, err error) error {
+	if known := (*failure)(nil); errors.As(err, &known) {
+		return known // the world refused what was asked for
 	}
+	if ctx.Err() != nil {
+		err = errors.New("it was ended before the run was over")
+	}
+	return &failure{tried: "run " + name, cause: err}
 }
 
 // chosenScenario is the one of that name, with the settings made.

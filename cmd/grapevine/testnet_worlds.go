@@ -30,6 +30,7 @@ type testnetProgress struct {
 type testnetOptions struct {
 	Progress func(testnetProgress) // may be nil
 	Trace    bool                  // plots will be drawn
+	Cores    []int                 // world local: where daemons run, in turns
 }
 
 // world is a place in which a scenario can run.
@@ -46,8 +47,9 @@ func worlds() map[string]world {
 	}
 	slices.Sort(inSim)
 	return map[string]world{
-		report.WorldSim:  {inSim, runSim},
-		report.WorldCore: {[]string{report.RelayGossip}, runCore},
+		report.WorldSim:   {inSim, runSim},
+		report.WorldCore:  {[]string{report.RelayGossip}, runCore},
+		report.WorldLocal: {[]string{report.RelayGossip}, runLocal},
 	}
 }
 

@@ -35,7 +35,7 @@ func Down(ctx context.Context, dir string) (int, error) {
 	}
 	defer l.Close()
 	// What is left has lost the one who ran it. Nobody starts anything now.
-	if s, err = load(dir); err != nil {
+	if s, err = readState(dir); err != nil {
 		return 0, err
 	}
 	if err := endOrphans(ctx, s); err != nil {

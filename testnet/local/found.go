@@ -50,7 +50,7 @@ func prepare(ctx context.Context, dir string, p Plan) (*State, error) {
 	if len(entries) == 0 {
 		return found(ctx, dir, p.filled(), nil)
 	}
-	s, err := load(dir)
+	s, err := readState(dir)
 	if errors.Is(err, Missing) {
 		return nil, fmt.Errorf("%s: %w", dir, NotANetwork)
 	} else if err != nil {

@@ -55,7 +55,7 @@ func Look(ctx context.Context, dir string) (*Status, error) {
 // settled reads the state of a folder and corrects it by what is locked: a
 // state file outlives a machine that was switched off.
 func settled(dir string) (*State, error) {
-	s, err := load(dir)
+	s, err := readState(dir)
 	if err != nil {
 		return nil, err
 	}

@@ -74,8 +74,8 @@ func (d *Daemon) place(dir string) {
 	d.TokenFile = node.TokenPath(d.Home)
 }
 
-// load reads the state file of a folder.
-func load(dir string) (*State, error) {
+// readState reads the state file of a folder.
+func readState(dir string) (*State, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err

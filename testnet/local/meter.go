@@ -1,0 +1,153 @@
+package local
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// reading is what the daemons have counted of themselves since they started,
+// summed up.
+type reading struct {
+	at      time.Time
+	copies  float64 // transaction messages that peers handed over
+	dropped float64 // messages given up for load
+	blamed  float64 // offences charged to peers
+	rebuilt float64 // blocks put together
+	asked   float64 // of these, those that needed a request
+	cpu     float64 // seconds
+	heap    float64 // bytes, garbage included
+	wire    uint64  // bytes that crossed the loopback interface
+	wireOK  bool    // the system says so
+}
+
+// meter reads the metrics of all daemons.
+type meter struct{ clients []*http.Client }
+
+func newMeter(daemons []Daemon) *meter {
+	m := &meter{}
+	for _, d := range daemons {
+		m.clients = append(m.clients, &http.Client{
+			Timeout: askWithin,
+			Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				var dialer net.Dialer
+				return dialer.DialContext(ctx, "unix", d.APISocket)
+			}},
+		})
+	}
+	return m
+}
+
+func (m *meter) close() {
+	for _, c := range m.clients {
+		c.CloseIdleConnections()
+	}
+}
+
+// read asks all daemons side by side.
+func (m *meter) read(ctx context.Context) (reading, error) {
+	each := make([]reading, len(m.clients))
+	asks, ctx := errgroup.WithContext(ctx)
+	for i, c := range m.clients {
+		asks.Go(func() (err error) {
+			if each[i], err = readOne(ctx, c); err != nil {
+				err = fmt.Errorf("read the metrics of %s: %w", daemonName(i), err)
+			}
+			return err
+		})
+	}
+	if err := asks.Wait(); err != nil {
+		return reading{}, err
+	}
+	sum := reading{at: time.Now()}
+	for _, r := range each {
+		sum.copies += r.copies
+		sum.dropped += r.dropped
+		sum.blamed += r.blamed
+		sum.rebuilt += r.rebuilt
+		sum.asked += r.asked
+		sum.cpu += r.cpu
+		sum.heap += r.heap
+	}
+	sum.wire, sum.wireOK = loopbackBytes()
+	return sum, nil
+}
+
+func readOne(ctx context.Context, c *http.Client) (reading, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://daemon/metrics", nil)
+	if err != nil {
+		return reading{}, err
+	}
+	resp, err := c.Do(req)
+	if err != nil {
+		return reading{}, err
+	}
+	defer resp.Body.Close() // it was only read
+	if resp.StatusCode != http.StatusOK {
+		return reading{}, fmt.Errorf("it answered %s", resp.Status)
+	}
+	return parseMetrics(resp.Body)
+}
+
+// parseMetrics takes what a reading needs out of Prometheus' text format. No
+// label of ours holds a space or a newline.
+func parseMetrics(text io.Reader) (r reading, err error) {
+	lines := bufio.NewScanner(text)
+	for lines.Scan() {
+		series, value, ok := strings.Cut(lines.Text(), " ")
+		if !ok || strings.HasPrefix(series, "#") {
+			continue
+		}
+		v, err := strconv.ParseFloat(value, 64)
+		if err != nil {
+			continue // a label with a space, so none of ours
+		}
+		name, labels, _ := strings.Cut(series, "{")
+		switch name {
+		case "grapevine_transactions_judged_total", "grapevine_transactions_duplicate_total":
+			r.copies += v
+		case "grapevine_messages_dropped_total":
+			r.dropped += v
+		case "grapevine_offences_total":
+			r.blamed += v
+		case "grapevine_blocks_rebuilt_total":
+			r.rebuilt += v
+			if !strings.Contains(labels, `how="pool"`) {
+				r.asked += v
+			}
+		case "process_cpu_seconds_total":
+			r.cpu += v
+		case "go_memstats_heap_alloc_bytes":
+			r.heap += v
+		}
+	}
+	return r, lines.Err()
+}
+
+// loopbackBytes is what the loopback interface has carried, headers included,
+// for all programs of this machine.
+func loopbackBytes() (uint64, bool) {
+	f, err := os.Open("/proc/net/dev")
+	if err != nil {
+		return 0, false
+	}
+	defer f.Close() // it was only read
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		if name, rest, ok := strings.Cut(strings.TrimSpace(lines.Text()), ":"); ok && name == "lo" {
+			if fields := strings.Fields(rest); len(fields) > 0 {
+				n, err := strconv.ParseUint(fields[0], 10, 64)
+				return n, err == nil
+			}
+		}
+	}
+	return 0, false
+}

@@ -1,0 +1,89 @@
+package local
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/grapevine-p2p/grapevine/testnet/report"
+	"github.com/grapevine-p2p/grapevine/testnet/scenario"
+)
+
+// Check says everything that s, which must be valid, asks for and this world
+// cannot do, with the places where it was written.
+func Check(s *scenario.Scenario) error {
+	var errs []error
+	refuse := func(asked bool, path, why string) {
+		if asked {
+			errs = append(errs, fmt.Errorf("%s: %s is not to be had in world local: %s", s.At(path), path, why))
+		}
+	}
+	const (
+		shaped  = "real sockets on loopback cannot be shaped without rights over the system; leave it out, or take world sim"
+		dynamic = "its daemons run from the start to the end; take world sim"
+		mempool = "its daemons make blocks of what is in their mempools; take blocks.producers and blocks.slot, or world sim"
+	)
+	refuse(s.World != report.WorldLocal, "world", fmt.Sprintf("it says %q", s.World))
+	refuse(s.Relay != report.RelayGossip, "relay", fmt.Sprintf("daemons speak %s only", report.RelayGossip))
+	refuse(s.Nodes > MaxNodes, "nodes", fmt.Sprintf("it is %d, want at most %d processes", s.Nodes, MaxNodes))
+	n := s.Network
+	_, regions := n.Latency.Regions()
+	refuse(n.Latency.Range[1] > 0 || regions, "network.latency", shaped)
+	refuse(n.Mbps > 0, "network.mbps", shaped)
+	refuse(len(n.Classes) > 0, "network.classes", shaped)
+	refuse(n.Loss > 0, "network.loss", shaped)
+	refuse(n.Reorder > 0, "network.reorder", shaped)
+	refuse(len(s.Partitions) > 0, "partitions", shaped)
+	refuse(len(s.Churn) > 0, "churn", dynamic)
+	refuse(len(s.Attackers) > 0, "attackers", "daemons are honest; take world sim")
+	refuse(s.Silent > 0, "silent", "daemons are honest; take world sim")
+	refuse(s.VerifyCost > 0, "verify_cost", "here checks take the time that they take")
+	b := s.Blocks
+	refuse(b.Count > 0, "blocks.count", mempool)
+	refuse(b.Size > 0, "blocks.size", mempool)
+	refuse(b.TxSize > 0, "blocks.tx_size", mempool)
+	refuse(b.Every > 0, "blocks.every", mempool)
+	refuse(b.Pooled > 0, "blocks.pooled", mempool)
+	return errors.Join(errs...)
+}
+
+// What a run needs, in MB, measured with runs of 5 to 20 daemons.
+const (
+	perDaemonMB = 90.0
+	perTxKB     = 1.5 // one transaction in one daemon, and in what watches it
+	spare       = 0.9 // share of the available memory that a run may take
+)
+
+// fits fails where a run would not fit in memory.
+func fits(s *scenario.Scenario) error {
+	free, ok := availableMB()
+	if !ok {
+		return nil
+	}
+	txs := s.Txs.PerSecond * s.Txs.For.Seconds()
+	if need := float64(s.Nodes) * (perDaemonMB + txs*perTxKB/1e3); need > free*spare {
+		return fmt.Errorf("%d daemons and %.0f transactions need about %.1f GB of memory and %.1f GB are available; take fewer nodes (--nodes), or a larger machine",
+			s.Nodes, txs, need/1e3, free/1e3)
+	}
+	return nil
+}
+
+// availableMB is the memory that this machine can give without swapping, where
+// it says so.
+func availableMB() (float64, bool) {
+	f, err := os.Open("/proc/meminfo")
+	if err != nil {
+		return 0, false
+	}
+	defer f.Close() // it was only read
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		if fields := strings.Fields(lines.Text()); len(fields) >= 2 && fields[0] == "MemAvailable:" {
+			kb, err := strconv.ParseFloat(fields[1], 64)
+			return kb / 1e3, err == nil
+		}
+	}
+	return 0, false
+}

@@ -1,0 +1,176 @@
+package local
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/grapevine-p2p/grapevine/node/api"
+	"github.com/grapevine-p2p/grapevine/testnet/report"
+)
+
+// tallied is what the tally makes of a run.
+type tallied struct {
+	counts    counts
+	tx, block report.Spread
+	included  int
+}
+
+// result reads the tally. Nothing may be added to it any more.
+func (t *tally) result() tallied {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	out := tallied{counts: t.counts}
+	receivers := len(t.producers) - 1
+	for _, n := range t.counts.delivered {
+		out.tx.Delivered += n
+	}
+	for _, tx := range t.txs {
+		if tx.accepted && tx.on.count() == len(t.producers) {
+			out.included++
+		}
+	}
+	for _, b := range t.blocks {
+		if b.producer < 0 {
+			continue
+		}
+		out.block.Published++
+		out.block.Delivered += len(b.arrived)
+		for _, at := range b.arrived {
+			t.block.AddDuration(max(0, at.Sub(b.at)))
+		}
+	}
+	out.tx.Published = t.counts.accepted
+	for _, s := range []*report.Spread{&out.tx, &out.block} {
+		s.Expected = s.Published * receivers
+		s.DeliveryRatio = report.Ratio(float64(s.Delivered), float64(s.Expected))
+	}
+	out.tx.LatencyMS, out.block.LatencyMS = t.tx.Percentiles(), t.block.Percentiles()
+	return out
+}
+
+// report puts the run together.
+func (r *run) report() *report.Report {
+	f, t := &r.figures, r.tally.result()
+	t.tx.CopiesPerDelivery = copies(f.last.copies-f.first.copies, t.tx.Delivered)
+	dropped := int(f.last.dropped - f.first.dropped)
+	rebuilt := f.last.rebuilt - f.first.rebuilt
+	links := 0
+	for _, peers := range f.peers {
+		links += len(peers)
+	}
+	rep := &report.Report{
+		Scenario: r.s.Name, World: report.WorldLocal, Relay: r.s.Relay, Seed: r.s.Seed, Nodes: r.s.Nodes,
+		Links: links / 2, WallS: time.Since(r.began).Round(time.Millisecond).Seconds(),
+		Tx: report.Tx{Spread: t.tx, Refused: &t.counts.refused, Dropped: &dropped},
+		Block: report.Block{
+			Spread:                     t.block,
+			RebuiltWithoutRequestRatio: report.Ratio(rebuilt-(f.last.asked-f.first.asked), rebuilt),
+		},
+		Bytes:  report.Bytes{PayloadDelivered: t.counts.deliveredBytes},
+		Attack: report.Attack{Kind: report.NoAttack},
+		Resources: report.Resources{
+			HeapMBPerNode:   report.Ratio(f.last.heap/1e6, float64(r.s.Nodes)),
+			CPUS:            report.Measured(f.last.cpu - f.first.cpu),
+			CPUSPerDelivery: report.Ratio(f.last.cpu-f.first.cpu, float64(t.tx.Delivered)),
+		},
+	}
+	if r.tally.included {
+		rep.Tx.Included = &t.included
+		rep.Chain = report.Chain{Heads: &f.heads, Height: &f.height, Rollbacks: &t.counts.rolledBack}
+	}
+	if f.first.wireOK && f.last.wireOK {
+		wire := f.last.wire - f.first.wire
+		rep.Bytes.Wire = &wire
+		rep.Bytes.WirePerPayload = report.Ratio(float64(wire), float64(t.counts.deliveredBytes))
+		if r.s.Settle > 0 {
+			quiet := f.idle1.at.Sub(f.idle0.at).Seconds()
+			rep.Bytes.IdlePerNodeS = report.Ratio(float64(f.idle1.wire-f.idle0.wire)/quiet, float64(r.s.Nodes))
+		}
+	}
+	r.explain(rep, t)
+	if r.o.Trace {
+		rep.Trace = r.trace()
+	}
+	r.s.Judge(rep)
+	return rep
+}
+
+// copies is nil where the counters and the deliveries do not cover the same:
+// a delivery by block needs no copy.
+func copies(handed float64, delivered int) *float64 {
+	if handed < float64(delivered) {
+		return nil
+	}
+	return report.Ratio(handed, float64(delivered))
+}
+
+// explain writes down what a reader must know.
+func (r *run) explain(rep *report.Report, t tallied) {
+	rep.Note("latencies are those of this machine; each ends with the millisecond in which the receiver's own event stream says that it knew the message, so they are up to 1 ms too long")
+	rep.Note("tx latency begins when the load hands the transaction to a daemon's API, so its checks and its write to disk are in it; block latency begins when the block joins its producer's best chain")
+	if rep.Bytes.Wire != nil {
+		rep.Note("bytes.wire is what crossed the loopback interface, all headers included, for all programs of this machine; packets that the kernel handed over in one piece have one header")
+	}
+	rep.Note("resources are of the daemons alone, the event streams that they serve to the observers included; heap includes garbage")
+	rep.Note("rebuilt_without_request_ratio counts empty blocks too")
+	if len(r.o.Cores) > 0 {
+		rep.Note("daemons were pinned to cores %v, in turns", r.o.Cores)
+	}
+	if late := r.load.behind(); late > 100*time.Millisecond {
+		rep.Note("the load was up to %v late: this machine could not make or take it as fast", late.Round(time.Millisecond))
+	}
+	if t.counts.refusal != nil {
+		rep.Note("%d submissions were refused, the first with: %v", t.counts.refused, t.counts.refusal)
+	}
+	if n := r.figures.last.blamed - r.figures.first.blamed; n > 0 {
+		rep.Note("daemons charged %.0f offences to their peers", n)
+	}
+	if t.counts.missed > 0 {
+		rep.Fail("the observers missed %d events, so deliveries are missing here that may have happened", t.counts.missed)
+	}
+}
+
+// trace is what plots need. Loopback has no floor worth drawing.
+func (r *run) trace() *report.Trace {
+	f := &r.figures
+	tr := &report.Trace{Usage: f.usage}
+	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1e3 }
+	ids := make([]string, len(r.fleet.daemons))
+	for i, d := range r.fleet.daemons {
+		ids[i] = d.PeerID
+	}
+	r.tally.mu.Lock()
+	defer r.tally.mu.Unlock()
+	for i, d := range r.fleet.daemons {
+		role := report.RoleHonest
+		if d.Producer != "" {
+			role = report.RoleProducer
+		}
+		tr.Nodes = append(tr.Nodes, report.TraceNode{Role: role, Arrived: r.tally.counts.delivered[i]})
+		for _, p := range f.peers[i] {
+			j := slices.Index(ids, p.ID)
+			meshed := p.InTxMesh || slices.ContainsFunc(peersOf(f.peers, j), func(q api.Peer) bool { return q.ID == ids[i] && q.InTxMesh })
+			if j > i && meshed && len(tr.MeshLinks) < report.MaxTraceLinks {
+				tr.MeshLinks = append(tr.MeshLinks, [2]int{i, j})
+			}
+		}
+	}
+	for _, tx := range r.tally.traced {
+		m := report.TraceMessage{Kind: report.KindTx, Origin: tx.origin, AtMS: ms(tx.at.Sub(f.loaded)), Receivers: len(ids) - 1}
+		slices.Sort(tx.arrived)
+		for _, d := range tx.arrived {
+			m.ArrivedMS = append(m.ArrivedMS, ms(d))
+		}
+		tr.Messages = append(tr.Messages, m)
+	}
+	slices.SortStableFunc(tr.Messages, func(a, b report.TraceMessage) int { return cmp.Compare(a.AtMS, b.AtMS) })
+	return tr
+}
+
+func peersOf(all [][]api.Peer, i int) []api.Peer {
+	if i < 0 {
+		return nil
+	}
+	return all[i]
+}
