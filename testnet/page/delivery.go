@@ -16,7 +16,14 @@ type curve struct {
 // curvePoints bounds the points of a drawn curve.
 const curvePoints = 240
 
-const deliveryAbout = "Share of all expected deliveries made within a time after publishing. The dashed line is the floor: the shortest path over the links, bandwidth and work costing nothing."
+// aboutDelivery explains the drawing of a run.
+func aboutDelivery(r *report.Report) string {
+	text := "Share of all expected deliveries made within a time after publishing."
+	if r.FloorMS != nil {
+		text += " The dashed line is the floor: the shortest path over the links, bandwidth and work costing nothing."
+	}
+	return text
+}
 
 // delivery is the share of deliveries made by a time after publishing, beside
 // what the links alone would take.
@@ -24,7 +31,7 @@ func delivery(r *report.Report, kind, name string) (Plot, bool) {
 	if spreadOf(r, kind).LatencyMS == nil {
 		return Plot{}, false
 	}
-	p := Plot{Name: "delivery-" + kind, Title: name + ": delivered by", About: deliveryAbout}
+	p := Plot{Name: "delivery-" + kind, Title: name + ": delivered by", About: aboutDelivery(r)}
 	p.draw = func() *canvas {
 		c, f := drawDeliveries(kind, run{r, kind, "delivered"})
 		marks(c, f, kind, r)
@@ -46,7 +53,7 @@ func Versus(a, b *report.Report) []Plot {
 			continue
 		}
 		plots = append(plots, Plot{
-			Name: "versus-" + kind, Title: a.Scenario + ", " + kind + ": " + nameA + " and " + nameB, About: deliveryAbout,
+			Name: "versus-" + kind, Title: a.Scenario + ", " + kind + ": " + nameA + " and " + nameB, About: aboutDelivery(a),
 			draw: func() *canvas {
 				c, _ := drawDeliveries(kind, run{a, report.KindBlock, nameA}, run{b, report.KindTx, nameB})
 				return c

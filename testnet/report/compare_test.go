@@ -31,7 +31,7 @@ func TestFigures(t *testing.T) {
 	r.Tx.LatencyMS, r.Block.LatencyMS, r.Bytes.Wire = nil, nil, nil
 	for _, name := range []string{"tx.latency_ms.p90", "bytes.wire", "block.latency_ms.p50"} {
 		_, err = r.Figure(name)
-		require.ErrorIs(t, err, report.Unmeasured)
+		require.ErrorIs(t, err, report.ErrUnmeasured)
 		require.ErrorContains(t, err, name)
 	}
 	for _, name := range []string{"", "tx", "latency_ms", "tx.latency_ms", "notes", "attack.kind", "tx.p99", "tx.published.x"} {
@@ -159,7 +159,7 @@ func TestCompare(t *testing.T) {
 	require.Regexp(t, `bytes.wire +12345678 +– +–`, table.String())
 
 	_, err = report.Compare(a, b, []report.Condition{condition(t, "bytes.wire > 1.1x")})
-	require.ErrorIs(t, err, report.Unmeasured)
+	require.ErrorIs(t, err, report.ErrUnmeasured)
 }
 
 func TestFilesAreWholeOrNotThere(t *testing.T) {

@@ -23,9 +23,9 @@ type Condition struct {
 // Ops are the comparisons that a Condition can make.
 var Ops = []string{"<=", ">=", "==", "!=", "<", ">"}
 
-// Unmeasured is what a condition on a figure that a run did not measure fails
+// ErrUnmeasured is what a condition on a figure that a run did not measure fails
 // with.
-var Unmeasured = errors.New("not measured")
+var ErrUnmeasured = errors.New("not measured")
 
 var conditionForm = regexp.MustCompile(`^\s*([a-z0-9_.]+)\s*(<=|>=|==|!=|<|>)\s*([-+0-9.eE]+)\s*(x\s*([a-z0-9_.]*))?\s*$`)
 
@@ -76,7 +76,7 @@ func (c Condition) String() string {
 // Holds says whether c is true of r; base is the report that a multiple
 // without a figure of its own refers to, and may be nil where c has none.
 // Finding is r's figure as a sentence, for whoever must be told. The error is
-// Unmeasured, with the figure's name, where r or base has no such figure.
+// ErrUnmeasured, with the figure's name, where r or base has no such figure.
 func (c Condition) Holds(r, base *Report) (holds bool, finding string, err error) {
 	got, err := r.Figure(c.Field)
 	if err != nil {

@@ -42,14 +42,14 @@ func keyOf(f reflect.StructField) string {
 }
 
 // Figure returns the number at a path, such as "tx.latency_ms.p99". The error
-// is Unmeasured where the run has none.
+// is ErrUnmeasured where the run has none.
 func (r *Report) Figure(path string) (float64, error) {
 	v, ok := figureIn(reflect.ValueOf(r).Elem(), path)
 	switch {
 	case !ok:
 		return 0, fmt.Errorf("no report has a figure %q", path)
 	case v.Kind() == reflect.Pointer: // nil, or it had been followed
-		return 0, fmt.Errorf("%s is null: %w", path, Unmeasured)
+		return 0, fmt.Errorf("%s is null: %w", path, ErrUnmeasured)
 	case v.CanInt():
 		return float64(v.Int()), nil
 	case v.CanUint():
