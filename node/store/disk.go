@@ -61,11 +61,15 @@ func (s *Store) apply(b *pebble.Batch, applied func()) (err error) {
 			err = fmt.Errorf("%v", p)
 		}
 	}()
-	if err := s.db.ApplyNoSyncWait(b, pebble.Sync); err != nil {
+	number, err := s.mark.apply(s.db, b)
+	if err != nil {
 		return err
 	}
 	applied()
 	if err := b.SyncWait(); err != nil {
+		return err
+	}
+	if err := s.mark.synced(number); err != nil {
 		return err
 	}
 	return b.Close()

@@ -34,6 +34,9 @@ type Options struct {
 // DefaultCacheBytes suits a node that has a machine to itself.
 const DefaultCacheBytes = 32 << 20
 
+// markName is the file of the mark, beside pebble's own.
+const markName = "synced"
+
 // minBuffer is the least write buffer: below it a block of full size would
 // always take the slow path of large batches.
 const minBuffer = 1 << 20
@@ -47,6 +50,7 @@ type Store struct {
 	synced func(time.Duration)
 
 	failure failure
+	mark    mark
 	recent  atomic.Pointer[wire.Block] // the block put last, which Commit is about to ask for
 
 	local sync.Mutex // serialises changes of local transactions' records
@@ -86,6 +90,7 @@ func Open(dir string, opt Options) (*Store, error) {
 		return nil, refuse(dir, Locked, err)
 	}
 	s := &Store{dir: dir, lock: lock, logger: opt.Logger, synced: opt.Synced, failure: failure{done: make(chan struct{})}}
+	s.mark.files, s.mark.name = diskFS{opt.FS, &s.failure}, opt.FS.PathJoin(dir, markName)
 	if err := s.open(opt); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
@@ -137,12 +142,15 @@ func (s *Store) open(opt Options) error {
 		return refuse(s.dir, Damaged, err)
 	}
 	s.db = db
-	err = s.stamp(opt.Network)
+	err = s.compare()
+	if err == nil {
+		err = s.stamp(opt.Network)
+	}
 	if err == nil {
 		err = s.loadEnded()
 	}
 	if err != nil {
-		return errors.Join(err, db.Close())
+		return errors.Join(err, s.mark.close(), db.Close())
 	}
 	s.failure.opened.Store(true)
 	return nil
@@ -154,7 +162,7 @@ func (s *Store) inspect(files vfs.FS) error {
 	if err != nil {
 		return fmt.Errorf("open store %s: %w; check the path and its permissions", s.dir, err)
 	}
-	names = slices.DeleteFunc(names, func(name string) bool { return name == "LOCK" })
+	names = slices.DeleteFunc(names, func(name string) bool { return name == "LOCK" || name == markName })
 	if len(names) == 0 {
 		return nil
 	}
@@ -274,7 +282,7 @@ func (s *Store) close() (err error) {
 		}
 		err = errors.Join(err, s.lock.Close())
 	}()
-	if err := s.db.Close(); err != nil {
+	if err := errors.Join(s.db.Close(), s.mark.close()); err != nil {
 		return fmt.Errorf("close store %s: %w", s.dir, err)
 	}
 	return nil
