@@ -146,6 +146,11 @@ func (n *node) heartbeat(now time.Duration, out []Action) []Action {
 	return append(out, Action{Kind: SetTimer, Timer: heartbeatTimer, At: now + n.tuning.Heartbeat})
 }
 
+// chained is a machine whose chain a report tells of.
+type chained interface{ chainState() *chain }
+
+func (n *node) chainState() *chain { return n.state }
+
 func (n *node) head() ref {
 	h := n.state.ledger.Head()
 	return ref{h.ID, h.Height}
@@ -238,8 +243,11 @@ func (n *node) tx(now time.Duration, from int, m *Message, out []Action) []Actio
 
 func (n *node) hello(now time.Duration, from int, m *Message, out []Action) []Action {
 	h, err := wire.DecodeHello(m.Data)
+	if err == nil && h.Network != n.id {
+		err = validation.WrongNetwork
+	}
 	switch {
-	case err != nil || h.Network != n.id:
+	case err != nil:
 		return append(out, Action{Kind: Close, Peer: from, Err: err})
 	case h.Height == 0 || n.holds(h.Head) || h.Height <= n.state.ledger.Final().Height:
 		return out

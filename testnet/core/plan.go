@@ -44,8 +44,8 @@ func (w *world) planChurn() {
 			node := order[0]
 			order = order[1:]
 			down := w.start + c.From + time.Duration(k)*step
-			if a := w.seats[node].away; len(a) > 0 && down <= a[len(a)-1].to {
-				continue // still away
+			if !w.seats[node].alive(down-1, down+c.Down+1) {
+				continue // away at that time already
 			}
 			w.seats[node].away = append(w.seats[node].away, absent{down, down + c.Down})
 			w.queue.plan(event{at: down, what: nodeDown, node: int32(node)})

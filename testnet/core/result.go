@@ -102,31 +102,32 @@ func (w *world) chains(r *report.Report) {
 	}
 	heads := make(map[wire.BlockID]bool)
 	rollbacks := 0
-	var best *node
+	var best *chain
 	for i := range w.seats {
-		n, ok := w.seats[i].machine.(*node)
+		n, ok := w.seats[i].machine.(chained)
 		if !ok || !w.seats[i].up {
 			continue
 		}
-		heads[n.state.ledger.Head().ID] = true
-		rollbacks += n.state.rolledBack
-		if best == nil || n.state.ledger.Head().Height > best.state.ledger.Head().Height {
-			best = n
+		c := n.chainState()
+		heads[c.ledger.Head().ID] = true
+		rollbacks += c.rolledBack
+		if best == nil || c.ledger.Head().Height > best.ledger.Head().Height {
+			best = c
 		}
 	}
 	if best == nil {
 		return
 	}
-	head := best.state.ledger.Head()
+	head := best.ledger.Head()
 	r.Chain = report.Chain{Heads: report.Measured(len(heads)), Height: report.Measured(head.Height), Rollbacks: &rollbacks}
 	r.Tx.Included = report.Measured(w.included(best, head))
 }
 
 // included counts the load's transactions in the chain that ends in head.
-func (w *world) included(n *node, head ledger.Ref) int {
+func (w *world) included(c *chain, head ledger.Ref) int {
 	in := make(map[wire.TxID]bool)
 	for id := head.ID; ; {
-		k, ok := n.state.blocks[id]
+		k, ok := c.blocks[id]
 		if !ok {
 			break
 		}
@@ -175,6 +176,9 @@ func (w *world) explain(r *report.Report) {
 	r.Note("%d steps; %d messages sent, %d arrived, %d lost, %d cut off, %d in flight at the end", w.steps, t.sent, t.arrived, t.lost, t.cut, t.flying)
 	r.Note("world core reads no clock: wall_s is 0, and heap and processor time are null")
 	r.Note("no transport is modelled: messages are lost whole, and acknowledgements and handshakes are not in the bytes")
+	if w.s.VerifyCost > 0 {
+		r.Note("processing takes no time here, whatever verify_cost says")
+	}
 	if w.s.Blocks.Count > 0 && w.s.Blocks.Pooled > 0 {
 		r.Note("blocks travel whole here, whatever the pools hold")
 	}

@@ -14,6 +14,7 @@ import (
 type Options struct {
 	Progress func(Progress) // called every few thousand steps; may be nil
 	Trace    bool           // also report what plots need
+	MemoryMB float64        // what the run may take, by the estimate of MemoryMB; zero is without bound
 }
 
 // Progress is how far a run is.
@@ -28,7 +29,7 @@ type Progress struct {
 
 // Run does the run that s describes, which must be valid, on the goroutine of
 // the caller, and returns its report, which s has judged. Errors: the scenario
-// asks for what this world does not have; an invariant was broken (then a
+// asks for what this world does not have, or for more memory than it may take; an invariant was broken (then a
 // [Violation], with seed, step and time); ctx ended.
 func Run(ctx context.Context, s *scenario.Scenario, o Options) (*report.Report, error) {
 	fail := func(err error) (*report.Report, error) {
@@ -42,6 +43,9 @@ func Run(ctx context.Context, s *scenario.Scenario, o Options) (*report.Report, 
 		return fail(fmt.Errorf("the scenario is for world %s", s.World))
 	case s.Relay != report.RelayGossip:
 		return fail(fmt.Errorf("world core has no relay %s yet, only %s", s.Relay, report.RelayGossip))
+	}
+	if err := fits(s, o.MemoryMB); err != nil {
+		return fail(err)
 	}
 	w, err := build(s, defaultGossip())
 	if err != nil {

@@ -170,6 +170,13 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+func TestRunThatDoesNotFit(t *testing.T) {
+	s := parse(t, half, 1, "nodes=100000", "txs.per_second=1000")
+	_, err := core.Run(t.Context(), s, core.Options{MemoryMB: 1000})
+	require.ErrorContains(t, err, "need about 856")
+	require.ErrorContains(t, err, "GB of memory and 1.0 GB are to be had")
+}
+
 func TestRunEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	s := parse(t, half, 1, "txs.for=1h")

@@ -26,7 +26,7 @@ func (t *trail) note(at time.Duration, mark byte, node, peer int32, m *Message) 
 	t.room = binary.LittleEndian.AppendUint32(t.room, uint32(peer))
 	if m != nil {
 		t.room = append(t.room, byte(m.Kind))
-		t.room = append(t.room, m.ID[:]...)
+		t.room = binary.LittleEndian.AppendUint64(t.room, uint64(m.ID))
 		t.room = binary.LittleEndian.AppendUint32(t.room, uint32(m.wire))
 	}
 	if len(t.room) >= trailRoom {

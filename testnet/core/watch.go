@@ -1,6 +1,9 @@
 package core
 
-import "time"
+import (
+	"bytes"
+	"time"
+)
 
 // never is the time of what did not happen.
 const never time.Duration = -1
@@ -26,8 +29,9 @@ type record struct {
 
 func newWatch(nodes int) *watch { return &watch{nodes: nodes, byID: make(map[ID]*record)} }
 
-// publish notes that origin made m.
-func (w *watch) publish(now time.Duration, origin int, m *Message, counts bool) {
+// publish notes that origin made m; it is false where other content has the
+// same id.
+func (w *watch) publish(now time.Duration, origin int, m *Message, counts bool) bool {
 	r := w.byID[m.ID]
 	if r == nil {
 		r = &record{message: m, origin: origin, at: now, size: len(m.Data), counts: counts, known: make([]time.Duration, w.nodes)}
@@ -38,6 +42,7 @@ func (w *watch) publish(now time.Duration, origin int, m *Message, counts bool) 
 		w.made = append(w.made, r)
 	}
 	r.known[origin] = now
+	return bytes.Equal(r.message.Data, m.Data)
 }
 
 // learn notes that a node believes m; it is false for what nobody made.

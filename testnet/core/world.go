@@ -221,7 +221,9 @@ func (w *world) act(node int, a *Action) {
 		w.close(node, a)
 	case Made:
 		counts := w.roles.honest(node) && w.now >= w.start && w.now <= w.end
-		w.watch.publish(w.now, node, a.Message, counts)
+		if !w.watch.publish(w.now, node, a.Message, counts) {
+			w.violate(fmt.Errorf("two messages have the id %x", a.Message.ID))
+		}
 		w.course.published++
 		w.trail.note(w.now, 'm', int32(node), -1, a.Message)
 	case Learned:
@@ -345,8 +347,8 @@ func (w *world) final() error {
 		return fmt.Errorf("%w: %d in flight on all ways, %d counted", Conservation, flying, w.network.total.flying)
 	}
 	for i := range w.seats {
-		if n, ok := w.seats[i].machine.(*node); ok && w.roles.honest(i) {
-			if err := whole(n.state.ledger); err != nil {
+		if c, ok := w.seats[i].machine.(chained); ok && w.roles.honest(i) {
+			if err := whole(c.chainState().ledger); err != nil {
 				return fmt.Errorf("node %d at the end: %w", i, err)
 			}
 		}
