@@ -96,9 +96,14 @@ func incomparable(a, b *Report) []string {
 // WriteTable writes c for people: one row for each figure.
 func (c *Comparison) WriteTable(w io.Writer) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(tw, "FIGURE\tA: %s\tB: %s\tB ÷ A\t\n", c.A.name(c.B), c.B.name(c.A))
+	width := len("FIGURE")
 	for _, row := range c.Rows {
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t\n", row.Field, figureText(row.A), figureText(row.B), figureText(row.Ratio))
+		width = max(width, len(row.Field))
+	}
+	name := func(s string) string { return fmt.Sprintf("%-*s", width, s) } // to the left, unlike numbers
+	fmt.Fprintf(tw, "%s\tA: %s\tB: %s\tB ÷ A\t\n", name("FIGURE"), c.A.name(c.B), c.B.name(c.A))
+	for _, row := range c.Rows {
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t\n", name(row.Field), figureText(row.A), figureText(row.B), figureText(row.Ratio))
 	}
 	if err := tw.Flush(); err != nil {
 		return fmt.Errorf("write comparison: %w", err)
