@@ -107,10 +107,11 @@ func TestHostileTransactionsBlameTheirSenderOnly(t *testing.T) {
 	stranger := transfer(testGenesis("another"), "wallet 0", 0)
 	trailing := append(transfer(g, "wallet 0", 0).Bytes(), 0x18, 1)
 	for name, raw := range map[string][]byte{
-		"forged signature": forged.Bytes(),
-		"other network":    stranger.Bytes(),
-		"unknown field":    trailing,
-		"garbage":          {0xff, 1, 2},
+		"forged signature":  forged.Bytes(),
+		"other network":     stranger.Bytes(),
+		"unknown field":     trailing,
+		"garbage":           {0xff, 1, 2},
+		"one byte too long": oversize(t, g),
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newForeign(t, g.ID(), true)
@@ -126,6 +127,19 @@ func TestHostileTransactionsBlameTheirSenderOnly(t *testing.T) {
 	require.Zero(t, victim.seen.count(validation.Reject), "nothing of it was passed on")
 	require.Zero(t, victim.seen.blamed(), "the honest relay is not blamed")
 	require.Empty(t, relay.seen.offencesOf(victim.host.ID()))
+}
+
+// oversize is a well signed transaction of one byte more than there may be.
+func oversize(t *testing.T, g *wire.Genesis) []byte {
+	t.Helper()
+	payload := wire.MaxTx
+	for {
+		tx := transfer(g, "wallet 0", 0, func(b *wire.TxBody) { b.Payload = make([]byte, payload); b.Fee = balance / 2 })
+		if tx.Size() == wire.MaxTx+1 {
+			return tx.Bytes()
+		}
+		payload -= tx.Size() - wire.MaxTx - 1
+	}
 }
 
 func TestHarmlessTransactionsBlameNobody(t *testing.T) {
