@@ -16,6 +16,7 @@ type budget struct {
 	streams    *rate.Limiter // gossip streams opened
 	requests   *rate.Limiter // requests to us
 	asks       *rate.Limiter // our requests to it
+	served     *rate.Limiter // bytes of blocks in our answers: beyond, they come more slowly
 	avoidable  *rate.Limiter // messages that fixed rules refuse
 
 	mu      sync.Mutex // guards what follows
@@ -31,6 +32,7 @@ func newBudget(l Limits) *budget {
 		requests:   rate.NewLimiter(rate.Limit(l.RequestsPerSecond), l.RequestsBurst),
 		// A margin below what we allow others: our own haste must not look like a flood.
 		asks:      rate.NewLimiter(rate.Limit(l.RequestsPerSecond)/2, max(1, l.RequestsBurst/2)),
+		served:    rate.NewLimiter(rate.Limit(l.ServedPerSecond), l.ServedBurst),
 		avoidable: perMinute(l.AvoidablePerMinute),
 		serving:   make(map[protocol.ID]int),
 	}

@@ -32,22 +32,43 @@ func (b *blockRoad) answerCompact(ctx context.Context, x *exchange) error {
 	case err != nil:
 		b.log.Warn("reading a block for a peer failed", "block", q.Block, "err", err)
 		a.Status = wire.StatusBusy
-	case q.Whole:
-		a.Block = block.AppendTo(nil)
 	default:
+		return b.serveCompact(ctx, x, q, block)
+	}
+	return x.write(a.AppendTo(nil))
+}
+
+// serveCompact answers with what a request names of a block. Its size is known, and
+// taken from the peer's budget, before anything is built.
+func (b *blockRoad) serveCompact(ctx context.Context, x *exchange, q *wire.CompactRequest, block *wire.Block) error {
+	a := &wire.CompactAnswer{ID: q.ID}
+	size := 0
+	if q.Whole {
+		size = block.Size()
+	} else {
+		// Indexes rise, so that this is never more than the block.
 		for _, i := range q.Indexes {
 			if int64(i) >= int64(len(block.Txs)) {
 				return fmt.Errorf("overlay: compact request: %w: index %d of a block of %d", FrameGarbage, i, len(block.Txs))
 			}
-			a.Txs = append(a.Txs, block.Txs[i].Bytes())
+			tx := block.Txs[i].Bytes()
+			if size += len(tx); size > wire.MaxBlock {
+				return fmt.Errorf("overlay: compact request: block %s is over the limit of the format", q.Block)
+			}
+			a.Txs = append(a.Txs, tx)
 		}
 	}
-	frame := a.AppendTo(nil)
-	if len(frame) > wire.MaxCompactAnswer { // the same index many times over
-		return fmt.Errorf("overlay: compact request: %w: answer over limit", FrameTooMany)
+	if err := b.desk.spend(ctx, x.peer(), size); err != nil {
+		return fmt.Errorf("overlay: answer compact request: %w", err)
 	}
-	return x.write(frame)
+	if q.Whole {
+		a.Block = block.AppendTo(make([]byte, 0, size))
+	}
+	return x.write(a.AppendTo(make([]byte, 0, size+size/8+compactSlack)))
 }
+
+// compactSlack is what an answer has beside its transactions, tags and lengths apart.
+const compactSlack = 64
 
 func (b *blockRoad) awaitBlock(ctx context.Context, id wire.BlockID) (*wire.Block, error) {
 	block, err := b.cfg.Chain.Block(id)

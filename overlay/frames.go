@@ -91,9 +91,19 @@ func readBody(r io.Reader, dst []byte, n int) ([]byte, error) {
 	return dst, nil
 }
 
-// writeFrame writes one frame in a single Write, so that it travels in as few packets
-// as its size allows.
+// copiedFrame is the largest frame that is copied behind its length.
+const copiedFrame = 32 << 10
+
+// writeFrame writes one frame. A small one goes in a single Write, so that it travels in
+// as few packets as its size allows; a large one is not copied for that.
 func writeFrame(w io.Writer, frame []byte) error {
+	if len(frame) > copiedFrame {
+		if _, err := w.Write(binary.AppendUvarint(nil, uint64(len(frame)))); err != nil {
+			return err
+		}
+		_, err := w.Write(frame)
+		return err
+	}
 	buf := make([]byte, 0, binary.MaxVarintLen32+len(frame))
 	buf = binary.AppendUvarint(buf, uint64(len(frame)))
 	_, err := w.Write(append(buf, frame...))

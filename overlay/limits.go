@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"reflect"
 	"time"
+
+	"github.com/grapevine-p2p/grapevine/wire"
 )
 
 // Limits bound what peers can make grow, in all and per peer, and how long anything of
@@ -67,6 +69,9 @@ type Limits struct {
 	// Requests of peers to us, over all protocols.
 	RequestsPerSecond int
 	RequestsBurst     int
+	WaitingRequests   int // of one peer, until its hello is settled
+	ServedPerSecond   int // bytes of blocks to one peer; beyond, its answers come more slowly
+	ServedBurst       int // not below the largest block
 }
 
 // DefaultLimits returns the limits of a public node.
@@ -124,6 +129,9 @@ func DefaultLimits() Limits {
 
 		RequestsPerSecond: 20,
 		RequestsBurst:     60,
+		WaitingRequests:   8,
+		ServedPerSecond:   8 << 20,
+		ServedBurst:       16 << 20,
 	}
 }
 
@@ -138,6 +146,9 @@ func (l Limits) Validate() error {
 	}
 	if l.TxFrame < 256<<10 || l.BlockFrame < 300<<10 {
 		errs = append(errs, fmt.Errorf("overlay: TxFrame is %d and BlockFrame %d, want room for the largest transaction and compact block", l.TxFrame, l.BlockFrame))
+	}
+	if l.ServedBurst < wire.MaxBlock {
+		errs = append(errs, fmt.Errorf("overlay: limit ServedBurst is %d, want room for a block of %d", l.ServedBurst, wire.MaxBlock))
 	}
 	return errors.Join(errs...)
 }

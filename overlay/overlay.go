@@ -157,8 +157,10 @@ func (o *Overlay) serve(ctx context.Context) {
 	})
 }
 
-// hellosAtOnce bounds the hellos that are answered at once. One is a kilobyte.
-const hellosAtOnce = 128
+// hellosAtOnce bounds the hellos that are answered at once. One is a kilobyte, and a peer
+// has two at most, so a host's connections are the nearer bound: a few peers that keep
+// silent cannot keep others from being greeted.
+const hellosAtOnce = 1024
 
 // work starts what runs until ctx ends.
 func (o *Overlay) work(ctx context.Context, group *errgroup.Group, txMesh, blockMesh *mesh) {

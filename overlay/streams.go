@@ -54,6 +54,7 @@ type service struct {
 	perPeer int           // of one peer
 	strange bool          // peers that are not greeted may ask (hello only)
 	handle  func(ctx context.Context, x *exchange) error
+	places  chan struct{} // made by open: total of them
 }
 
 // desk runs services: it bounds their concurrency, keeps their streams, and ends them
@@ -78,7 +79,7 @@ func newDesk(h host.Host, r *roster, judge func(peer.ID, error), log *slog.Logge
 
 // open registers a service until shut.
 func (d *desk) open(ctx context.Context, s service) {
-	places := make(chan struct{}, s.total)
+	s.places = make(chan struct{}, s.total)
 	d.mu.Lock()
 	d.ids = append(d.ids, s.id)
 	d.mu.Unlock()
@@ -88,21 +89,19 @@ func (d *desk) open(ctx context.Context, s service) {
 			return
 		}
 		defer d.forget(stream)
-		select {
-		case places <- struct{}{}:
-			defer func() { <-places }()
-		default:
+		err := d.serve(ctx, s, stream)
+		if err == nil {
+			_ = stream.Close()
+			return
+		}
+		p := stream.Conn().RemotePeer()
+		d.log.Debug("request failed", "protocol", s.id, "peer", p, "err", err)
+		d.judge(p, err)
+		if errors.Is(err, errBusy) {
 			_ = stream.ResetWithError(network.StreamResourceLimitExceeded)
 			return
 		}
-		if err := d.serve(ctx, s, stream); err != nil {
-			p := stream.Conn().RemotePeer()
-			d.log.Debug("request failed", "protocol", s.id, "peer", p, "err", err)
-			d.judge(p, err)
-			_ = stream.Reset()
-			return
-		}
-		_ = stream.Close()
+		_ = stream.Reset()
 	})
 }
 
@@ -124,13 +123,11 @@ func (d *desk) serve(ctx context.Context, s service, stream network.Stream) (err
 		return errGone
 	}
 	if !s.strange {
-		if err := d.roster.admit(ctx, x.peer()); err != nil {
+		if err := d.await(ctx, m); err != nil {
 			return err
 		}
-		if d.roster.standing(x.peer()) != greeted {
-			return errGone // guests have the transaction topic
-		}
 	}
+	// Places come last: who is not greeted holds none.
 	if !m.budget.requests.Allow() {
 		return TooManyRequests
 	}
@@ -139,7 +136,49 @@ func (d *desk) serve(ctx context.Context, s service, stream network.Stream) (err
 		return errBusy
 	}
 	defer release()
+	select {
+	case s.places <- struct{}{}:
+		defer func() { <-s.places }()
+	default:
+		return errBusy
+	}
 	return s.handle(ctx, x)
+}
+
+// await waits until a peer is greeted. A few requests of each peer may wait so; more
+// are turned away, and come from its budget, so that no crowd of them costs nothing.
+func (d *desk) await(ctx context.Context, m *member) error {
+	release, ok := m.budget.acquire(waitsForHello, d.roster.limits.WaitingRequests)
+	if !ok {
+		if !m.budget.requests.Allow() {
+			return TooManyRequests
+		}
+		return errBusy
+	}
+	defer release()
+	if err := d.roster.admit(ctx, m.id); err != nil {
+		return err
+	}
+	if d.roster.standing(m.id) != greeted {
+		return errGone // guests have the transaction topic
+	}
+	return nil
+}
+
+// waitsForHello counts, among what a peer is served, what is not served yet.
+const waitsForHello = protocol.ID("")
+
+// spend takes what an answer will weigh from the peer's budget, and waits while that is
+// used up. A request has a deadline, so what would come after it is not waited for.
+func (d *desk) spend(ctx context.Context, p peer.ID, size int) error {
+	m := d.roster.get(p)
+	if m == nil {
+		return errGone
+	}
+	if err := m.budget.served.WaitN(ctx, size); err != nil {
+		return fmt.Errorf("overlay: the peer's share of our uplink is used up: %w", err)
+	}
+	return nil
 }
 
 // errBusy says that the place for a request is taken, which blames nobody.

@@ -36,8 +36,12 @@ func (s *syncer) answerSync(ctx context.Context, x *exchange) error {
 			s.log.Warn("reading a block for a peer failed", "block", id, "err", err)
 			break
 		}
-		a := wire.SyncAnswer{ID: q.ID, Status: wire.StatusOK, Block: block.AppendTo(nil)}
-		frame := a.AppendTo(nil)
+		size := block.Size()
+		if err := s.desk.spend(ctx, x.peer(), size); err != nil {
+			break // no time left at this pace: the rest is for the next request
+		}
+		a := wire.SyncAnswer{ID: q.ID, Status: wire.StatusOK, Block: block.AppendTo(make([]byte, 0, size))}
+		frame := a.AppendTo(make([]byte, 0, size+syncSlack))
 		sent += len(frame)
 		if err := s.writeInTime(x, frame); err != nil {
 			return fmt.Errorf("overlay: answer sync request: %w", err)
@@ -46,6 +50,9 @@ func (s *syncer) answerSync(ctx context.Context, x *exchange) error {
 	end := wire.SyncAnswer{ID: q.ID, Status: wire.StatusEnd, HeadHeight: head.Height, Head: head.ID}
 	return s.writeInTime(x, end.AppendTo(nil))
 }
+
+// syncSlack is what an answer has beside its block.
+const syncSlack = 128
 
 // writeInTime gives a slow reader the same time per block that we give a slow sender,
 // but never more than the request has in all.
