@@ -8,16 +8,21 @@ import (
 
 	"github.com/grapevine-p2p/grapevine/testnet/scenario"
 	"github.com/grapevine-p2p/grapevine/testnet/shapes"
+	"github.com/grapevine-p2p/grapevine/validation"
 	"github.com/grapevine-p2p/grapevine/wire"
 )
 
 // Attacks are the kinds of attackers that this world has. Each is a small type
 // over an honest machine, and breaks one rule.
-func Attacks() []string { return []string{"silent", "withholder", "duplicates", "oversize", "spammer"} }
+func Attacks() []string {
+	return []string{"silent", "withholder", "duplicates", "oversize", "spammer", equivocation}
+}
+
+const equivocation = "equivocator"
 
 // corrupt makes an honest machine an attacker. From and to are virtual times
 // between which it attacks.
-func corrupt(honest Machine, a *scenario.Attacker, c *common, from, to time.Duration) (Machine, error) {
+func corrupt(honest *node, a *scenario.Attacker, c *common, from, to time.Duration) (Machine, error) {
 	active := func(now time.Duration) bool { return now >= from && now < to }
 	switch a.Kind {
 	case "silent":
@@ -30,6 +35,8 @@ func corrupt(honest Machine, a *scenario.Attacker, c *common, from, to time.Dura
 	case "oversize":
 		size, err := param(a, "size", wire.MaxTx+1, wire.MaxTx+1, 1<<24)
 		return newFlooder(honest, active, content(c.id, Tx, make([]byte, size))), err
+	case equivocation:
+		return &equivocator{honest, active}, nil
 	case "spammer":
 		tx := wire.SignTx(c.id, shapes.Wallets(0, 1)[0], &wire.TxBody{Version: wire.TxVersion, Fee: 1 << 20}) // names nobody as sender
 		return newFlooder(honest, active, content(c.id, Tx, tx.Bytes())), nil
@@ -160,4 +167,37 @@ func (f *flooder) Step(now time.Duration, ev Event, out []Action) []Action {
 		return append(out, Action{Kind: SetTimer, Timer: floodTimer, At: now + floodEvery})
 	}
 	return f.Machine.Step(now, ev, out)
+}
+
+// equivocator is a producer that makes two blocks for each of its slots, and
+// gives one half of its links the one and the other half the other.
+type equivocator struct {
+	*node
+	active func(now time.Duration) bool
+}
+
+// Step implements Machine.
+func (q *equivocator) Step(now time.Duration, ev Event, out []Action) []Action {
+	if ev.Kind != Fired || ev.Timer != slotTimer || !q.active(now) {
+		return q.node.Step(now, ev, out)
+	}
+	parent, own := q.state.ledger.Head(), len(out)
+	out = q.node.Step(now, ev, out)
+	slot, _ := q.genesis.SlotAt(validation.UnixMillis(q.clock(now)))
+	second, err := q.seal(parent, nil, slot)
+	if err != nil || slot <= parent.Slot {
+		return out
+	}
+	kept := slices.DeleteFunc(out[own:], func(a Action) bool { return a.Kind == Send && a.Message.Kind == Block })
+	out = append(out[:own], kept...)
+	first := q.state.blocks[q.head().id].message
+	out = append(out, Action{Kind: Made, Message: second.message})
+	for i, peer := range q.gossip.links {
+		m := first
+		if i%2 == 1 {
+			m = second.message
+		}
+		out = append(out, Action{Kind: Send, Peer: peer, Message: m})
+	}
+	return out
 }

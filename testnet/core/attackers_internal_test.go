@@ -80,3 +80,29 @@ func TestDuplicatorsMultiply(t *testing.T) {
 	require.Greater(t, *r.Tx.CopiesPerDelivery, 2**calm.Tx.CopiesPerDelivery)
 	require.Equal(t, 1.0, *r.Tx.DeliveryRatio)
 }
+
+// TestEquivocatorSplitsAndTheChainHolds: two blocks for one slot make nodes
+// roll back that otherwise would not, and all end on one head.
+func TestEquivocatorSplitsAndTheChainHolds(t *testing.T) {
+	s := calm(seed(t))
+	s.Blocks = scenario.Blocks{Producers: 5, Slot: time.Second}
+	s.Txs.For = 20 * time.Second
+	rollbacks := func(forgers int) int {
+		s.Attackers = nil
+		if forgers > 0 {
+			s.Attackers = []scenario.Attacker{{Kind: equivocation, Count: forgers}}
+		}
+		w := built(t, s, defaultGossip())
+		require.NoError(t, w.run(t.Context()))
+		r := w.report()
+		require.Equal(t, 1, *r.Chain.Heads)
+		require.GreaterOrEqual(t, *r.Chain.Height, uint64(18))
+		return *r.Chain.Rollbacks
+	}
+	require.Zero(t, rollbacks(0))
+	require.Positive(t, rollbacks(2))
+
+	s.Attackers = []scenario.Attacker{{Kind: equivocation, Count: 6}}
+	_, err := build(s, defaultGossip())
+	require.ErrorContains(t, err, "6 attackers are of kind equivocator, and blocks.producers is 5")
+}

@@ -105,7 +105,7 @@ func (w *world) chains(r *report.Report) {
 	var best *chain
 	for i := range w.seats {
 		n, ok := w.seats[i].machine.(chained)
-		if !ok || !w.seats[i].up {
+		if !ok || !w.seats[i].up || !w.roles.honest(i) {
 			continue
 		}
 		c := n.chainState()

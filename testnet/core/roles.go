@@ -30,6 +30,7 @@ func deal(s *scenario.Scenario) (*roles, error) {
 		order = order[n:]
 		return taken
 	}
+	var forgers []int // attackers that produce blocks
 	for i := range s.Attackers {
 		a := &s.Attackers[i]
 		if !slices.Contains(Attacks(), a.Kind) {
@@ -37,6 +38,9 @@ func deal(s *scenario.Scenario) (*roles, error) {
 		}
 		for _, node := range take(a.Number(s.Nodes)) {
 			r.role[node], r.attacker[node] = a.Kind, a
+			if a.Kind == equivocation {
+				forgers = append(forgers, node)
+			}
 		}
 	}
 	for _, node := range take(int(math.Round(s.Silent * float64(s.Nodes)))) {
@@ -46,8 +50,12 @@ func deal(s *scenario.Scenario) (*roles, error) {
 	if producers == 0 && s.Blocks.Count > 0 {
 		producers = 1
 	}
+	if len(forgers) > producers {
+		return nil, fmt.Errorf("%d attackers are of kind %s, and blocks.producers is %d", len(forgers), equivocation, producers)
+	}
+	producers -= len(forgers)
 	if producers > len(order) {
-		return nil, fmt.Errorf("blocks.producers is %d, and there are %d honest nodes", producers, len(order))
+		return nil, fmt.Errorf("blocks.producers is %d, and there are %d honest nodes", s.Blocks.Producers, len(order))
 	}
 	for _, node := range order {
 		r.role[node] = report.RoleHonest
@@ -56,9 +64,10 @@ func deal(s *scenario.Scenario) (*roles, error) {
 	if s.Txs.Origins > 0 {
 		r.origins = r.origins[:s.Txs.Origins]
 	}
-	r.producers = slices.Clone(order[len(order)-producers:])
-	for _, node := range r.producers {
+	honest := order[len(order)-producers:]
+	for _, node := range honest {
 		r.role[node] = report.RoleProducer
 	}
+	r.producers = slices.Concat(forgers, honest)
 	return r, nil
 }

@@ -113,7 +113,7 @@ network:
 settle: 2s
 drain: 10s
 txs: {per_second: 10, size: 250, for: 20s}
-blocks: {producers: 6, slot: 1s}
+blocks: {producers: 12, slot: 1s}
 partitions: [{from: 3s, to: 18s, groups: [50%, 50%]}]
 `
 
@@ -131,11 +131,13 @@ func TestPartitionHeals(t *testing.T) {
 	require.Greater(t, *r.Block.DeliveryRatio, *apart.Block.DeliveryRatio)
 }
 
-// TestChurn: who was away catches up with the chain.
+// TestChurn: who was away catches up with the chain. A block that lost its
+// place meanwhile need not come to all.
 func TestChurn(t *testing.T) {
 	r := run(t, parse(t, half, seed(t), "partitions=[]", "churn=[{from: 1s, to: 15s, share: 100%, down: 4s}]"))
 	require.Equal(t, 1, *r.Chain.Heads)
-	require.Equal(t, 1.0, *r.Block.DeliveryRatio)
+	require.Greater(t, *r.Chain.Height, uint64(8))
+	require.Greater(t, *r.Block.DeliveryRatio, 0.9)
 }
 
 // TestBlocksOfOneSize: Count blocks are made, and all arrive.
