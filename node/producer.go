@@ -85,7 +85,8 @@ func (p *producer) awaitPeer(ctx context.Context) {
 	defer cancel()
 	for sleep(ctx, 50*time.Millisecond) {
 		for _, peer := range p.overlay.Peers() {
-			if peer.Hello != nil && !p.overlay.Syncing().Active {
+			s := p.overlay.Syncing()
+			if peer.Hello != nil && !s.Active && !s.Checking {
 				return
 			}
 		}

@@ -65,6 +65,9 @@ type Limits struct {
 	SyncStall    time.Duration // between two blocks of an answer
 	SyncRefresh  time.Duration // a peer's head is asked for this often
 	SyncPause    time.Duration // a peer that failed us is not asked again for this long
+	SyncSlice    time.Duration // while another has the blocks, a peer must give so many in this time:
+	SliceBlocks  int           // blocks, or
+	SliceBytes   int           // bytes of them
 
 	// Requests of peers to us, over all protocols.
 	RequestsPerSecond int
@@ -126,6 +129,10 @@ func DefaultLimits() Limits {
 		SyncStall:    10 * time.Second,
 		SyncRefresh:  15 * time.Second,
 		SyncPause:    20 * time.Second,
+		// The tenth of what a line of 5 Mbit/s gives.
+		SyncSlice:   5 * time.Second,
+		SliceBlocks: 40,
+		SliceBytes:  320 << 10,
 
 		RequestsPerSecond: 20,
 		RequestsBurst:     60,

@@ -128,12 +128,15 @@ func (o *Overlay) Run(ctx context.Context) error {
 func (o *Overlay) assemble(ctx context.Context) {
 	o.desk = newDesk(o.host, o.roster, o.court.judge, o.log)
 	var blocks *blockRoad
-	syncer := newSyncer(o.cfg, o.roster, o.court, o.desk, func(id wire.BlockID) { blocks.added(id) })
+	syncer := newSyncer(o.cfg, o.roster, o.court, o.desk, o.crew, func(id wire.BlockID) { blocks.added(id) })
 	blocks = newBlockRoad(ctx, o.cfg, o.host.ID(), o.roster, o.court, o.crew, o.desk, syncer.seek)
 	o.greeter = &greeter{
 		cfg: o.cfg, host: o.host, id: o.id, roster: o.roster, court: o.court, desk: o.desk, log: o.log,
 		crew: o.crew, ctx: ctx,
-		joined: func(*member) { syncer.nudge() },
+		joined: func(m *member) {
+			syncer.nudge()
+			o.crew.spawn(func() { syncer.prove(ctx, m.id) })
+		},
 	}
 	o.desk.meet = func(p peer.ID) *member { return o.greeter.meet(p) }
 	o.blocks.Store(blocks)

@@ -65,7 +65,8 @@ type member struct {
 	hello      *wire.Hello
 	agent      string
 	rtt        time.Duration
-	best       head
+	best       head   // what it says
+	proven     uint64 // the height up to which a signed header of its bears that out
 	txScore    float64
 	blockScore float64
 	why        string // it was sent away
@@ -239,18 +240,30 @@ func (r *roster) count(s standing) int {
 	return n
 }
 
-// raise notes that a peer proved or claimed a head of its chain.
+// raise notes that a peer sent a header that its producer signed, as the head of its chain.
 func (r *roster) raise(p peer.ID, h head) {
 	r.update(p, func(m *member) {
+		m.proven = max(m.proven, h.height)
 		if h.height > m.best.height {
 			m.best = h
 		}
 	})
 }
 
+// prove notes that a peer has a block of a height that its producer signed.
+func (r *roster) prove(p peer.ID, height uint64) {
+	r.update(p, func(m *member) { m.proven = max(m.proven, height) })
+}
+
 // correct replaces what a peer claimed by what it answered.
 func (r *roster) correct(p peer.ID, h head) {
-	r.update(p, func(m *member) { m.best = h })
+	r.update(p, func(m *member) { m.best, m.proven = h, min(m.proven, h.height) })
+}
+
+// snapshot is a member as it is now; zero if it is gone.
+func (r *roster) snapshot(p peer.ID) (m member) {
+	r.update(p, func(now *member) { m = *now })
+	return m
 }
 
 // heads lists the greeted peers, the highest head first, then the quickest.

@@ -3,16 +3,12 @@ package overlay_test
 import (
 	"bufio"
 	"encoding/binary"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/libp2p/go-libp2p/core/network"
-	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/stretchr/testify/require"
 
 	"github.com/grapevine-p2p/grapevine/overlay"
-	"github.com/grapevine-p2p/grapevine/peerscore"
 	"github.com/grapevine-p2p/grapevine/validation/ledger"
 	"github.com/grapevine-p2p/grapevine/wire"
 )
@@ -78,109 +74,6 @@ func TestRefreshFindsAnotherBranch(t *testing.T) {
 	b.join(a)
 	eventually(t, func() bool { return b.chain.Head().ID == better.ID() }, "the branch with the lower slot wins")
 	require.Equal(t, better.ID(), a.chain.Head().ID)
-}
-
-// liar is a plain host that claims a long chain and answers sync requests as it likes.
-func liar(t *testing.T, g *wire.Genesis, height uint64, answer func(q *wire.SyncRequest, send func(*wire.SyncAnswer))) peer.AddrInfo {
-	t.Helper()
-	h := newHost(t)
-	hello := &wire.Hello{Network: g.ID(), Protocol: overlay.ProtocolVersion, Height: height, Head: wire.BlockID{1}}
-	speakHello(h, hello)
-	h.SetStreamHandler(overlay.SyncProtocol(g.ID()), func(s network.Stream) {
-		defer s.Close()
-		raw, err := readRaw(bufio.NewReader(s))
-		if err != nil {
-			return
-		}
-		q, err := wire.DecodeSyncRequest(raw)
-		if err != nil {
-			return
-		}
-		answer(q, func(a *wire.SyncAnswer) {
-			b := a.AppendTo(nil)
-			_, _ = s.Write(append(binary.AppendUvarint(nil, uint64(len(b))), b...))
-		})
-	})
-	return peer.AddrInfo{ID: h.ID(), Addrs: h.Addrs()}
-}
-
-func TestLyingPeersAreDroppedForAnother(t *testing.T) {
-	g, c := testGenesis("liars"), newClock()
-	genesis := ledger.Ref{ID: g.ID().GenesisBlock()}
-	first := seal(g, genesis, 2, nil)
-	other := seal(testGenesis("another"), genesis, 2, nil) // signed for another network
-	swapped := &wire.Block{Header: first.Header, Txs: []*wire.Transaction{transfer(g, "wallet 0", 0)}}
-	for name, test := range map[string]struct {
-		answer  func(q *wire.SyncRequest, send func(*wire.SyncAnswer))
-		offence peerscore.Offence // 0: none can be proven
-	}{
-		"nothing at the height it claims": {func(q *wire.SyncRequest, send func(*wire.SyncAnswer)) {
-			send(&wire.SyncAnswer{ID: q.ID, Status: wire.StatusEnd, HeadHeight: 1000, Head: wire.BlockID{1}})
-		}, 0},
-		"only what it must": {func(q *wire.SyncRequest, send func(*wire.SyncAnswer)) {
-			if q.FromHeight == 1 {
-				send(&wire.SyncAnswer{ID: q.ID, Block: first.AppendTo(nil)})
-			}
-			send(&wire.SyncAnswer{ID: q.ID, Status: wire.StatusEnd, HeadHeight: 1000, Head: wire.BlockID{1}})
-		}, 0},
-		"answer to another request": {func(q *wire.SyncRequest, send func(*wire.SyncAnswer)) {
-			send(&wire.SyncAnswer{ID: q.ID + 1, Status: wire.StatusEnd})
-		}, peerscore.LyingAnswer},
-		"another height": {func(q *wire.SyncRequest, send func(*wire.SyncAnswer)) {
-			send(&wire.SyncAnswer{ID: q.ID, Block: seal(g, ledger.Ref{ID: genesis.ID, Height: 6}, 20, nil).AppendTo(nil)})
-		}, peerscore.LyingAnswer},
-		"not a block": {func(q *wire.SyncRequest, send func(*wire.SyncAnswer)) {
-			send(&wire.SyncAnswer{ID: q.ID, Block: []byte{1, 2, 3}})
-		}, peerscore.LyingAnswer},
-		"a header of another network": {func(q *wire.SyncRequest, send func(*wire.SyncAnswer)) {
-			// Its parent is ours, so it is looked at.
-			h := *other.Header.Body()
-			h.Parent = genesis.ID
-			forged := wire.SignHeader(wire.NetworkID{}, key("producer 0"), &h)
-			send(&wire.SyncAnswer{ID: q.ID, Block: (&wire.Block{Header: forged}).AppendTo(nil)})
-			send(&wire.SyncAnswer{ID: q.ID, Status: wire.StatusEnd, HeadHeight: 1000})
-		}, peerscore.InvalidHeader},
-		"a body that the header does not sign": {func(q *wire.SyncRequest, send func(*wire.SyncAnswer)) {
-			send(&wire.SyncAnswer{ID: q.ID, Block: swapped.AppendTo(nil)})
-			send(&wire.SyncAnswer{ID: q.ID, Status: wire.StatusEnd, HeadHeight: 1000})
-		}, peerscore.LyingAnswer},
-		"more than was asked for": {func(q *wire.SyncRequest, send func(*wire.SyncAnswer)) {
-			for range 1000 {
-				send(&wire.SyncAnswer{ID: q.ID, Block: first.AppendTo(nil)})
-			}
-		}, peerscore.LyingAnswer},
-		"silence":     {func(*wire.SyncRequest, func(*wire.SyncAnswer)) { time.Sleep(5 * time.Second) }, 0},
-		"early close": {func(*wire.SyncRequest, func(*wire.SyncAnswer)) {}, 0},
-		"busy": {func(q *wire.SyncRequest, send func(*wire.SyncAnswer)) {
-			send(&wire.SyncAnswer{ID: q.ID, Status: wire.StatusBusy})
-		}, 0},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			var asked atomic.Int32
-			honest := start(t, g, c)
-			last := honest.grow(10, "", 0)
-			n := start(t, g, c, func(c *overlay.Config) {
-				c.Limits.SyncStall = time.Second
-				c.Limits.SyncRefresh = time.Hour
-			})
-			addr := liar(t, g, 1000, func(q *wire.SyncRequest, send func(*wire.SyncAnswer)) {
-				asked.Add(1)
-				test.answer(q, send)
-			})
-			require.NoError(t, n.Connect(t.Context(), addr))
-			eventually(t, func() bool { return asked.Load() > 0 }, "the liar is asked first")
-			n.join(honest)
-			eventually(t, func() bool { return n.chain.Head().ID == last.ID() }, "the honest peer's chain")
-			if test.offence == 0 {
-				require.Empty(t, n.seen.offencesOf(addr.ID))
-				return
-			}
-			eventually(t, func() bool { return len(n.seen.offencesOf(addr.ID)) > 0 }, "offence")
-			require.Equal(t, test.offence, n.seen.offencesOf(addr.ID)[0])
-			require.Empty(t, n.seen.offencesOf(honest.host.ID()))
-		})
-	}
 }
 
 // R36: by height range or by id, within bounds.
