@@ -10,6 +10,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/peerstore"
+	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 )
 
 const (
@@ -47,9 +48,7 @@ func (b *bootstrapper) run(ctx context.Context) {
 			b.stay(ctx)
 			continue
 		}
-		dial, cancel := context.WithTimeout(ctx, dialTimeout)
-		err := b.host.Connect(dial, b.addr)
-		cancel()
+		err := b.dial(ctx)
 		if err == nil {
 			continue
 		}
@@ -59,6 +58,23 @@ func (b *bootstrapper) run(ctx context.Context) {
 		}
 		sleep(ctx, backoff(failures))
 	}
+}
+
+// patient is a network that itself waits, ever longer, before it dials an address again
+// that failed. libp2p's does, and begins with five seconds.
+type patient interface {
+	Backoff() *swarm.DialBackoff
+}
+
+// dial tries once. The pauses between two tries are ours to choose: with those of the
+// network as well, a peer that starts a moment after us would be found late.
+func (b *bootstrapper) dial(ctx context.Context) error {
+	if n, ok := b.host.Network().(patient); ok {
+		n.Backoff().Clear(b.addr.ID)
+	}
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	return b.host.Connect(ctx, b.addr)
 }
 
 // stay returns when the peer is gone.
