@@ -56,7 +56,7 @@ func takeOver(ctx context.Context, dir string) (*flock.Flock, error) {
 	for asked := 0; ; {
 		// Once only: a second signal would end it before its daemons.
 		if pid := holder(dir); pid != 0 && pid != asked && held(dir) {
-			if err := signal(pid, syscall.SIGTERM); err != nil {
+			if err := kill(pid, syscall.SIGTERM); err != nil {
 				return nil, fmt.Errorf("stop process %d, which runs the network of %s: %w", pid, dir, err)
 			}
 			asked = pid
@@ -80,7 +80,7 @@ func endOrphans(ctx context.Context, s *State) error {
 		if d.PID == 0 {
 			return fmt.Errorf("%s is locked by a process that is not known; end it, and try again", d.Home)
 		}
-		if err := signal(d.PID, syscall.SIGTERM); err != nil {
+		if err := kill(d.PID, syscall.SIGTERM); err != nil {
 			return fmt.Errorf("stop %s, process %d: %w", d.Name, d.PID, err)
 		}
 	}
@@ -99,7 +99,7 @@ func endOrphans(ctx context.Context, s *State) error {
 			if d.PID == 0 {
 				continue
 			}
-			if err := signal(d.PID, syscall.SIGKILL); err != nil {
+			if err := kill(d.PID, syscall.SIGKILL); err != nil {
 				return fmt.Errorf("kill %s, process %d: %w", d.Name, d.PID, err)
 			}
 		}
@@ -108,8 +108,8 @@ func endOrphans(ctx context.Context, s *State) error {
 	}
 }
 
-// signal sends a signal. A process that is gone needs none.
-func signal(pid int, sig os.Signal) error {
+// kill sends a signal. A process that is gone needs none.
+func kill(pid int, sig os.Signal) error {
 	p, err := os.FindProcess(pid)
 	if err != nil {
 		return err

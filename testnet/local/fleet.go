@@ -35,8 +35,9 @@ type fleet struct {
 	cores   []int    // daemons run on these, in turns; empty is anywhere
 	wave    time.Duration
 	started func(i int)             // a daemon answers; may be nil
-	died    func(i int, why string) // one ended that was not asked to; may be nil
+	died    func(i int, why string) // one ended, when all were up, that was not asked to; may be nil
 	daemons []Daemon                // as they were found; what changes is in state
+	leaving func()                  // called before the daemons are stopped; may be nil
 	clients []*api.Client           // by daemon
 
 	watchers sync.WaitGroup
@@ -101,6 +102,9 @@ func (f *fleet) run(ctx context.Context, during func(context.Context) error) (er
 	if err := f.enter(On); err != nil {
 		return err
 	}
+	if err := f.dead(); err != nil {
+		return err
+	}
 	return during(ctx)
 }
 
@@ -156,13 +160,13 @@ func (f *fleet) ended(i int, p *process) {
 	f.mu.Lock()
 	d := &f.state.Nodes[i]
 	d.PID = 0
-	asked := f.stopping
+	asked, up := f.stopping, f.state.Phase == On
 	if !asked {
 		d.Ended = why
 	}
 	_ = f.state.save(f.dir) // a full disk; the process is gone all the same
 	f.mu.Unlock()
-	if !asked && f.died != nil {
+	if up && f.died != nil { // before, it is the error of the start
 		f.died(i, why)
 	}
 }
@@ -290,6 +294,9 @@ func (f *fleet) apart(peers [][]api.Peer) string {
 
 // stop ends all daemons side by side and says which did not end cleanly.
 func (f *fleet) stop() error {
+	if f.leaving != nil {
+		f.leaving()
+	}
 	errs := []error{f.enter(Stopping)}
 	limit, over := context.WithTimeout(context.Background(), stopWithin)
 	defer over()

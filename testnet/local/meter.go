@@ -98,20 +98,19 @@ func readOne(ctx context.Context, c *http.Client) (reading, error) {
 	return parseMetrics(resp.Body)
 }
 
-// parseMetrics takes what a reading needs out of Prometheus' text format. No
-// label of ours holds a space or a newline.
+// parseMetrics takes what a reading needs out of Prometheus' text format.
 func parseMetrics(text io.Reader) (r reading, err error) {
 	lines := bufio.NewScanner(text)
 	for lines.Scan() {
-		series, value, ok := strings.Cut(lines.Text(), " ")
-		if !ok || strings.HasPrefix(series, "#") {
+		cut := strings.LastIndexByte(lines.Text(), ' ') // a label may hold spaces
+		if cut < 0 || strings.HasPrefix(lines.Text(), "#") {
 			continue
 		}
-		v, err := strconv.ParseFloat(value, 64)
+		v, err := strconv.ParseFloat(lines.Text()[cut+1:], 64)
 		if err != nil {
-			continue // a label with a space, so none of ours
+			return reading{}, fmt.Errorf("metric %q: %w", lines.Text(), err)
 		}
-		name, labels, _ := strings.Cut(series, "{")
+		name, labels, _ := strings.Cut(lines.Text()[:cut], "{")
 		switch name {
 		case "grapevine_transactions_judged_total", "grapevine_transactions_duplicate_total":
 			r.copies += v

@@ -115,6 +115,9 @@ func newRun(s *scenario.Scenario, o Options) *run {
 	return &run{s: s, o: o, began: time.Now(), show: newShown(s)}
 }
 
+// streamGrace is far more than it takes to notice that a process ended.
+const streamGrace = time.Second
+
 // do starts the daemons, measures, and stops them.
 func (r *run) do(ctx context.Context, dir string, state *State, wallets []ed25519.PrivateKey) (rep *report.Report, err error) {
 	producers := make([]string, len(state.Nodes))
@@ -140,7 +143,9 @@ func (r *run) do(ctx context.Context, dir string, state *State, wallets []ed2551
 	// live ends with ctx, or when a daemon or its stream does.
 	live, end := context.WithCancelCause(ctx)
 	defer end(nil)
-	r.watch = &observers{tally: r.tally, failed: end}
+	// A stream that ends because its daemon did is heard of before the daemon's
+	// end, which says more.
+	r.watch = &observers{tally: r.tally, failed: func(err error) { time.AfterFunc(streamGrace, func() { end(err) }) }}
 	defer r.watch.all.Wait()
 	watching, unwatch := context.WithCancel(live)
 	defer unwatch()
@@ -156,10 +161,8 @@ func (r *run) do(ctx context.Context, dir string, state *State, wallets []ed2551
 	}
 	stop := r.show.follow(r.o.Progress, r.tally)
 	defer stop()
-	err = r.fleet.run(live, func(live context.Context) error {
-		defer unwatch() // before the daemons stop, so that streams end in order
-		return r.measure(live)
-	})
+	r.fleet.leaving = unwatch // so that streams end in order
+	err = r.fleet.run(live, r.measure)
 	if cause := context.Cause(live); cause != nil {
 		return nil, cause
 	}
