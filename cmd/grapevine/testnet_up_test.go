@@ -310,3 +310,37 @@ func TestTestnetRunLocal(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, left)
 }
+
+// TestTestnetDetachInterrupted ends `testnet up --detach` before the network is
+// ready: the process that it left running goes, too.
+func TestTestnetDetachInterrupted(t *testing.T) {
+	dir := testnetDir(t)
+	f := upInForeground(t, "--dir", dir, "--nodes", "6", "--detach")
+	var s local.Status
+	eventually(t, "a daemon is there", func() bool {
+		out, err := exec.Command("grapevine", "testnet", "status", "--dir", dir, "--json").Output()
+		return err == nil && json.Unmarshal(out, &s) == nil && s.Supervisor != 0 && s.Daemons[0].PID != 0
+	})
+	f.ctrlC(t)
+	if !strings.Contains(f.out.String(), "\nready ") { // else the machine was too fast for us
+		require.Equal(t, exitFailed, exitStatus(f.err), "%s", f.out)
+		requireGone(t, dir, s.Supervisor, s.Daemons[0].PID)
+	}
+}
+
+// TestTestnetDownTwice stops one network from two terminals at once: neither
+// stops the other.
+func TestTestnetDownTwice(t *testing.T) {
+	dir := testnetDir(t)
+	var up local.Status
+	commandJSON(t, &up, "testnet", "up", "--detach", "--dir", dir, "--nodes", "3")
+	var both [2]*exec.Cmd
+	for i := range both {
+		both[i] = exec.Command("grapevine", "testnet", "down", "--dir", dir)
+		require.NoError(t, both[i].Start())
+	}
+	for _, cmd := range both {
+		require.NoError(t, cmd.Wait())
+	}
+	requireGone(t, dir, pidsOf(up)...)
+}

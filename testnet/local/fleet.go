@@ -82,7 +82,11 @@ func (f *fleet) run(ctx context.Context, during func(context.Context) error) (er
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, l.Close()) }()
+	release, err := claim(f.dir, l)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, release()) }()
 	if s := orphans(f.state); len(s) > 0 {
 		return fmt.Errorf("%s: %w: %s runs without anybody who runs the network", f.dir, Running, s[0].Name)
 	}

@@ -23,7 +23,8 @@ const (
 func lockPath(dir string) string { return filepath.Join(dir, "lock") }
 
 // lock takes the folder for the one who runs the network, or for one who makes
-// sure that nobody does. It is [Running] where somebody has it.
+// sure that nobody does. It is [Running] where somebody has it. Only who then
+// calls claim is told to stop by [Down].
 func lock(ctx context.Context, dir string) (*flock.Flock, error) {
 	l := flock.New(lockPath(dir), flock.SetPermissions(0o600))
 	within, cancel := context.WithTimeout(ctx, lockWithin)
@@ -34,11 +35,21 @@ func lock(ctx context.Context, dir string) (*flock.Flock, error) {
 	case err != nil && !errors.Is(err, context.DeadlineExceeded):
 		return nil, fmt.Errorf("lock %s: %w", dir, err)
 	case !ok:
-		return nil, fmt.Errorf("%s: %w (process %d)", dir, Running, holder(dir))
+		return nil, fmt.Errorf("%s: %w", dir, Running)
 	}
-	// For those who ask who has it; the lock itself is what counts.
-	_ = os.WriteFile(lockPath(dir), fmt.Appendf(nil, "%d\n", os.Getpid()), 0o600)
+	if err := os.Truncate(lockPath(dir), 0); err != nil { // the pid of one who was killed
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", dir, err), l.Close())
+	}
 	return l, nil
+}
+
+// claim says in a locked folder who has it, for [Down]. The release does not
+// leave a number there that may some day be another process.
+func claim(dir string, l *flock.Flock) (release func() error, err error) {
+	if err := os.WriteFile(lockPath(dir), fmt.Appendf(nil, "%d\n", os.Getpid()), 0o600); err != nil {
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", dir, err), l.Close())
+	}
+	return func() error { return errors.Join(os.Truncate(lockPath(dir), 0), l.Close()) }, nil
 }
 
 // holder reads the process that has, or had last, the lock of a folder or of a
