@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/grapevine-p2p/grapevine/mempool"
 	"github.com/grapevine-p2p/grapevine/node/store"
@@ -39,6 +40,7 @@ type local struct {
 	end     string       // why it left the pool, empty while it has not
 	height  uint64       // of the head when it was invalidated
 	block   wire.BlockID // of the best chain that holds it, zero for none
+	told    time.Time    // when it was announced last, zero before
 }
 
 // ending is an end to write down.
@@ -104,6 +106,26 @@ func (l *locals) has(id wire.TxID) (local, durable bool) {
 	defer l.mu.Unlock()
 	t := l.txs[id]
 	return t != nil, t != nil && t.durable
+}
+
+// tell notes that a transaction is announced now. It is false for one that is
+// not on disk, or was announced less than since ago.
+func (l *locals) tell(id wire.TxID, now time.Time, since time.Duration) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t := l.txs[id]
+	if t == nil || !t.durable || !t.told.IsZero() && now.Sub(t.told) < since {
+		return false
+	}
+	t.told = now
+	return true
+}
+
+// none tells whether there are no local transactions.
+func (l *locals) none() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.txs) == 0
 }
 
 // ended returns the end of a transaction that the store may not know yet.

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -85,7 +86,7 @@ func (n *Node) open() error {
 		return err
 	}
 	n.announcer = newAnnouncer(n.cfg.Logger)
-	n.announcer.add(n.chain.waitingLocals()...)
+	n.announcer.add(n.chain.untold(0, math.MaxInt)...)
 	if n.cfg.API.Disabled {
 		return nil
 	}

@@ -21,9 +21,12 @@ const (
 	stopWithin  = 10 * time.Second
 	closeWithin = 3 * time.Second
 
-	expireEvery   = time.Second
-	announceEvery = 5 * time.Minute // longer than any seen cache remembers
-	announceMost  = 1_000           // a time, so that a full pool is no flood
+	expireEvery = time.Second
+	// announceMargin is for clocks and queues, beyond the time after which peers
+	// have forgotten a transaction.
+	announceMargin = 5 * time.Second
+	announceEvery  = 10 * time.Second // a look at what is due
+	announceMost   = 1_000            // a look, so that a full pool is no flood
 )
 
 // run makes what needs the network, and runs all parts until one fails or ctx
@@ -144,6 +147,10 @@ func (n *Node) settleIn(ctx context.Context, o *overlay.Overlay) error {
 	return nil
 }
 
+// announceAgain is how long after its announcement a transaction is announced
+// again: peers that remember it would not hear of it.
+func (c Config) announceAgain() time.Duration { return c.Gossip.Forgotten() + announceMargin }
+
 // keepHouse lets old transactions expire, and announces local ones again that
 // no block has taken for long.
 func (n *Node) keepHouse(ctx context.Context) error {
@@ -158,8 +165,7 @@ func (n *Node) keepHouse(ctx context.Context) error {
 			n.chain.expire()
 		case <-announce.C:
 			if n.announcer.idle() {
-				again := n.chain.waitingLocals()
-				n.announcer.add(again[:min(len(again), announceMost)]...)
+				n.announcer.add(n.chain.untold(n.cfg.announceAgain(), announceMost)...)
 			}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/grapevine-p2p/grapevine/node/api"
 	"github.com/grapevine-p2p/grapevine/node/store"
@@ -34,7 +35,9 @@ func (n *Node) Submit(ctx context.Context, raw []byte) (api.TxStatus, error) {
 		return api.TxStatus{}, storageError(err)
 	}
 	n.chain.keptLocal(tx)
-	n.announcer.add(tx)
+	if n.chain.locals.tell(tx.ID(), time.Now(), 0) {
+		n.announcer.add(tx)
+	}
 	return n.txStatus(tx.ID())
 }
 
@@ -145,13 +148,21 @@ func (c *chain) restoreLocals() error {
 	return nil
 }
 
-// waitingLocals returns the local transactions that are in the pool still.
-func (c *chain) waitingLocals() []validation.CheckedTx {
+// untold returns local transactions, no more than limit, that are in the pool
+// still and that peers were not told of for that long. They count as told now.
+func (c *chain) untold(since time.Duration, limit int) []validation.CheckedTx {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.locals.none() {
+		return nil
+	}
 	var list []validation.CheckedTx
+	now := time.Now()
 	for tx := range c.pool.All() {
-		if _, durable := c.locals.has(tx.ID()); durable {
+		if len(list) == limit {
+			break
+		}
+		if c.locals.tell(tx.ID(), now, since) {
 			list = append(list, tx)
 		}
 	}

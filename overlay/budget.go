@@ -18,13 +18,13 @@ type budget struct {
 	asks       *rate.Limiter // our requests to it
 	served     *rate.Limiter // bytes of blocks in our answers: beyond, they come more slowly
 	avoidable  *rate.Limiter // messages that fixed rules refuse
+	again      *rate.Limiter // transactions that are pooled here and travel once more
 
 	mu      sync.Mutex // guards what follows
 	serving map[protocol.ID]int
 }
 
 func newBudget(l Limits) *budget {
-	perMinute := func(n int) *rate.Limiter { return rate.NewLimiter(rate.Every(time.Minute/time.Duration(n)), n) }
 	return &budget{
 		txBytes:    rate.NewLimiter(rate.Limit(l.BytesPerSecond), l.BytesBurst),
 		blockBytes: rate.NewLimiter(rate.Limit(l.BytesPerSecond), l.BytesBurst),
@@ -34,8 +34,14 @@ func newBudget(l Limits) *budget {
 		asks:      rate.NewLimiter(rate.Limit(l.RequestsPerSecond)/2, max(1, l.RequestsBurst/2)),
 		served:    rate.NewLimiter(rate.Limit(l.ServedPerSecond), l.ServedBurst),
 		avoidable: perMinute(l.AvoidablePerMinute),
+		again:     perMinute(l.AgainPerMinute),
 		serving:   make(map[protocol.ID]int),
 	}
+}
+
+// perMinute allows n a minute, all at once if need be.
+func perMinute(n int) *rate.Limiter {
+	return rate.NewLimiter(rate.Every(time.Minute/time.Duration(n)), n)
 }
 
 // acquire takes one of limit places for requests of a protocol. It never waits. The

@@ -113,10 +113,10 @@ type Gossip struct {
 	Heartbeat     time.Duration
 	HistoryLength int
 	HistoryGossip int
-	SeenTTL       time.Duration
-	OutboundQueue int // RPCs per peer
-	ValidateQueue int // messages
-	TxWorkers     int // validators at once: they wait for a batch, so there must be many
+	SeenTTL       time.Duration // see Forgotten
+	OutboundQueue int           // RPCs per peer
+	ValidateQueue int           // messages
+	TxWorkers     int           // validators at once: they wait for a batch, so there must be many
 	BlockWorkers  int
 	TxPerSecond   float64 // expected of the whole network, for the scores
 	BlocksPerSlot float64 // expected of the whole network, for the scores
@@ -133,7 +133,9 @@ func DefaultGossip() Gossip {
 		Heartbeat:     700 * time.Millisecond,
 		HistoryLength: 6,
 		HistoryGossip: 3,
-		SeenTTL:       2 * time.Minute,
+		// A message travels for seconds; beyond, memory of it only delays what is
+		// announced again to those who missed it.
+		SeenTTL:       time.Minute,
 		OutboundQueue: 600,
 		ValidateQueue: 600,
 		TxWorkers:     256,
@@ -146,6 +148,14 @@ func DefaultGossip() Gossip {
 		InspectScores: time.Second,
 	}
 }
+
+// Forgotten is the time after which every node with these settings has forgotten that it
+// saw a message: until then to publish it again reaches nobody.
+func (g Gossip) Forgotten() time.Duration { return g.SeenTTL + seenSweep }
+
+// seenSweep is how often pubsub's seen cache drops what is older than its TTL. Until then
+// it answers for that too.
+const seenSweep = time.Minute
 
 // Validate reports every reason why the settings cannot be used.
 func (g Gossip) Validate() error {

@@ -11,6 +11,7 @@ import (
 
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"golang.org/x/time/rate"
 
 	"github.com/grapevine-p2p/grapevine/peerscore"
 	"github.com/grapevine-p2p/grapevine/validation"
@@ -31,6 +32,7 @@ type txRoad struct {
 	outflow   *outflow
 	gaps      *gaps
 	links     *links
+	again     *rate.Limiter // of all peers
 	mesh      atomic.Pointer[mesh]
 }
 
@@ -41,6 +43,7 @@ func newTxRoad(cfg Config, self peer.ID, l *links, r *roster, c *court, w *crew)
 		news:    make(chan struct{}, 1),
 		links:   l,
 		gaps:    newGaps(),
+		again:   perMinute(cfg.Limits.AgainInAll),
 		outflow: newOutflow(cfg.Gossip.OutboundQueue),
 	}
 	t.collector = newCollector(cfg.Limits, runtime.GOMAXPROCS(0), func(ctx context.Context, raws [][]byte) []validation.TxResult {
@@ -69,7 +72,20 @@ func (t *txRoad) validate(ctx context.Context, from peer.ID, msg *pubsub.Message
 	if t.cfg.Hooks.TxArrived != nil {
 		t.cfg.Hooks.TxArrived(tx.ID(), peerscore.PeerID(from), verdict, err)
 	}
+	if errors.Is(err, validation.AlreadyKnown) && t.travelsAgain(from) {
+		return pubsub.ValidationAccept
+	}
 	return result(verdict)
+}
+
+// travelsAgain says whether a transaction that is pooled here is passed on all the same.
+// That it gets as far as the validator shows that the network has forgotten it: whoever
+// had it first says it again, for those who joined since or lost it. They may be behind
+// us. The seen cache lets that happen once per SeenTTL and transaction; budgets bound what
+// a peer can make of it.
+func (t *txRoad) travelsAgain(from peer.ID) bool {
+	m := t.roster.get(from)
+	return m != nil && m.budget.again.Allow() && t.again.Allow()
 }
 
 // believe checks a transaction and gives it to the pool. A panic of ours is an error

@@ -1,0 +1,46 @@
+package node
+
+import (
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/stretchr/testify/require"
+
+	"github.com/grapevine-p2p/grapevine/validation"
+	"github.com/grapevine-p2p/grapevine/wire"
+)
+
+// A transaction whose only hearer died is told to others when all have forgotten it, and
+// soon after.
+func TestLocalTransactionsAreAnnouncedAgain(t *testing.T) {
+	b := newBench(t, 1, vfs.NewMem())
+	patience := b.cfg.announceAgain()
+	require.Greater(t, patience, b.cfg.Gossip.Forgotten())
+	require.LessOrEqual(t, patience+announceEvery, 150*time.Second)
+
+	var txs []*wire.Transaction
+	for nonce := range uint64(3) {
+		txs = append(txs, b.payment(nonce, 1_000))
+		b.submit(t, txs[nonce])
+	}
+	require.Empty(t, b.chain.untold(patience, 10), "each was announced when it was accepted")
+	ids := func(list []validation.CheckedTx) (ids []wire.TxID) {
+		for _, tx := range list {
+			ids = append(ids, tx.ID())
+		}
+		return ids
+	}
+	require.Equal(t, []wire.TxID{txs[0].ID(), txs[1].ID()}, ids(b.chain.untold(0, 2)), "in order, and no more than asked for")
+
+	l := b.chain.locals
+	now := time.Now()
+	require.False(t, l.tell(txs[2].ID(), now, patience))
+	require.True(t, l.tell(txs[2].ID(), now.Add(patience), patience))
+	require.False(t, l.tell(txs[2].ID(), now.Add(patience), patience), "it counts as told")
+	require.False(t, l.tell(wire.TxID{1}, now.Add(patience), patience), "no local one")
+
+	b.restart(t)
+	require.Empty(t, b.chain.untold(patience, 10), "a start announces them all")
+	require.Len(t, b.announcer.take(), 3)
+}
