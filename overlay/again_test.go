@@ -13,6 +13,8 @@ import (
 
 // A transaction that is announced again reaches those who lack it behind one who has it,
 // within bounds.
+//
+// R19: a node that has it passes the next announcement on.
 func TestAnAnnouncementPassesThroughWhoHasIt(t *testing.T) {
 	g, c := testGenesis("again"), newClock()
 	a, b := start(t, g, c), start(t, g, c)

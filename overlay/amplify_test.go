@@ -20,7 +20,7 @@ import (
 	"github.com/grapevine-p2p/grapevine/wire"
 )
 
-// R4, R39: a request of a few kilobytes cannot ask for one transaction many times.
+// R4, R35, R39: a request of a few kilobytes cannot ask for one transaction many times.
 func TestCompactRequestDoesNotAmplify(t *testing.T) {
 	g, c := testGenesis("amplify"), newClock()
 	n := start(t, g, c)

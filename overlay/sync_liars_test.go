@@ -130,6 +130,8 @@ func TestLyingPeersAreDroppedForAnother(t *testing.T) {
 
 // A claim alone makes nobody wait: not who asks for the state of this node, and not its
 // producer.
+//
+// R36: a height counts once a header shows it.
 func TestClaimsCountOnceAHeaderProvesThem(t *testing.T) {
 	g, c := testGenesis("claims"), newClock()
 	n := start(t, g, c, func(c *overlay.Config) { c.Limits.SyncRefresh = time.Hour })
