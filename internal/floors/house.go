@@ -62,7 +62,7 @@ var house = map[string]place{
 
 // reserved are imports (by prefix) that only the folders listed may have.
 var reserved = map[string][]string{
-	"github.com/libp2p/go-libp2p-pubsub": {"overlay", "testnet/stock"},
+	"github.com/libp2p/go-libp2p-pubsub": {"overlay", "testnet/attack", "testnet/stock"},
 	"testing":                            {},
 }
 

@@ -26,22 +26,31 @@ import (
 // gossip is a whole Grapevine node at a seat, as it stands.
 type gossip struct {
 	*node.Node
-	seat Seat
+	seat     Seat
+	graylist float64 // a peer below it is not listened to
 }
 
 // Gossip is the relay that runs whole Grapevine nodes: overlay, validation,
-// mempool, ledger, and a store in memory.
-func Gossip() Relay { return RelayFunc(newGossip) }
+// mempool, ledger, and a store in memory. Changes are made to the settings of
+// each node before it starts, such as to show what a defence is good for by
+// leaving it out.
+func Gossip(changes ...func(*node.Config)) Relay {
+	return RelayFunc(func(seat Seat) (Participant, error) { return newGossip(seat, changes) })
+}
 
-func newGossip(seat Seat) (Participant, error) {
+func newGossip(seat Seat, changes []func(*node.Config)) (Participant, error) {
 	if err := furnish(seat); err != nil {
 		return nil, fmt.Errorf("make the home of seat %d: %w", seat.Number, err)
 	}
-	n, err := node.New(nodeConfig(seat))
+	cfg := nodeConfig(seat)
+	for _, change := range changes {
+		change(&cfg)
+	}
+	n, err := node.New(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("open the node of seat %d: %w", seat.Number, err)
 	}
-	return &gossip{Node: n, seat: seat}, nil
+	return &gossip{Node: n, seat: seat, graylist: cfg.Score.Thresholds.Graylist}, nil
 }
 
 // furnish puts keys and genesis into a seat's home, the first time.
@@ -176,9 +185,9 @@ func (g *gossip) MeshPeers(kind Kind) []peer.ID {
 	return g.peers(func(p overlay.PeerInfo) bool { return p.InTxMesh && kind == Tx || p.InBlockMesh && kind == Block })
 }
 
-// Peers implements Participant.
+// Peers implements Participant. A graylisted peer is connected and takes no part.
 func (g *gossip) Peers() []peer.ID {
-	return g.peers(func(p overlay.PeerInfo) bool { return !p.Guest && p.Hello != nil })
+	return g.peers(func(p overlay.PeerInfo) bool { return !p.Guest && p.Hello != nil && p.Score >= g.graylist })
 }
 
 func (g *gossip) peers(take func(overlay.PeerInfo) bool) (ids []peer.ID) {

@@ -1,0 +1,51 @@
+package attack_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/grapevine-p2p/grapevine/testnet/report"
+)
+
+func flood(message string) string {
+	return "attackers=[{kind: control-flood, count: 2, params: {message: " + message + "}}]"
+}
+
+// Stock pubsub keeps every subscription of every peer.
+func TestSubscriptionFlood(t *testing.T) {
+	r := holds(t, shipped(t, "attack-control-flood"))
+	stock := simulate(t, shipped(t, "attack-control-flood"), report.RelayStock)
+	require.Greater(t, *stock.Resources.HeapMBPerNode, 2**r.Resources.HeapMBPerNode)
+}
+
+// Stock pubsub makes objects of all that a frame holds, for as long as frames come.
+func TestElementBomb(t *testing.T) {
+	r := holds(t, shipped(t, "attack-control-bomb"))
+	stock := simulate(t, shipped(t, "attack-control-bomb"), report.RelayStock)
+	require.Zero(t, *stock.Attack.EvictedRatio)
+	require.Greater(t, *stock.Resources.CPUS, 3**r.Resources.CPUS)
+}
+
+// Grafting again right after a prune is a breach that the router counts.
+func TestGraftsDuringBackoff(t *testing.T) {
+	r := simulate(t, shipped(t, "attack-control-flood", flood("prune")), report.RelayGossip)
+	require.EqualValues(t, 1, *r.Attack.EvictedRatio)
+	require.EqualValues(t, 1, *r.Tx.DeliveryRatio)
+	bare := simulate(t, shipped(t, "attack-control-flood", flood("prune")), "lenient")
+	require.Zero(t, *bare.Attack.EvictedRatio)
+}
+
+// The other floods reach their victims, and stop nothing.
+func TestOtherFloods(t *testing.T) {
+	calm := simulate(t, shipped(t, "attack-control-flood", "attackers=[]"), report.RelayGossip)
+	for message, factor := range map[string]float64{"ihave": 10, "iwant": 1.5, "idontwant": 10, "graft": 1} {
+		t.Run(message, func(t *testing.T) {
+			r := simulate(t, shipped(t, "attack-control-flood", flood(message)), report.RelayGossip)
+			require.EqualValues(t, 1, *r.Tx.DeliveryRatio)
+			require.Less(t, r.Tx.LatencyMS.P99, 3*calm.Tx.LatencyMS.P99)
+			require.Greater(t, float64(*r.Bytes.Wire), factor*float64(*calm.Bytes.Wire))
+			require.Zero(t, *r.Attack.HonestBanned)
+		})
+	}
+}

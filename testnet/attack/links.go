@@ -1,0 +1,146 @@
+package attack
+
+import (
+	"bufio"
+	"context"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
+	"github.com/libp2p/go-libp2p/p2p/net/swarm"
+
+	"github.com/grapevine-p2p/grapevine/overlay"
+	"github.com/grapevine-p2p/grapevine/wire"
+)
+
+const (
+	helloTime = 5 * time.Second // for one hello
+
+	// lookEvery is how often an attacker looks after its links.
+	lookEvery = 250 * time.Millisecond
+
+	// redial is how often a neighbour that is not connected is dialled. One that
+	// banned us costs a handshake each time.
+	redial = 3 * time.Second
+)
+
+// look keeps us connected to our neighbours, and opens a line to each router of
+// each connected peer, until ctx ends.
+func (n *node) look(ctx context.Context, h host.Host) {
+	greeted := make(map[network.Conn]bool)
+	dialled := make(map[peer.ID]time.Time)
+	for {
+		for _, near := range n.seat.Neighbours {
+			if time.Since(dialled[near.ID]) > redial && h.Network().Connectedness(near.ID) != network.Connected {
+				dialled[near.ID] = time.Now()
+				n.connect(ctx, h, near)
+			}
+		}
+		for _, p := range h.Network().Peers() {
+			if n.accomplice(h, p) {
+				continue
+			}
+			n.greet(ctx, h, p, greeted)
+			for router, ids := range routers {
+				if got, err := h.Peerstore().SupportsProtocols(p, ids...); err == nil && len(got) > 0 && n.begin(where{p, router}) {
+					n.group.Go(func() { n.talk(ctx, h, where{p, router}) })
+				}
+			}
+		}
+		if !sleep(ctx, lookEvery) {
+			return
+		}
+	}
+}
+
+func (n *node) connect(ctx context.Context, h host.Host, near peer.AddrInfo) {
+	if s, ok := h.Network().(interface{ Backoff() *swarm.DialBackoff }); ok {
+		s.Backoff().Clear(near.ID)
+	}
+	n.group.Go(func() { _ = h.Connect(ctx, near) }) // it may not be up yet, or have banned us
+}
+
+// accomplices is what attackers know each other by: what they would do to each
+// other is no harm to anybody.
+const accomplices = protocol.ID("/attack/1")
+
+// accomplice says whether a peer is an attacker too, and notes that it is.
+func (n *node) accomplice(h host.Host, p peer.ID) bool {
+	got, err := h.Peerstore().SupportsProtocols(p, accomplices)
+	if err != nil || len(got) == 0 {
+		return false
+	}
+	n.begin(where{p, 0})
+	return true
+}
+
+// talk opens a stream to a router and writes to it until it ends.
+func (n *node) talk(ctx context.Context, h host.Host, w where) {
+	l := n.lineTo(w)
+	defer n.end(w, l)
+	s, err := h.NewStream(network.WithNoDial(ctx, "attackers talk to connected peers"), w.peer, routers[w.router]...)
+	if err == nil && n.post(ctx, event{line: l}) {
+		_ = l.write(ctx, s)
+	}
+}
+
+// greet says hello to a peer that we dialled, once a connection.
+func (n *node) greet(ctx context.Context, h host.Host, p peer.ID, greeted map[network.Conn]bool) {
+	if got, err := h.Peerstore().SupportsProtocols(p, overlay.HelloProtocol); err != nil || len(got) == 0 {
+		return // a plain pubsub node, or identify is not done: then it speaks no gossip either
+	}
+	for _, c := range h.Network().ConnsToPeer(p) {
+		if c.Stat().Direction == network.DirOutbound && !greeted[c] {
+			greeted[c] = true
+			n.group.Go(func() { n.sayHello(ctx, h, p) })
+		}
+	}
+}
+
+func (n *node) hello() []byte {
+	return (&wire.Hello{
+		Network: n.network, NetworkName: n.seat.Genesis.Network, Protocol: overlay.ProtocolVersion, Agent: "attacker",
+		Clock: uint64(time.Now().UnixMilli()),
+	}).AppendTo(nil)
+}
+
+func (n *node) sayHello(ctx context.Context, h host.Host, p peer.ID) {
+	ctx, cancel := context.WithTimeout(ctx, helloTime)
+	defer cancel()
+	s, err := h.NewStream(network.WithNoDial(ctx, "attackers greet connected peers"), p, overlay.HelloProtocol)
+	if err != nil {
+		return
+	}
+	defer s.Close()
+	_ = s.SetDeadline(time.Now().Add(helloTime))
+	if writeFrame(s, n.hello()) == nil {
+		_, _ = readFrame(bufio.NewReader(s))
+	}
+}
+
+func (n *node) answerHello(h host.Host) {
+	h.SetStreamHandler(overlay.HelloProtocol, func(s network.Stream) {
+		defer s.Close()
+		_ = s.SetDeadline(time.Now().Add(helloTime))
+		if _, err := readFrame(bufio.NewReader(s)); err == nil {
+			_ = writeFrame(s, n.hello())
+		}
+	})
+}
+
+// sleep waits, and tells whether ctx let it.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,90 @@
+package attack_test
+
+import (
+	"encoding/json"
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/grapevine-p2p/grapevine/node"
+	"github.com/grapevine-p2p/grapevine/testnet/attack"
+	"github.com/grapevine-p2p/grapevine/testnet/report"
+	"github.com/grapevine-p2p/grapevine/testnet/scenario"
+	"github.com/grapevine-p2p/grapevine/testnet/sim"
+	"github.com/grapevine-p2p/grapevine/testnet/stock"
+)
+
+// defenceless are relays of whole nodes that lack one defence each: what an
+// attack does to them is what the defence is for.
+var defenceless = map[string]func(*node.Config){
+	"lenient": lenient,
+	// One link in the mesh, and one to hear announcements from.
+	"thin": func(c *node.Config) {
+		c.Gossip.D, c.Gossip.Dlo, c.Gossip.Dhi, c.Gossip.Dout, c.Gossip.Dscore, c.Gossip.Dlazy = 2, 1, 2, 0, 0, 1
+	},
+}
+
+// lenient nodes hold nothing against anybody.
+func lenient(c *node.Config) {
+	for o := 1; o < len(c.Score.Weights); o++ {
+		c.Score.Weights[o] = 1e-9
+	}
+	c.Score.Negligible, c.Score.BanAt, c.Score.TopicScoreCap, c.Score.MaxInferred = 1e-12, 1e9, 1e-9, 1e-3
+	// The penalty for what the router sees follows from the first threshold, and
+	// a ban must be below the last.
+	c.Score.Thresholds.Gossip, c.Score.Thresholds.Publish, c.Score.Thresholds.Graylist = -1e-3, -1e12, -1e12
+	c.Score.Thresholds.OpportunisticGraft = 0
+}
+
+// TestMain lets the test binary be the child of the runs that tests ask for.
+func TestMain(m *testing.M) {
+	relays := attack.Relays()
+	maps.Copy(relays, stock.Relays())
+	for name, change := range defenceless {
+		relays[name] = sim.Gossip(change)
+	}
+	sim.Child(relays)
+	goleak.VerifyTestMain(m)
+}
+
+// shipped is a scenario as it ships, with changes.
+func shipped(t *testing.T, name string, changes ...string) *scenario.Scenario {
+	t.Helper()
+	s, err := scenario.Load(name)
+	require.NoError(t, err)
+	for _, c := range changes {
+		require.NoError(t, s.Set(c))
+	}
+	require.NoError(t, s.Validate())
+	for i := range s.Attackers {
+		require.NoError(t, attack.Check(&s.Attackers[i]))
+	}
+	return s
+}
+
+// simulate runs s over a relay and logs what replays it.
+func simulate(t *testing.T, s *scenario.Scenario, relay string) *report.Report {
+	t.Helper()
+	s.Relay = relay
+	r, err := sim.Run(t.Context(), s, sim.Options{})
+	require.NoError(t, err)
+	text, err := json.Marshal(r)
+	require.NoError(t, err)
+	t.Logf("%s over %s, seed %d: %s", s.Name, relay, s.Seed, text)
+	return r
+}
+
+// holds runs a scenario as it ships and wants its promises kept.
+func holds(t *testing.T, s *scenario.Scenario) *report.Report {
+	t.Helper()
+	r := simulate(t, s, report.RelayGossip)
+	require.Empty(t, r.FailedExpectations, strings.Join(r.FailedExpectations, "; "))
+	require.Equal(t, s.Attacking(), r.Attack.Attackers)
+	require.Zero(t, *r.Attack.HonestBanned)
+	require.Less(t, r.WallS, time.Minute.Seconds()*5)
+	return r
+}

@@ -1,0 +1,49 @@
+package attack
+
+import (
+	"time"
+
+	"github.com/grapevine-p2p/grapevine/wire"
+)
+
+// oversize sends messages over the limits: transactions that are too large, in
+// frames that are not, or frames that are themselves too large.
+type oversize struct {
+	honest
+	size   int
+	every  time.Duration
+	last   time.Time
+	number byte
+}
+
+// Sizes that are over the limit of a transaction, and over that of any frame.
+const (
+	overTx    = wire.MaxTx + 64<<10
+	overFrame = 4 << 20
+)
+
+func newOversize(p *params) rule {
+	o := &oversize{size: overTx, every: time.Second / time.Duration(p.number("per_second", 4, 1, 10))}
+	if p.word("over", "transaction", "frame") == "frame" {
+		o.size = overFrame
+	}
+	return o
+}
+
+func (o *oversize) beat(n *node, now time.Time) {
+	if now.Sub(o.last) < o.every {
+		return
+	}
+	o.last = now
+	o.number++
+	topic := n.txTopic()
+	data := make([]byte, o.size)
+	data[0], data[1] = o.number, byte(n.seat.Number)
+	m, err := n.compose(topic, data)
+	if err != nil {
+		return
+	}
+	for _, l := range n.audience(topic) {
+		l.publish(m)
+	}
+}

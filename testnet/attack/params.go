@@ -1,0 +1,58 @@
+package attack
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// params are what a scenario says about an attacker. Each is asked for once;
+// what nobody asked for is an error.
+type params struct {
+	left map[string]string
+	errs []error
+}
+
+func newParams(said map[string]string) *params { return &params{left: maps.Clone(said)} }
+
+// number is a whole number between least and most.
+func (p *params) number(name string, otherwise, least, most int) int {
+	text, ok := p.take(name)
+	if !ok {
+		return otherwise
+	}
+	v, err := strconv.Atoi(text)
+	if err != nil || v < least || v > most {
+		p.errs = append(p.errs, fmt.Errorf("params.%s is %q, want %d to %d", name, text, least, most))
+	}
+	return v
+}
+
+// word is one of several; the first is meant where nothing is said.
+func (p *params) word(name string, known ...string) string {
+	text, ok := p.take(name)
+	if !ok {
+		return known[0]
+	}
+	if !slices.Contains(known, text) {
+		p.errs = append(p.errs, fmt.Errorf("params.%s is %q, want one of %s", name, text, strings.Join(known, ", ")))
+	}
+	return text
+}
+
+func (p *params) take(name string) (string, bool) {
+	text, ok := p.left[name]
+	delete(p.left, name)
+	return text, ok
+}
+
+// err says all that is wrong, once the attacker has asked for what it knows.
+func (p *params) err() error {
+	for _, name := range slices.Sorted(maps.Keys(p.left)) {
+		p.errs = append(p.errs, fmt.Errorf("params.%s is unknown", name))
+	}
+	return errors.Join(p.errs...)
+}

@@ -1,0 +1,23 @@
+package attack_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Without redundancy, what silent nodes swallow is missing for long.
+func TestSilent(t *testing.T) {
+	holds(t, shipped(t, "attack-silent"))
+	swallows(t, "attack-silent")
+}
+
+// swallows wants an attack to lose and delay messages where there is no
+// redundancy to make up for it.
+func swallows(t *testing.T, name string) {
+	t.Helper()
+	bare, calm := simulate(t, shipped(t, name), "thin"), simulate(t, shipped(t, name, "attackers=[]"), "thin")
+	require.EqualValues(t, 1, *calm.Tx.DeliveryRatio)
+	require.Less(t, *bare.Tx.DeliveryRatio, 0.97)
+	require.Greater(t, bare.Tx.LatencyMS.P99, 2*calm.Tx.LatencyMS.P99)
+}
