@@ -32,7 +32,7 @@ func (n *node) look(ctx context.Context, h host.Host) {
 	greeted := make(map[network.Conn]bool)
 	dialled := make(map[peer.ID]time.Time)
 	for {
-		for _, near := range n.seat.Neighbours {
+		for _, near := range n.near {
 			if time.Since(dialled[near.ID]) > redial && h.Network().Connectedness(near.ID) != network.Connected {
 				dialled[near.ID] = time.Now()
 				n.connect(ctx, h, near)
@@ -100,10 +100,14 @@ func (n *node) greet(ctx context.Context, h host.Host, p peer.ID, greeted map[ne
 }
 
 func (n *node) hello() []byte {
-	return (&wire.Hello{
+	h := &wire.Hello{
 		Network: n.network, NetworkName: n.seat.Genesis.Network, Protocol: overlay.ProtocolVersion, Agent: "attacker",
 		Clock: uint64(time.Now().UnixMilli()),
-	}).AppendTo(nil)
+	}
+	if r, ok := n.rule.(boaster); ok {
+		r.boast(h)
+	}
+	return h.AppendTo(nil)
 }
 
 func (n *node) sayHello(ctx context.Context, h host.Host, p peer.ID) {

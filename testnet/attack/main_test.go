@@ -22,9 +22,13 @@ import (
 // attack does to them is what the defence is for.
 var defenceless = map[string]func(*node.Config){
 	"lenient": lenient,
-	// One link in the mesh, and one to hear announcements from.
+	// Two links in the mesh at most, and one to hear announcements from.
 	"thin": func(c *node.Config) {
 		c.Gossip.D, c.Gossip.Dlo, c.Gossip.Dhi, c.Gossip.Dout, c.Gossip.Dscore, c.Gossip.Dlazy = 2, 1, 2, 0, 0, 1
+	},
+	// Whoever is asked for blocks may take as long as it likes, and is asked again.
+	"patient": func(c *node.Config) {
+		c.Limits.SyncStall, c.Limits.SyncTime, c.Limits.SyncPause = time.Hour, time.Hour, time.Millisecond
 	},
 }
 

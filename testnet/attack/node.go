@@ -43,7 +43,8 @@ type node struct {
 	seat     sim.Seat // constant, as all to events
 	network  wire.NetworkID
 	rule     rule
-	from, to time.Time // when rule is in force; zero to is for ever
+	near     []peer.AddrInfo // to be dialled
+	from, to time.Time       // when rule is in force; zero to is for ever
 	ready    chan struct{}
 	events   chan event
 	group    *sync.WaitGroup
@@ -86,6 +87,13 @@ func newNode(seat sim.Seat, r rule) *node {
 	}
 	if seat.Attack.To > 0 {
 		n.to = loadOf(seat).Add(seat.Attack.To)
+	}
+	if _, ok := r.(eternal); ok {
+		n.from = time.Time{}
+	}
+	n.near = seat.Neighbours
+	if _, ok := r.(aimed); ok {
+		n.near = append(slices.Clone(n.near), seat.Victim)
 	}
 	return n
 }
@@ -362,6 +370,9 @@ func (n *node) listen(ctx context.Context, s network.Stream, router int) {
 func (n *node) serve(ctx context.Context, h host.Host) {
 	h.SetStreamHandler(accomplices, func(s network.Stream) { _ = s.Reset() })
 	n.answerHello(h)
+	if r, ok := n.rule.(server); ok {
+		r.serve(ctx, n, h)
+	}
 	for router, ids := range routers {
 		for _, id := range ids {
 			h.SetStreamHandler(id, func(s network.Stream) { n.listen(ctx, s, router) })

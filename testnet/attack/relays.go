@@ -20,6 +20,13 @@ var makers = map[string]func(p *params) rule{
 	"duplicates":    newDuplicates,
 	"oversize":      newOversize,
 	"control-flood": newFlood,
+	"equivocator":   newEquivocator,
+	"cold-boot":     newColdBoot,
+	"covert-flash":  newCovertFlash,
+	"eclipse":       newEclipse,
+	"censor":        newCensor,
+	"slow-reader":   newSlowReader,
+	"lying-sync":    newLiar,
 }
 
 // Kinds are the attackers that this package has, sorted. They are among those

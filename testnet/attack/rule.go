@@ -1,9 +1,13 @@
 package attack
 
 import (
+	"context"
 	"time"
 
 	pb "github.com/libp2p/go-libp2p-pubsub/pb"
+	"github.com/libp2p/go-libp2p/core/host"
+
+	"github.com/grapevine-p2p/grapevine/wire"
 )
 
 // rule is how a node takes part. Its methods are called one after the other,
@@ -23,6 +27,20 @@ type rule interface {
 	// peer.
 	patience() time.Duration
 }
+
+// What some rules are beside.
+type (
+	// eternal rules are in force before From as well.
+	eternal interface{ always() }
+	// aimed rules want a link to the victim of the run.
+	aimed interface{ aims() }
+	// boaster rules change what hello says.
+	boaster interface{ boast(h *wire.Hello) }
+	// server rules answer requests.
+	server interface {
+		serve(ctx context.Context, n *node, h host.Host)
+	}
+)
 
 // honest keeps every rule. Attackers embed it and replace what they break.
 type honest struct{}

@@ -18,6 +18,6 @@ func swallows(t *testing.T, name string) {
 	t.Helper()
 	bare, calm := simulate(t, shipped(t, name), "thin"), simulate(t, shipped(t, name, "attackers=[]"), "thin")
 	require.EqualValues(t, 1, *calm.Tx.DeliveryRatio)
-	require.Less(t, *bare.Tx.DeliveryRatio, 0.97)
-	require.Greater(t, bare.Tx.LatencyMS.P99, 2*calm.Tx.LatencyMS.P99)
+	require.Less(t, *bare.Tx.DeliveryRatio, 1.0)
+	require.Greater(t, bare.Tx.LatencyMS.P99, 1.5*calm.Tx.LatencyMS.P99)
 }

@@ -82,6 +82,7 @@ type Seat struct {
 	Observer *Observer          // told by this seat's participant, and by nobody else
 	Silent   bool               // takes part in everything but forwards nothing
 	Attack   *scenario.Attacker // what this seat is to play; nil unless it is an attacker's
+	Victim   peer.AddrInfo      // an honest node, the same for all, for attackers that aim at one
 
 	Genesis    *wire.Genesis
 	Producer   ed25519.PrivateKey // nil unless the seat makes blocks

@@ -97,11 +97,14 @@ func (g *stage) seat(j job, relays map[string]Relay) error {
 		}
 		g.places = append(g.places, p)
 	}
-	for _, i := range stream(s.Seed, streamProducers).Perm(s.Nodes) {
-		if p := g.places[i]; p.honest && len(producing) < producersOf(s.Blocks) {
-			p.Producer = keys[i]
-			producing = append(producing, keys[i])
-			g.producers = append(g.producers, p)
+	turns := stream(s.Seed, streamProducers).Perm(s.Nodes)
+	for _, may := range []func(*place) bool{(*place).equivocates, func(p *place) bool { return p.honest }} {
+		for _, i := range turns {
+			if p := g.places[i]; may(p) && len(producing) < producersOf(s.Blocks) {
+				p.Producer = keys[i]
+				producing = append(producing, keys[i])
+				g.producers = append(g.producers, p)
+			}
 		}
 	}
 	if g.genesis, err = genesisOf(s, g.load, producing); err != nil {
@@ -112,8 +115,12 @@ func (g *stage) seat(j job, relays map[string]Relay) error {
 
 // introduce tells every place its genesis and its neighbours.
 func (g *stage) introduce() error {
+	victim, err := g.victim()
+	if err != nil {
+		return err
+	}
 	for i, p := range g.places {
-		p.Genesis = g.genesis
+		p.Genesis, p.Victim = g.genesis, victim
 		for _, n := range g.graph[i] {
 			at, err := multiaddr.NewMultiaddr(addrOf(n))
 			if err != nil {
@@ -123,6 +130,21 @@ func (g *stage) introduce() error {
 		}
 	}
 	return nil
+}
+
+// victim is the first honest place, as all see it.
+func (g *stage) victim() (peer.AddrInfo, error) {
+	for i, p := range g.places {
+		if !p.honest {
+			continue
+		}
+		at, err := multiaddr.NewMultiaddr(addrOf(i))
+		if err != nil {
+			return peer.AddrInfo{}, fmt.Errorf("address of seat %d: %w", i, err)
+		}
+		return peer.AddrInfo{ID: p.ID, Addrs: []multiaddr.Multiaddr{at}}, nil
+	}
+	return peer.AddrInfo{}, errors.New("nobody is honest")
 }
 
 // identity is the key of seat i and its peer id.

@@ -1,0 +1,68 @@
+package attack
+
+import (
+	"encoding/binary"
+	"time"
+
+	"github.com/grapevine-p2p/grapevine/overlay"
+	"github.com/grapevine-p2p/grapevine/testnet/shapes"
+	"github.com/grapevine-p2p/grapevine/wire"
+)
+
+// equivocator is a producer that makes two blocks in each slot of its own, and
+// tells one half of its peers of one, the other half of the other.
+type equivocator struct {
+	honest
+	head *wire.Header // the highest it heard of; nil before the first
+	done uint64       // the last slot used
+}
+
+func newEquivocator(*params) rule { return new(equivocator) }
+
+func (e *equivocator) message(n *node, m *message) {
+	n.forward(m)
+	if m.carried.GetTopic() != overlay.BlockTopic(n.network) {
+		return
+	}
+	c, err := wire.DecodeCompactBlock(m.carried.GetData())
+	if err == nil && (e.head == nil || c.Header.Body().Height > e.head.Body().Height) {
+		e.head = c.Header
+	}
+}
+
+func (e *equivocator) beat(n *node, now time.Time) {
+	slot, begun := n.seat.Genesis.SlotAt(uint64(now.UnixMilli()))
+	if n.seat.Producer == nil || e.head == nil || !begun || slot <= e.done {
+		return
+	}
+	height := e.head.Body().Height + 1
+	self := shapes.Address(n.seat.Producer)
+	if slot <= e.head.Body().Slot || n.seat.Genesis.ProducerOf(height, slot) != self {
+		return
+	}
+	e.done = slot
+	var twins [2]*wire.Block
+	for i := range twins {
+		twins[i] = e.make(n, &wire.HeaderBody{
+			Version: n.seat.Genesis.VersionAt(height), Height: height, Parent: e.head.ID(), Producer: self, FeeRecipient: self,
+			Slot: slot, Time: uint64(now.UnixMilli()),
+		}, uint64(i))
+	}
+	topic := overlay.BlockTopic(n.network)
+	for i, l := range n.audience(topic) {
+		m, err := n.compose(topic, wire.Compact(twins[i%2]).AppendTo(nil))
+		if err != nil {
+			return
+		}
+		l.publish(m)
+	}
+	e.head = twins[0].Header
+}
+
+// make completes and signs a block without transactions.
+func (*equivocator) make(n *node, body *wire.HeaderBody, which uint64) *wire.Block {
+	binary.BigEndian.PutUint64(body.Salt[:], which)
+	body.TxRoot = wire.TxRoot(nil)
+	body.ShortIDsHash = wire.ShortIDsHash(wire.ShortIDs(body.Salt, nil))
+	return &wire.Block{Header: wire.SignHeader(n.network, n.seat.Producer, body)}
+}

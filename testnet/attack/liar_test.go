@@ -1,0 +1,29 @@
+package attack_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/grapevine-p2p/grapevine/testnet/report"
+)
+
+// Nodes that wait for ever for whom they asked do not catch up.
+func TestLyingSync(t *testing.T) {
+	holds(t, shipped(t, "attack-lying-sync"))
+	bare := simulate(t, shipped(t, "attack-lying-sync"), "patient")
+	require.Greater(t, *bare.Chain.Heads, 1)
+	require.Less(t, *bare.Block.DeliveryRatio, 1.0)
+}
+
+// Other lies are found out at once.
+func TestOtherLies(t *testing.T) {
+	for _, lie := range []string{"rubbish", "less"} {
+		t.Run(lie, func(t *testing.T) {
+			r := simulate(t, shipped(t, "attack-lying-sync", "attackers=[{kind: lying-sync, count: 3, params: {lie: "+lie+"}}]"), report.RelayGossip)
+			require.Equal(t, 1, *r.Chain.Heads)
+			require.EqualValues(t, 1, *r.Block.DeliveryRatio)
+			require.Zero(t, *r.Attack.HonestBanned)
+		})
+	}
+}
