@@ -14,14 +14,11 @@ func TestTransactionSpreads(t *testing.T) {
 	for range 4 {
 		nodes = append(nodes, start(t, g, c, bootstrap(nodes[len(nodes)-1])))
 	}
-	for i := range 4 {
-		eventually(t, func() bool { return nodes[i].knows(nodes[i+1].host.ID()) && nodes[i+1].knows(nodes[i].host.ID()) }, "link %d", i)
-	}
+	meshed(t, nodes...) // a link that is not in the mesh yet would carry nothing
 	var txs []*wire.Transaction
 	for i := range uint64(20) {
 		txs = append(txs, transfer(g, "wallet 0", i))
 	}
-	// From the first publication on: no waiting for a mesh.
 	nodes[0].submit(txs...)
 	for i, n := range nodes {
 		eventually(t, func() bool { return n.chain.pooled() == len(txs) }, "node %d: all transactions", i)
