@@ -13,6 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
+	"github.com/grapevine-p2p/grapevine/internal/crashdisk"
 	"github.com/grapevine-p2p/grapevine/node"
 	"github.com/grapevine-p2p/grapevine/node/keyfile"
 	"github.com/grapevine-p2p/grapevine/validation"
@@ -55,7 +56,7 @@ func TestNoSlotIsSignedTwice(t *testing.T) {
 	g := genesisOf("twice", producers...)
 	g.Time -= 10_000
 	home := newHome(t, g, producers[0])
-	disk := vfs.NewCrashableMem()
+	disk := crashdisk.New()
 	signed := &headers{seen: make(map[uint64]wire.BlockID)}
 	for round := range 4 {
 		cfg := configOf(t, home, disk)
@@ -64,7 +65,7 @@ func TestNoSlotIsSignedTwice(t *testing.T) {
 		n := start(t, cfg)
 		height := n.head().Height
 		eventually(t, "a block", func() bool { return n.head().Height > height+1 })
-		disk = disk.CrashClone(vfs.CrashCloneCfg{})
+		disk = disk.Crash(vfs.CrashCloneCfg{})
 		require.NoError(t, n.end())
 	}
 	signed.mu.Lock()

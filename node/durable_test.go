@@ -12,6 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/stretchr/testify/require"
 
+	"github.com/grapevine-p2p/grapevine/internal/crashdisk"
 	"github.com/grapevine-p2p/grapevine/node"
 	"github.com/grapevine-p2p/grapevine/node/api"
 	"github.com/grapevine-p2p/grapevine/node/store"
@@ -46,7 +47,7 @@ func TestARestartedNodeCatchesUp(t *testing.T) {
 // R19: durable before the sender is told, announced again after a restart.
 func TestAcceptedTransactionsSurviveAKill(t *testing.T) {
 	g := genesisOf("kill", keys(1)...)
-	disk := vfs.NewCrashableMem()
+	disk := crashdisk.New()
 	cfg := configOf(t, newHome(t, g, nil), disk) // no producer: they stay in the pool
 	n := start(t, cfg)
 
@@ -68,7 +69,7 @@ func TestAcceptedTransactionsSurviveAKill(t *testing.T) {
 	for i := range atLeast {
 		atLeast[i] = accepted[i].Load()
 	}
-	crashed := disk.CrashClone(vfs.CrashCloneCfg{})
+	crashed := disk.Crash(vfs.CrashCloneCfg{})
 	writers.Wait()
 	require.NoError(t, n.end())
 
@@ -93,7 +94,7 @@ func TestAKillInABurstLosesNothingAnywhere(t *testing.T) {
 	producers := keys(1)
 	g := genesisOf("burst", producers...)
 	far := start(t, configOf(t, newHome(t, g, producers[0]), vfs.NewMem()))
-	disk := vfs.NewCrashableMem()
+	disk := crashdisk.New()
 	cfg := configOf(t, newHome(t, g, nil), disk)
 	cfg.Bootstrap = []string{far.addr()}
 	n := start(t, cfg)
@@ -106,7 +107,7 @@ func TestAKillInABurstLosesNothingAnywhere(t *testing.T) {
 	for _, tx := range txs[:killedAt] {
 		n.submit(tx)
 	}
-	crashed := disk.CrashClone(vfs.CrashCloneCfg{})
+	crashed := disk.Crash(vfs.CrashCloneCfg{})
 	require.NoError(t, n.end())
 
 	cfg.FS = crashed
@@ -171,7 +172,7 @@ func TestTheSameBytesGetTheSameAnswer(t *testing.T) {
 // TestAFailingDiskStopsTheNode fills the disk under a node at work.
 func TestAFailingDiskStopsTheNode(t *testing.T) {
 	g := genesisOf("full disk", keys(1)...)
-	disk := vfs.NewCrashableMem()
+	disk := crashdisk.New()
 	var full atomic.Bool
 	cfg := configOf(t, newHome(t, g, nil), errorfs.Wrap(disk, errorfs.InjectorFunc(func(op errorfs.Op) error {
 		if full.Load() && op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
@@ -193,7 +194,7 @@ func TestAFailingDiskStopsTheNode(t *testing.T) {
 	require.ErrorIs(t, n.err, store.Failed)
 	require.ErrorContains(t, n.err, "no space left")
 
-	cfg.FS = disk.CrashClone(vfs.CrashCloneCfg{})
+	cfg.FS = disk.Crash(vfs.CrashCloneCfg{})
 	again := start(t, cfg)
 	require.Equal(t, api.Pending, again.state(payment(g, 0, 0).ID()))
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
+	"github.com/grapevine-p2p/grapevine/internal/crashdisk"
 	"github.com/grapevine-p2p/grapevine/node/store"
 	"github.com/grapevine-p2p/grapevine/validation/ledger"
 	"github.com/grapevine-p2p/grapevine/wire"
@@ -39,7 +40,7 @@ func TestCrashes(t *testing.T) {
 		chain, parent = append(chain, b), b.ID()
 	}
 
-	fs := vfs.NewCrashableMem()
+	fs := crashdisk.New()
 	s := open(t, fs)
 	require.NoError(t, s.Init(genesis()))
 	var did progress
@@ -65,7 +66,7 @@ func TestCrashes(t *testing.T) {
 	go func() { wg.Wait(); close(finished) }()
 
 	type crash struct {
-		fs      *vfs.MemFS
+		fs      *crashdisk.Disk
 		atLeast [3]uint64
 	}
 	var crashes []crash
@@ -82,7 +83,7 @@ func TestCrashes(t *testing.T) {
 		} else {
 			last = steps
 		}
-		crashes = append(crashes, crash{fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: rng.IntN(101), RNG: rng}), atLeast})
+		crashes = append(crashes, crash{fs.Crash(vfs.CrashCloneCfg{UnsyncedDataPercent: rng.IntN(101), RNG: rng}), atLeast})
 	}
 	t.Logf("%d crashes", len(crashes))
 	require.Greater(t, len(crashes), 10)
@@ -113,7 +114,7 @@ func writeChain(t *testing.T, s *store.Store, chain []*wire.Block, did *progress
 }
 
 // survey opens what a crash left and holds it against what must be there.
-func survey(t *testing.T, fs *vfs.MemFS, chain []*wire.Block, atLeast [3]uint64) {
+func survey(t *testing.T, fs *crashdisk.Disk, chain []*wire.Block, atLeast [3]uint64) {
 	t.Helper()
 	s, err := store.Open("data", options(fs))
 	require.NoError(t, err)

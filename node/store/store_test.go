@@ -19,6 +19,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/stretchr/testify/require"
 
+	"github.com/grapevine-p2p/grapevine/internal/crashdisk"
 	"github.com/grapevine-p2p/grapevine/node/store"
 	"github.com/grapevine-p2p/grapevine/validation/ledger"
 	"github.com/grapevine-p2p/grapevine/wire"
@@ -237,24 +238,24 @@ func TestEndedTransactionsAreBounded(t *testing.T) {
 }
 
 func TestTheSignedSlotStays(t *testing.T) {
-	fs := vfs.NewCrashableMem()
+	fs := crashdisk.New()
 	s := open(t, fs)
 	slot, err := s.SignedSlot()
 	require.NoError(t, err)
 	require.Zero(t, slot)
 	require.NoError(t, s.SetSignedSlot(77))
-	s = open(t, fs.CrashClone(vfs.CrashCloneCfg{}))
+	s = open(t, fs.Crash(vfs.CrashCloneCfg{}))
 	slot, err = s.SignedSlot()
 	require.NoError(t, err)
 	require.EqualValues(t, 77, slot)
 }
 
 func TestTheFolderItselfSurvivesACrash(t *testing.T) {
-	fs := vfs.NewCrashableMem()
+	fs := crashdisk.New()
 	s, err := store.Open("/some/deep/home/data", options(fs))
 	require.NoError(t, err)
 	require.NoError(t, s.SetSignedSlot(5))
-	s, err = store.Open("/some/deep/home/data", options(fs.CrashClone(vfs.CrashCloneCfg{})))
+	s, err = store.Open("/some/deep/home/data", options(fs.Crash(vfs.CrashCloneCfg{})))
 	require.NoError(t, err)
 	slot, err := s.SignedSlot()
 	require.NoError(t, err)
@@ -400,7 +401,7 @@ func TestAFailingDiskIsSaidAndNothingAcknowledgedIsLost(t *testing.T) {
 	var closing sync.WaitGroup // gives up after a while, so all at once
 	defer closing.Wait()
 	for round := range 25 {
-		mem := vfs.NewCrashableMem()
+		mem := crashdisk.New()
 		left := rng.IntN(400)
 		full := errorfs.InjectorFunc(func(op errorfs.Op) error {
 			if op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
@@ -431,7 +432,7 @@ func TestAFailingDiskIsSaidAndNothingAcknowledgedIsLost(t *testing.T) {
 			<-s.Failing()
 			require.ErrorIs(t, s.Err(), store.Failed)
 		}
-		again := open(t, mem.CrashClone(vfs.CrashCloneCfg{}))
+		again := open(t, mem.Crash(vfs.CrashCloneCfg{}))
 		for _, n := range acknowledged {
 			_, ok, err := again.LocalTx(tx(n, 20_000).ID())
 			require.NoError(t, err)
