@@ -2,21 +2,28 @@ package main
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
+	"github.com/grapevine-p2p/grapevine/testnet/attack"
 	"github.com/grapevine-p2p/grapevine/testnet/core"
 	"github.com/grapevine-p2p/grapevine/testnet/report"
 	"github.com/grapevine-p2p/grapevine/testnet/scenario"
 	"github.com/grapevine-p2p/grapevine/testnet/sim"
+	"github.com/grapevine-p2p/grapevine/testnet/stock"
 )
 
 // simRelays are what simulated hosts can run beside whole nodes.
-var simRelays = map[string]sim.Relay{}
+var simRelays = stock.Relays()
 
 // beChild does the simulation that this process was started for, and ends it.
 // In any other process it does nothing.
-func beChild() { sim.Child(simRelays) }
+func beChild() {
+	seats := maps.Clone(simRelays)
+	maps.Copy(seats, attack.Relays())
+	sim.Child(seats)
+}
 
 // testnetProgress is how far a run is, in any world.
 type testnetProgress struct {
@@ -76,6 +83,11 @@ func builtIn() []string {
 }
 
 func runSim(ctx context.Context, s *scenario.Scenario, o testnetOptions) (*report.Report, error) {
+	for i := range s.Attackers {
+		if err := attack.Check(&s.Attackers[i]); err != nil {
+			return nil, wrongUsage("%v", err)
+		}
+	}
 	so := sim.Options{Trace: o.Trace}
 	if o.Progress != nil {
 		so.Progress = func(p sim.Progress) {
