@@ -75,7 +75,7 @@ type Txs struct {
 	Origins   int           `yaml:"origins"`    // how many nodes send them; zero is all honest ones
 }
 
-// ShapesMainnet takes sizes, senders and fees from real blocks.
+// ShapesMainnet takes the sizes of transactions from real blocks.
 const ShapesMainnet = "mainnet"
 
 // Blocks is the load of blocks: Count blocks of a given Size, or, where Count
