@@ -1,5 +1,5 @@
 # What a contributor types. `make check` is what has to hold before a change lands.
-.PHONY: build test race check fmt generate fuzz bench soak figures
+.PHONY: build test race check fmt generate fuzz bench soak attacks figures
 
 build:
 	go build -trimpath -o grapevine ./cmd/grapevine
@@ -42,3 +42,8 @@ soak:
 # them take minutes: SCENARIOS="smoke tx-100" runs those only.
 figures: build
 	docs/figures/make.sh $(SCENARIOS)
+
+# Every attack, with its defence and without: minutes of simulations, of which
+# `go test ./...` runs two.
+attacks:
+	GRAPEVINE_ATTACKS=1 go test -count 1 -timeout 60m ./testnet/attack

@@ -3,6 +3,8 @@ package attack_test
 import (
 	"encoding/json"
 	"maps"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -70,9 +72,17 @@ func shipped(t *testing.T, name string, changes ...string) *scenario.Scenario {
 	return s
 }
 
-// simulate runs s over a relay and logs what replays it.
+// everyTime are the scenarios that run with every test; all of them take
+// minutes.
+var everyTime = []string{"attack-silent", "attack-spammer"}
+
+// simulate runs s over a relay and logs what replays it. Runs that compare, and
+// most scenarios, are for `make attacks`, and skipped otherwise.
 func simulate(t *testing.T, s *scenario.Scenario, relay string) *report.Report {
 	t.Helper()
+	if os.Getenv("GRAPEVINE_ATTACKS") == "" && (relay != report.RelayGossip || !slices.Contains(everyTime, s.Name)) {
+		t.Skip("minutes of simulations: run `make attacks`")
+	}
 	s.Relay = relay
 	r, err := sim.Run(t.Context(), s, sim.Options{})
 	require.NoError(t, err)

@@ -21,7 +21,11 @@ func (g *stage) watchAttackers(ctx context.Context) {
 	for sleep(ctx, watchEvery) {
 		known := make(map[string]bool)
 		for _, p := range g.up(-1) {
-			for _, id := range p.participant().Peers() {
+			node := p.participant()
+			if node == nil {
+				continue // it went down since
+			}
+			for _, id := range node.Peers() {
 				known[string(id)] = true
 			}
 		}
