@@ -15,6 +15,8 @@ import (
 	"github.com/knadh/koanf/v2"
 	gotoml "github.com/pelletier/go-toml/v2"
 	"github.com/spf13/pflag"
+
+	"github.com/grapevine-p2p/grapevine/internal/nearest"
 )
 
 // EnvPrefix starts the name of every environment variable that Grapevine reads.
@@ -161,7 +163,7 @@ func strange(name string, v any, path string) error {
 	for i, k := range keys {
 		names[i] = k.name
 	}
-	return fmt.Errorf("config: %s: unknown key %q; the nearest known one is %q", path, name, nearest(name, names))
+	return fmt.Errorf("config: %s: unknown key %q; the nearest known one is %q", path, name, nearest.Name(name, names))
 }
 
 func fromEnviron(src Sources) ([]setting, error) {
@@ -176,7 +178,7 @@ func fromEnviron(src Sources) ([]setting, error) {
 			for i, k := range keys {
 				names[i] = k.env()
 			}
-			errs = append(errs, fmt.Errorf("config: unknown environment variable %s; the nearest known one is %s", name, nearest(name, names)))
+			errs = append(errs, fmt.Errorf("config: unknown environment variable %s; the nearest known one is %s", name, nearest.Name(name, names)))
 			return "", nil
 		}
 		return keys[i].name, value

@@ -9,6 +9,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 
 	"github.com/grapevine-p2p/grapevine/overlay"
+	"github.com/grapevine-p2p/grapevine/testnet/sim"
 	"github.com/grapevine-p2p/grapevine/wire"
 )
 
@@ -43,7 +44,7 @@ func (l *liar) serve(ctx context.Context, n *node, h host.Host) {
 		a := wire.SyncAnswer{ID: q.ID, Status: wire.StatusEnd, HeadHeight: claimed, Head: wire.BlockID{1: 1}}
 		switch l.lie {
 		case "silence":
-			sleep(ctx, lieFor)
+			sim.Sleep(ctx, lieFor)
 			return
 		case "rubbish":
 			a.Status, a.Block = wire.StatusOK, []byte("this is not a block")

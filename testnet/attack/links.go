@@ -12,6 +12,7 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 
 	"github.com/grapevine-p2p/grapevine/overlay"
+	"github.com/grapevine-p2p/grapevine/testnet/sim"
 	"github.com/grapevine-p2p/grapevine/wire"
 )
 
@@ -49,7 +50,7 @@ func (n *node) look(ctx context.Context, h host.Host) {
 				}
 			}
 		}
-		if !sleep(ctx, lookEvery) {
+		if !sim.Sleep(ctx, lookEvery) {
 			return
 		}
 	}
@@ -132,19 +133,4 @@ func (n *node) answerHello(h host.Host) {
 			_ = writeFrame(s, n.hello())
 		}
 	})
-}
-
-// sleep waits, and tells whether ctx let it.
-func sleep(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -108,7 +108,7 @@ func (n *node) Run(ctx context.Context) error {
 	defer n.group.Wait()
 	defer h.Close()
 	defer cancel()
-	if !sleep(ctx, identifying) {
+	if !sim.Sleep(ctx, identifying) {
 		return nil
 	}
 	n.serve(ctx, h)
@@ -360,7 +360,7 @@ func (n *node) listen(ctx context.Context, s network.Stream, router int) {
 			return
 		}
 		if !n.post(ctx, event{n.lineTo(where{s.Conn().RemotePeer(), router}), rpc}) ||
-			!sleep(ctx, n.conduct(time.Now()).patience()) {
+			!sim.Sleep(ctx, n.conduct(time.Now()).patience()) {
 			return
 		}
 	}

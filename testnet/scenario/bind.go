@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/grapevine-p2p/grapevine/internal/nearest"
 )
 
 // binder puts the values of a YAML tree into a Scenario and collects what it
@@ -133,7 +135,7 @@ func resembling(path, key string, keys []string) string {
 			return known[:strings.Index(known+".", key+".")+len(key)]
 		}
 	}
-	return under(path, nearest(key, keys))
+	return under(path, nearest.Name(key, keys))
 }
 
 // field is how one key is bound.

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/grapevine-p2p/grapevine/internal/nearest"
 	"github.com/grapevine-p2p/grapevine/testnet/scenarios"
 )
 
@@ -56,7 +57,7 @@ func Load(name string) (*Scenario, error) {
 	if !strings.ContainsAny(name, `/\`) && filepath.Ext(name) != ending {
 		text, err := fs.ReadFile(scenarios.Files, name+ending)
 		if err != nil {
-			return nil, fmt.Errorf("%w: %q; the nearest shipped one is %s, and a file of yours needs its path or the ending %s", ErrUnknown, name, nearest(name, shippedNames()), ending)
+			return nil, fmt.Errorf("%w: %q; the nearest shipped one is %s, and a file of yours needs its path or the ending %s", ErrUnknown, name, nearest.Name(name, shippedNames()), ending)
 		}
 		return Parse(path.Join("scenarios", name+ending), text)
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/grapevine-p2p/grapevine/internal/nearest"
 	"github.com/grapevine-p2p/grapevine/testnet/report"
 	"github.com/grapevine-p2p/grapevine/wire"
 )
@@ -50,7 +51,7 @@ func (c *check) want(ok bool, path, format string, args ...any) {
 }
 
 func (c *check) oneOf(path, got string, known []string) {
-	c.want(slices.Contains(known, got), path, "%q, want %s; the nearest is %s", got, strings.Join(known, ", "), nearest(got, known))
+	c.want(slices.Contains(known, got), path, "%q, want %s; the nearest is %s", got, strings.Join(known, ", "), nearest.Name(got, known))
 }
 
 // share wants a part of a whole: all of it only where full.

@@ -18,7 +18,7 @@ func (g *stage) watchAttackers(ctx context.Context) {
 		return
 	}
 	g.course.evicted = make(map[int]time.Duration)
-	for sleep(ctx, watchEvery) {
+	for Sleep(ctx, watchEvery) {
 		known := make(map[string]bool)
 		for _, p := range g.up(-1) {
 			node := p.participant()

@@ -42,7 +42,7 @@ func (g *stage) direct(ctx context.Context) error {
 	c.refused = make(map[ID]error)
 	g.status.phase(Starting)
 	quiet := g.s.Settle / 2 // by then everybody has found everybody
-	if !sleep(ctx, time.Until(g.load.Add(-quiet))) {
+	if !Sleep(ctx, time.Until(g.load.Add(-quiet))) {
 		return nil
 	}
 	g.status.phase(Settling)
@@ -52,7 +52,7 @@ func (g *stage) direct(ctx context.Context) error {
 	defer acts.Wait()
 	defer stop()
 	acts.Go(func() { g.blocks(within) })
-	if !sleep(ctx, time.Until(g.load)) {
+	if !Sleep(ctx, time.Until(g.load)) {
 		return nil
 	}
 	c.idle, c.idleBytes = quiet, g.world.sent()-before
@@ -69,7 +69,7 @@ func (g *stage) direct(ctx context.Context) error {
 	acts.Go(func() { g.churn(within) })
 	acts.Go(func() { g.watchAttackers(within) })
 	acts.Go(func() { g.record(within) })
-	if !sleep(ctx, time.Until(c.end)) {
+	if !Sleep(ctx, time.Until(c.end)) {
 		return nil
 	}
 	g.status.phase(Draining)
@@ -90,11 +90,11 @@ func (g *stage) drain(ctx context.Context) bool {
 	end := g.course.end.Add(g.s.Drain)
 	slot := slotOf(g.s.Blocks)
 	quiet := g.load.Add(end.Sub(g.load).Truncate(slot) - slot/2)
-	if !sleep(ctx, time.Until(quiet)) {
+	if !Sleep(ctx, time.Until(quiet)) {
 		return false
 	}
 	g.readHeads()
-	return sleep(ctx, time.Until(end))
+	return Sleep(ctx, time.Until(end))
 }
 
 // ready fails where somebody is not there in time: a run with fewer nodes
@@ -169,7 +169,7 @@ func (g *stage) txs(ctx context.Context) {
 	defer sending.Wait()
 	for at := g.load; ; {
 		at = at.Add(time.Duration(rng.ExpFloat64() / t.PerSecond * float64(time.Second)))
-		if at.After(g.load.Add(t.For)) || !sleep(ctx, time.Until(at)) {
+		if at.After(g.load.Add(t.For)) || !Sleep(ctx, time.Until(at)) {
 			return
 		}
 		tx := m.load(next())
@@ -206,7 +206,7 @@ func (g *stage) blocks(ctx context.Context) {
 	m := &mint{g.genesis.ID(), rng}
 	for k := range b.Count {
 		slot := g.load.Add(time.Duration(k) * b.Every)
-		if !sleep(ctx, time.Until(slot.Add(-fillLead))) {
+		if !Sleep(ctx, time.Until(slot.Add(-fillLead))) {
 			return
 		}
 		turn := 1 + uint64(k)*slotsPerBlock(b) // slot 0 is before the load
@@ -219,7 +219,7 @@ func (g *stage) blocks(ctx context.Context) {
 			continue
 		}
 		blob := m.blob(b.Size)
-		if !sleep(ctx, time.Until(slot)) {
+		if !Sleep(ctx, time.Until(slot)) {
 			return
 		}
 		g.publish(ctx, producer, blob)
@@ -258,11 +258,11 @@ func (g *stage) fill(m *mint, producer *place, rng *rand.Rand) error {
 func (g *stage) partitions(ctx context.Context) {
 	for k, part := range g.s.Partitions {
 		groups := shared(stream(g.s.Seed, streamGroups+uint64(k)<<32), g.s.Nodes, part.Groups)
-		if !sleep(ctx, time.Until(g.load.Add(part.From))) {
+		if !Sleep(ctx, time.Until(g.load.Add(part.From))) {
 			return
 		}
 		g.world.wires.split(groups)
-		if !sleep(ctx, time.Until(g.load.Add(part.To))) {
+		if !Sleep(ctx, time.Until(g.load.Add(part.To))) {
 			return
 		}
 		g.world.wires.split(nil)
@@ -285,7 +285,7 @@ func (g *stage) churn(ctx context.Context) {
 		all.Go(func() {
 			for i := range n {
 				at := c.From + (c.To-c.From)*time.Duration(i)/time.Duration(n)
-				if !sleep(ctx, time.Until(g.load.Add(at))) {
+				if !Sleep(ctx, time.Until(g.load.Add(at))) {
 					return
 				}
 				select {

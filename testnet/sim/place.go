@@ -58,7 +58,7 @@ func (p *place) alive(from, to time.Time) bool {
 
 // inhabit runs one participant after the other until ctx ends.
 func (p *place) inhabit(ctx context.Context, after time.Duration) error {
-	if !sleep(ctx, after) {
+	if !Sleep(ctx, after) {
 		return nil
 	}
 	for ctx.Err() == nil {
@@ -66,7 +66,7 @@ func (p *place) inhabit(ctx context.Context, after time.Duration) error {
 		if err != nil {
 			return fmt.Errorf("seat %d: %w", p.Number, err)
 		}
-		if !sleep(ctx, away) {
+		if !Sleep(ctx, away) {
 			return nil
 		}
 	}
@@ -126,8 +126,8 @@ func (p *place) end() {
 	}
 }
 
-// sleep waits, and tells whether ctx let it.
-func sleep(ctx context.Context, d time.Duration) bool {
+// Sleep waits, in the time of whoever calls it, and tells whether ctx let it.
+func Sleep(ctx context.Context, d time.Duration) bool {
 	if d <= 0 {
 		return ctx.Err() == nil
 	}

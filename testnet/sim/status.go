@@ -48,7 +48,7 @@ const followEvery = 100 * time.Millisecond
 // outside.
 func (s *status) follow(ctx context.Context) {
 	began := time.Now()
-	for sleep(ctx, followEvery) {
+	for Sleep(ctx, followEvery) {
 		s.now.Store(int64(time.Since(began)))
 	}
 }

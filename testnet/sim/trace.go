@@ -41,7 +41,7 @@ func (g *stage) record(ctx context.Context) {
 			AtMS: ms(time.Since(g.load)), HeapMB: float64(m.HeapAlloc) / 1e6,
 			CPUS: (cpu - g.course.cpu0).Seconds(), WireB: g.world.sent() - g.course.wire0,
 		})
-		if !sleep(ctx, recordEvery) {
+		if !Sleep(ctx, recordEvery) {
 			return
 		}
 	}

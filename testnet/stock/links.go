@@ -50,7 +50,7 @@ func keep(ctx context.Context, h host.Host, near peer.AddrInfo, turns chan struc
 			dial(ctx, h, near)
 			<-turns
 		}
-		if !sleep(ctx, redial) {
+		if !sim.Sleep(ctx, redial) {
 			return
 		}
 	}
@@ -73,7 +73,7 @@ func dial(ctx context.Context, h host.Host, near peer.AddrInfo) {
 // to nobody, while a single peer may have its own reasons to keep silent.
 func (n *node) heard(ctx context.Context) error {
 	var since time.Time // when there were peers, and none of them heard of
-	for sleep(ctx, glance) {
+	for sim.Sleep(ctx, glance) {
 		switch {
 		case len(n.MeshPeers(sim.Tx)) > 0:
 			close(n.ready)

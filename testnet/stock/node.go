@@ -82,7 +82,7 @@ func (n *node) live(ctx context.Context) error {
 		return err
 	}
 	defer h.Close()
-	if !sleep(ctx, identifying) {
+	if !sim.Sleep(ctx, identifying) {
 		return nil
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -155,7 +155,7 @@ func (n *node) judge() pubsub.ValidatorEx {
 		busy = busy.Add(n.seat.VerifyCost)
 		until := busy
 		mu.Unlock()
-		if !sleep(ctx, time.Until(until)) || n.seat.Silent {
+		if !sim.Sleep(ctx, time.Until(until)) || n.seat.Silent {
 			return pubsub.ValidationIgnore
 		}
 		return pubsub.ValidationAccept
@@ -198,18 +198,3 @@ func (n *node) MeshPeers(kind sim.Kind) []peer.ID { return n.tracer.mesh(topics[
 // Peers implements sim.Participant: those that a stream leads to, and that
 // announced their topics on a stream of their own.
 func (n *node) Peers() []peer.ID { return n.joined[sim.Tx].ListPeers() }
-
-// sleep waits, and tells whether ctx let it.
-func sleep(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}

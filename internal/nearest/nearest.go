@@ -1,8 +1,10 @@
-package config
+// Package nearest guesses which known name was meant by an unknown one.
+package nearest
 
-// nearest returns the name among known that takes the fewest single-letter
-// changes to reach from name, the first of them on a tie.
-func nearest(name string, known []string) string {
+// Name returns the name among known that takes the fewest single-letter
+// changes to reach from name, the first of them on a tie, and the empty string
+// where known is empty.
+func Name(name string, known []string) string {
 	best, least := "", -1
 	for _, k := range known {
 		if d := changes(name, k); least < 0 || d < least {
