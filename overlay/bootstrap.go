@@ -31,6 +31,7 @@ type bootstrapper struct {
 	roster *roster
 	log    *slog.Logger
 	addr   peer.AddrInfo
+	pace   dialPace // shared by all of them
 }
 
 func (b *bootstrapper) run(ctx context.Context) {
@@ -69,6 +70,11 @@ type patient interface {
 // dial tries once. The pauses between two tries are ours to choose: with those of the
 // network as well, a peer that starts a moment after us would be found late.
 func (b *bootstrapper) dial(ctx context.Context) error {
+	done, err := b.pace.turn(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
 	if n, ok := b.host.Network().(patient); ok {
 		n.Backoff().Clear(b.addr.ID)
 	}

@@ -178,9 +178,10 @@ func (o *Overlay) work(ctx context.Context, group *errgroup.Group, txMesh, block
 	run(func() { o.txs.retryGaps(ctx, txMesh) })
 	run(func() { o.blocks.Load().run(ctx, blockMesh) })
 	run(func() { o.syncer.Load().run(ctx) })
+	pace := newDialPace()
 	for _, addr := range o.cfg.Bootstrap {
 		if addr.ID != o.host.ID() {
-			b := &bootstrapper{host: o.host, roster: o.roster, log: o.log, addr: addr}
+			b := &bootstrapper{host: o.host, roster: o.roster, log: o.log, addr: addr, pace: pace}
 			run(func() { b.run(ctx) })
 		}
 	}
