@@ -19,7 +19,7 @@ const (
 	// once, all would be up before the first heartbeat that matters, the mesh
 	// would be chosen without regard to distance, and transactions would take a
 	// sixth longer than in the figures of the yardstick.
-	dialling = 2
+	dialling = 4
 
 	// redial is how often a link is looked after.
 	redial = time.Second
