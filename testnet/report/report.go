@@ -131,6 +131,17 @@ type Attack struct {
 	EvictedRatio *float64  `json:"evicted_ratio"`
 	TimeToEvictS *EvictedS `json:"time_to_evict_s"`
 	HonestBanned *int      `json:"honest_banned"`
+	// Before and During are what was published before the first attacker began,
+	// and since, so that a run has its own unattacked figures to be held
+	// against; null where the world does not tell them apart.
+	Before *Phase `json:"before"`
+	During *Phase `json:"during"`
+}
+
+// Phase is the spread of what was published in one part of a run.
+type Phase struct {
+	Tx    Spread `json:"tx"`
+	Block Spread `json:"block"`
 }
 
 // EvictedS is how long attackers lasted, in seconds.
@@ -146,6 +157,9 @@ type Resources struct {
 	// everything that the process does counted in.
 	CPUSPerDelivery *float64 `json:"cpu_s_per_delivery"`
 	CPUS            *float64 `json:"cpu_s"` // processor seconds, from the start of the load
+	// MempoolShare is the most of a bound of its mempool, bytes or count, that
+	// any node was seen to use.
+	MempoolShare *float64 `json:"mempool_share"`
 }
 
 // NoAttack is the Attack of a run without attackers.

@@ -6,6 +6,7 @@ func Kinds() []string {
 		"silent",        // takes part and never forwards
 		"withholder",    // announces and never sends
 		"spammer",       // sends transactions with invalid signatures
+		"valid-spam",    // sends more valid transactions, at the fee floor, than blocks can take
 		"replayer",      // sends what was confirmed or refused long ago
 		"duplicates",    // sends the same message again and again
 		"oversize",      // sends messages over the limits

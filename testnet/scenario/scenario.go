@@ -24,6 +24,7 @@ type Scenario struct {
 	Drain       time.Duration `yaml:"drain"`  // after the load, for what is still under way
 	Txs         Txs           `yaml:"txs"`    // none where PerSecond is zero
 	Blocks      Blocks        `yaml:"blocks"` // none where Count and Producers are zero
+	Mempool     Mempool       `yaml:"mempool"`
 	Churn       []Churn       `yaml:"churn"`
 	Partitions  []Partition   `yaml:"partitions"` // disjoint in time, in order
 	Attackers   []Attacker    `yaml:"attackers"`
@@ -73,6 +74,7 @@ type Txs struct {
 	Shapes    string        `yaml:"shapes"`     // ShapesMainnet or empty
 	For       time.Duration `yaml:"for"`        // how long transactions are sent
 	Origins   int           `yaml:"origins"`    // how many nodes send them; zero is all honest ones
+	Fee       int           `yaml:"fee"`        // what the cheapest pays, as a multiple of the network's floor; zero is one
 }
 
 // ShapesMainnet takes the sizes of transactions from real blocks.
@@ -88,6 +90,12 @@ type Blocks struct {
 	Pooled    float64       `yaml:"pooled,share"`  // of each block's transactions, held by every node beforehand
 	Producers int           `yaml:"producers"`     // nodes that produce; zero with Count is one
 	Slot      time.Duration `yaml:"slot"`          // length of a slot; zero with Count is Every
+	MaxTxs    int           `yaml:"max_txs"`       // that genesis allows in a block, so capacity is set here and not by the machine; zero is the default
+}
+
+// Mempool bounds those of the nodes.
+type Mempool struct {
+	MaxTxs int `yaml:"max_txs"` // zero is a node's default
 }
 
 // Churn restarts nodes, evenly spread between From and To. Either PerMinute or
@@ -173,6 +181,18 @@ func (s *Scenario) LoadFor() time.Duration {
 		end = max(end, p.To)
 	}
 	return end
+}
+
+// AttackAt is when the first attacker begins, and whether there is one.
+func (s *Scenario) AttackAt() (time.Duration, bool) {
+	if len(s.Attackers) == 0 {
+		return 0, false
+	}
+	first := s.Attackers[0].From
+	for _, a := range s.Attackers[1:] {
+		first = min(first, a.From)
+	}
+	return first, true
 }
 
 // Attacking is how many of the nodes are attackers.

@@ -32,7 +32,7 @@ func TestEveryKey(t *testing.T) {
 
 	require.Equal(t, "full", s.Name)
 	require.Equal(t, "Everything at once.", s.Description)
-	require.Equal(t, report.WorldCore, s.World)
+	require.Equal(t, report.WorldLocal, s.World)
 	require.Equal(t, report.RelayVine, s.Relay)
 	require.EqualValues(t, 7, s.Seed)
 	require.Equal(t, 40, s.Nodes)
@@ -48,8 +48,9 @@ func TestEveryKey(t *testing.T) {
 	require.Equal(t, 2*time.Second, s.Start.Wave)
 	require.Equal(t, 10*time.Second, s.Settle)
 	require.Equal(t, 90*time.Second, s.Drain)
-	require.Equal(t, scenario.Txs{PerSecond: 12.5, Size: 1024, For: 12 * time.Second, Origins: 3}, s.Txs)
-	require.Equal(t, scenario.Blocks{Size: 1 << 20, TxSize: 250, Every: 5 * time.Second, Count: 3, Pooled: 0.9, Producers: 4, Slot: time.Second}, s.Blocks)
+	require.Equal(t, scenario.Txs{PerSecond: 12.5, Size: 1024, For: 12 * time.Second, Origins: 3, Fee: 2}, s.Txs)
+	require.Equal(t, scenario.Blocks{Size: 1 << 20, TxSize: 250, Every: 5 * time.Second, Count: 3, Pooled: 0.9, Producers: 4, Slot: time.Second, MaxTxs: 40}, s.Blocks)
+	require.Equal(t, scenario.Mempool{MaxTxs: 1000}, s.Mempool)
 	require.Equal(t, []scenario.Churn{{From: time.Second, To: 3 * time.Second, Share: 0.5, Down: 4 * time.Second}, {To: time.Minute, PerMinute: 0.3, Down: time.Second}}, s.Churn)
 	require.Equal(t, []scenario.Partition{{From: 5 * time.Second, To: 9 * time.Second, Groups: []float64{0.5, 0.5}}}, s.Partitions)
 	require.Equal(t, []scenario.Attacker{{Kind: "control-flood", Count: 2, From: time.Second, To: 2 * time.Second, Params: map[string]string{"message": "ihave", "per_second": "50"}}}, s.Attackers)
@@ -240,6 +241,11 @@ func TestImpossible(t *testing.T) {
 		"blocks={count: 1, every: 1s, size: 100, tx_size: 250}":                             "blocks.tx_size is 250, want at most blocks.size=100",
 		"blocks={count: 1, every: 1s, size: 5MiB, tx_size: 250}":                            "blocks.size is 5242880",
 		"blocks.producers=3":                                                                "blocks.slot is 0s, want the length",
+		"blocks={count: 2, every: 5s, slot: 2s, size: 1000, tx_size: 250}":                  "blocks.every is 5s, want a multiple of blocks.slot=2s",
+		"blocks={producers: 2, every: 5s, slot: 1s}":                                        "blocks.every is 5s without blocks.count",
+		"blocks={producers: 2, slot: 1s, max_txs: 10}":                                      "blocks.max_txs is 10, which world local alone knows",
+		"txs={per_second: 5, size: 250, for: 1s, fee: 2}":                                   "txs.fee is 2, which world local alone knows",
+		"mempool.max_txs=-1":                                                                "mempool.max_txs is -1, want 0 to",
 		"blocks.pooled=1.5":                                                                 "blocks.pooled is 1.5",
 		"churn=[{from: 2s, to: 1s, share: 0.5, down: 1s}]":                                  "churn.0.to is 1s, want after from=2s",
 		"churn=[{to: 1s, share: 0.5, per_minute: 1, down: 1s}]":                             "want one of them more than 0",

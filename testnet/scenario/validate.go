@@ -20,7 +20,9 @@ const (
 	MaxLatency  = 10 * time.Second
 	MaxTxRate   = 1e6
 	MaxBlocks   = 100_000
-	MinTx       = 160 // bytes; the built-in application's transfer with all its fields
+	MaxFee      = 1_000_000 // times the floor
+	MaxMempool  = 1_000_000 // transactions
+	MinTx       = 160       // bytes; the built-in application's transfer with all its fields
 	sharesSlack = 1e-6
 )
 
@@ -201,6 +203,10 @@ func (c *check) load() {
 		c.oneOf("txs.shapes", t.Shapes, []string{ShapesMainnet})
 	}
 	c.count("txs.origins", t.Origins, max(c.s.Nodes, 0))
+	c.count("txs.fee", t.Fee, MaxFee)
+	c.want(t.Fee == 0 || c.s.World == report.WorldLocal, "txs.fee", "%d, which world %s alone knows", t.Fee, report.WorldLocal)
+	c.count("mempool.max_txs", c.s.Mempool.MaxTxs, MaxMempool)
+	c.want(c.s.Mempool.MaxTxs == 0 || c.s.World == report.WorldLocal, "mempool.max_txs", "%d, which world %s alone knows", c.s.Mempool.MaxTxs, report.WorldLocal)
 
 	c.count("blocks.count", b.Count, MaxBlocks)
 	c.count("blocks.producers", b.Producers, max(c.s.Nodes, 0))
@@ -209,6 +215,9 @@ func (c *check) load() {
 	c.share("blocks.pooled", b.Pooled, true)
 	c.want(b.TxSize == 0 || b.TxSize >= MinTx && b.TxSize <= wire.MaxTx, "blocks.tx_size", "%d, want %d to %d", b.TxSize, MinTx, wire.MaxTx)
 	c.want(b.Size >= 0 && b.Size <= wire.MaxBlock, "blocks.size", "%d, want 0 to %d", b.Size, wire.MaxBlock)
+	c.count("blocks.max_txs", b.MaxTxs, wire.MaxBlockTxs)
+	c.want(b.MaxTxs == 0 || c.s.World == report.WorldLocal, "blocks.max_txs", "%d, which world %s alone knows", b.MaxTxs, report.WorldLocal)
+	c.want(b.Every == 0 || b.Count > 0 || c.s.World == report.WorldLocal, "blocks.every", "%v without blocks.count; producers make blocks every blocks.slot", b.Every)
 	switch {
 	case b.Count > 0:
 		c.want(b.Size > 0, "blocks.size", "%d, want the size of the %d blocks", b.Size, b.Count)
@@ -216,6 +225,7 @@ func (c *check) load() {
 		c.want(b.Size == 0 || b.TxSize <= b.Size, "blocks.tx_size", "%d, want at most blocks.size=%d", b.TxSize, b.Size)
 		c.want(b.TxSize <= 0 || b.Size/b.TxSize <= wire.MaxBlockTxs, "blocks.tx_size", "%d, which makes %d transactions in a block, want at most %d", b.TxSize, b.Size/max(b.TxSize, 1), wire.MaxBlockTxs)
 		c.want(b.Every > 0, "blocks.every", "%v, want the time between two blocks", b.Every)
+		c.want(b.Slot <= 0 || b.Every%b.Slot == 0, "blocks.every", "%v, want a multiple of blocks.slot=%v: blocks begin with a slot", b.Every, b.Slot)
 	case b.Producers > 0:
 		c.want(b.Slot > 0, "blocks.slot", "%v, want the length of a slot", b.Slot)
 	}
