@@ -43,8 +43,9 @@ func full() *report.Report {
 		Attack: report.Attack{
 			Attackers: 2, Kind: "spam", EvictedRatio: report.Ratio(1, 2),
 			TimeToEvictS: &report.EvictedS{P50: 1.5, Max: 3}, HonestBanned: report.Measured(0),
+			Before: &report.Phase{Tx: spread, Block: spread}, During: &report.Phase{Tx: spread, Block: spread},
 		},
-		Resources: report.Resources{HeapMBPerNode: report.Measured(12.5), CPUSPerDelivery: report.Measured(0.0012), CPUS: report.Measured(0.72)},
+		Resources: report.Resources{HeapMBPerNode: report.Measured(12.5), CPUSPerDelivery: report.Measured(0.0012), CPUS: report.Measured(0.72), MempoolShare: report.Measured(0.5)},
 		TraceHash: report.Measured("c0ffee"),
 	}
 	r.Fail("%d of %d transactions did not reach every node", 1, 100)
