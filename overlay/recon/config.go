@@ -1,0 +1,86 @@
+package recon
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// OpenGap is the pace at which a responder puts up with exchanges, in the mean;
+// OpenBurst of them may come ahead of it.
+const (
+	OpenGap   = time.Second
+	OpenBurst = 4
+)
+
+const (
+	// maxTold is the most ids that one exchange tells each way. What is left is told
+	// by the next: fetching takes longer.
+	maxTold = 8192
+	// listWindow is how many frames of ids one All is answered with.
+	listWindow = 8
+	// maxJournal is the most changes of the set during one exchange.
+	maxJournal = 1 << 14
+	// maxGuess says by what factor, and guessMargin by how many, the symbols may
+	// exceed what the first estimate needs before they count as undecodable.
+	maxGuess    = 4
+	guessMargin = Live
+	// withheldMargin is how many needs may go unanswered, beside half of them: what
+	// left the peer's set meanwhile.
+	withheldMargin = 8
+)
+
+// Config says how often and how patiently to reconcile.
+type Config struct {
+	// MinInterval and MaxInterval bound the time between two exchanges, but for a
+	// quarter of jitter: the shorter after an exchange that told us something, half
+	// as long again after each that did not.
+	MinInterval, MaxInterval time.Duration
+	// Grace is how long an exchange waits, once it knows what differs, for what is
+	// on its way by gossip already.
+	Grace time.Duration
+	// Answer is the time that a peer has for one frame, Exchange the time that an
+	// exchange may take in all.
+	Answer, Exchange time.Duration
+	// MaxAge is when a session ends, for the next one to have fresh salts.
+	MaxAge time.Duration
+}
+
+// DefaultConfig suits a mempool of 100,000 transactions over the Internet.
+func DefaultConfig() Config {
+	return Config{
+		MinInterval: 2 * time.Second,
+		MaxInterval: 8 * time.Second,
+		Grace:       400 * time.Millisecond,
+		Answer:      5 * time.Second,
+		Exchange:    20 * time.Second,
+		MaxAge:      10 * time.Minute,
+	}
+}
+
+// Validate reports every reason why the configuration cannot be used.
+func (c Config) Validate() error {
+	var errs []error
+	refuse := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("recon: "+format, args...))
+	}
+	if c.MinInterval < 2*OpenGap { // the jitter must stay above the gap
+		refuse("MinInterval is %v, want >= %v", c.MinInterval, 2*OpenGap)
+	}
+	if c.MaxInterval < c.MinInterval {
+		refuse("MaxInterval is %v, want >= MinInterval, which is %v", c.MaxInterval, c.MinInterval)
+	}
+	if c.Grace < 0 {
+		refuse("Grace is %v, want >= 0", c.Grace)
+	}
+	if c.Answer <= 0 {
+		refuse("Answer is %v, want > 0", c.Answer)
+	}
+	if c.Exchange < c.Answer+c.Grace {
+		refuse("Exchange is %v, want >= Answer and Grace together, which are %v", c.Exchange, c.Answer+c.Grace)
+	}
+	if c.MaxAge < c.MaxInterval {
+		refuse("MaxAge is %v, want >= MaxInterval, which is %v", c.MaxAge, c.MaxInterval)
+	}
+	return errors.Join(errs...)
+}
