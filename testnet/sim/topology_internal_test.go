@@ -131,7 +131,8 @@ func TestArrivalsAreOnTicks(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		now := time.Unix(0, rapid.Int64Range(0, 1<<60).Draw(t, "now"))
 		d := time.Duration(rapid.Int64Range(0, int64(time.Second)).Draw(t, "latency"))
-		got := onTick(now, d)
+		require.Equal(t, d, onTick(now, d, 0))
+		got := onTick(now, d, tick)
 		if d < long {
 			require.Equal(t, d, got)
 			return
@@ -139,6 +140,18 @@ func TestArrivalsAreOnTicks(t *testing.T) {
 		require.True(t, got >= d && got < d+tick)
 		require.Equal(t, now.Add(got), now.Add(got).Truncate(tick))
 	})
+}
+
+// Arrivals on a grid are bursts to whatever fills a line.
+func TestRunsThatFillLinesHaveNoGrid(t *testing.T) {
+	s := &scenario.Scenario{Nodes: 2, Network: scenario.Network{Latency: scenario.Latency{Range: [2]time.Duration{long, long}}}}
+	w, err := newWorld(s)
+	require.NoError(t, err)
+	require.Equal(t, tick, w.wires.tick)
+	s.Blocks.Count = 1
+	w, err = newWorld(s)
+	require.NoError(t, err)
+	require.Zero(t, w.wires.tick)
 }
 
 // TestRoute holds loss, reordering and partitions to their definitions.

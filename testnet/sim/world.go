@@ -44,6 +44,9 @@ func newWorld(s *scenario.Scenario) (*world, error) {
 	w := &world{wires: &wires{
 		latency: latency, loss: s.Network.Loss, reorder: s.Network.Reorder, rng: stream(s.Seed, streamLinks),
 	}}
+	if s.Blocks.Count == 0 {
+		w.wires.tick = tick
+	}
 	classes := s.Network.Lines()
 	shares := make([]float64, len(classes))
 	for i, c := range classes {
