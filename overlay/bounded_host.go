@@ -17,8 +17,9 @@ type gate struct {
 	// welcome. Nothing is dropped meanwhile: the peer's subscriptions, which it sends
 	// once, are read afterwards.
 	admit func(ctx context.Context, p peer.ID) error
-	// accept takes an inbound stream into its bounds, or refuses it.
-	accept func(s network.Stream) (*boundedStream, bool)
+	// accept takes an inbound stream into its bounds, or refuses it. done is called once,
+	// when pubsub is done with it.
+	accept func(s network.Stream) (bounded network.Stream, done func(), ok bool)
 	// written is told of each RPC that was written to a peer.
 	written func(p peer.ID)
 }
@@ -47,9 +48,14 @@ func (h *boundedHost) SetStreamHandler(id protocol.ID, handle network.StreamHand
 	h.handlers = append(h.handlers, id)
 	h.mu.Unlock()
 	h.Host.SetStreamHandler(id, func(s network.Stream) {
-		bounded, ok := h.gate.accept(s)
-		if !ok || !h.track(s) {
+		bounded, done, ok := h.gate.accept(s)
+		if !ok {
 			_ = s.ResetWithError(network.StreamRateLimited)
+			return
+		}
+		defer done()
+		if !h.track(s) {
+			_ = s.ResetWithError(network.StreamShutdown)
 			return
 		}
 		defer h.forget(s)

@@ -45,6 +45,7 @@ type boundedStream struct {
 	in     *bufio.Reader // owned by the one reader
 	frame  []byte        // the current frame with its length prefix
 	unread []byte        // of frame
+	prefix int           // bytes of frame before its body
 	opened bool          // the first frame has come
 }
 
@@ -61,16 +62,24 @@ func newBoundedStream(ctx context.Context, s network.Stream, b streamBounds, bud
 func (s *boundedStream) Read(p []byte) (int, error) {
 	if len(s.unread) == 0 {
 		if err := s.next(); err != nil {
-			if !errors.Is(err, io.EOF) {
-				_ = s.ResetWithError(network.StreamProtocolViolation)
-			}
-			return 0, err
+			return 0, s.fail(err)
 		}
 	}
 	n := copy(p, s.unread)
 	s.unread = s.unread[n:]
 	return n, nil
 }
+
+// fail ends a stream that did not end by itself, and returns err.
+func (s *boundedStream) fail(err error) error {
+	if !errors.Is(err, io.EOF) {
+		_ = s.ResetWithError(network.StreamProtocolViolation)
+	}
+	return err
+}
+
+// body is the current frame without its length.
+func (s *boundedStream) body() []byte { return s.frame[s.prefix:] }
 
 // next reads the next frame.
 func (s *boundedStream) next() error {
@@ -114,11 +123,11 @@ func (s *boundedStream) readFrame() error {
 	}
 	_ = s.SetReadDeadline(time.Now().Add(s.bounds.frameTime))
 	frame := binary.AppendUvarint(s.frame[:0], uint64(n))
-	prefix := len(frame)
+	s.prefix = len(frame)
 	if frame, err = readBody(s.in, frame, n); err != nil {
 		return err
 	}
-	if err := prescan(frame[prefix:], s.bounds.scan); err != nil {
+	if err := prescan(frame[s.prefix:], s.bounds.scan); err != nil {
 		return err
 	}
 	s.frame, s.unread = frame, frame

@@ -15,6 +15,8 @@ type budget struct {
 	blockBytes *rate.Limiter
 	streams    *rate.Limiter // gossip streams opened
 	requests   *rate.Limiter // requests to us
+	txs        *admission    // gossip messages: beyond, they are shed
+	blocks     *admission    //
 	asks       *rate.Limiter // our requests to it
 	served     *rate.Limiter // bytes of blocks in our answers: beyond, they come more slowly
 	avoidable  *rate.Limiter // messages that fixed rules refuse
@@ -30,6 +32,8 @@ func newBudget(l Limits) *budget {
 		blockBytes: rate.NewLimiter(rate.Limit(l.BytesPerSecond), l.BytesBurst),
 		streams:    perMinute(l.StreamsPerMinute),
 		requests:   rate.NewLimiter(rate.Limit(l.RequestsPerSecond), l.RequestsBurst),
+		txs:        newAdmission(l.MessagesPerSecond, l.MessagesBurst, l),
+		blocks:     newAdmission(l.BlockMessagesPerSecond, l.BlockMessagesBurst, l),
 		// A margin below what we allow others: our own haste must not look like a flood.
 		asks:      rate.NewLimiter(rate.Limit(l.RequestsPerSecond)/2, max(1, l.RequestsBurst/2)),
 		served:    rate.NewLimiter(rate.Limit(l.ServedPerSecond), l.ServedBurst),

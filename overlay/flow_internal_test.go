@@ -1,54 +1,12 @@
 package overlay
 
 import (
-	"context"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 )
-
-func TestIntakeHoldsReadersBack(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		in := newIntake(3)
-		in.begin(2)
-		require.NoError(t, in.wait(t.Context()))
-		in.begin(2)
-		start := time.Now()
-		go func() {
-			for range 2 {
-				time.Sleep(50 * time.Millisecond)
-				in.end()
-			}
-		}()
-		require.NoError(t, in.wait(t.Context()))
-		require.Equal(t, 100*time.Millisecond, time.Since(start), "there is room when two of four are judged")
-	})
-}
-
-// What was dropped without a word must not close the intake for ever.
-func TestIntakeForgetsWhatDoesNotMove(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		in := newIntake(3)
-		in.begin(100)
-		start := time.Now()
-		require.NoError(t, in.wait(t.Context()))
-		require.LessOrEqual(t, time.Since(start), 3*intakeStill)
-		in.end() // late, and uncounted by now
-		require.NoError(t, in.wait(t.Context()))
-	})
-}
-
-func TestIntakeEndsWithItsContext(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		in := newIntake(1)
-		in.begin(1)
-		ctx, cancel := context.WithTimeout(t.Context(), intakeStill/2)
-		defer cancel()
-		require.ErrorIs(t, in.wait(ctx), context.DeadlineExceeded)
-	})
-}
 
 func TestPublisherWaitsForSlowPeers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

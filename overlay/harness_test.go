@@ -291,6 +291,8 @@ type sightings struct {
 	refused  []string
 	dropped  int
 	unjudged int
+	shed     map[overlay.Shed]int
+	cut      []string
 }
 
 func (s *sightings) hooks() overlay.Hooks {
@@ -312,6 +314,15 @@ func (s *sightings) hooks() overlay.Hooks {
 		HelloRefused:      func(_ peer.ID, why string) { locked(func() { s.refused = append(s.refused, why) }) },
 		ValidationDropped: func(peerscore.PeerID, string) { locked(func() { s.unjudged++ }) },
 		RPCDropped:        func(peerscore.PeerID, string) { locked(func() { s.dropped++ }) },
+		PeerCut:           func(_ peerscore.PeerID, why string) { locked(func() { s.cut = append(s.cut, why) }) },
+		TxShed: func(_ peerscore.PeerID, n int, why overlay.Shed) {
+			locked(func() {
+				if s.shed == nil {
+					s.shed = make(map[overlay.Shed]int)
+				}
+				s.shed[why] += n
+			})
+		},
 	}
 }
 

@@ -36,15 +36,32 @@ type Hooks struct {
 	// ValidationDropped reports a message that was not judged because the queue was full.
 	ValidationDropped func(from peerscore.PeerID, topic string)
 
+	// TxShed reports messages of a peer that were dropped unread: over its budget, or the
+	// least valuable where more came than can be judged. They may come again.
+	TxShed func(from peerscore.PeerID, n int, why Shed)
+
 	// PeerJoined reports a peer whose hello succeeded, or that is welcome as a guest.
 	PeerJoined func(PeerInfo)
 	// PeerLeft reports that a peer which had joined is gone.
 	PeerLeft func(id peer.ID, why string)
+	// PeerCut reports a peer that was banned and disconnected: for an offence (why is its
+	// name), or as graylisted.
+	PeerCut func(id peerscore.PeerID, why string)
 	// HelloRefused reports a peer that was sent away at hello.
 	HelloRefused func(id peer.ID, reason string)
 	// Offence reports what was charged to a peer.
 	Offence func(p peerscore.PeerID, o peerscore.Offence, err error)
 }
+
+// Shed says why a message was dropped unread.
+type Shed string
+
+const (
+	// ShedBudget: the peer sent more than its budget of messages.
+	ShedBudget Shed = "budget"
+	// ShedOverload: more came than this node can judge, and others paid more.
+	ShedOverload Shed = "overload"
+)
 
 // Rebuilt says where the transactions of a block came from.
 type Rebuilt struct {
@@ -66,6 +83,13 @@ func (e ChainError) Error() string { return "overlay: block " + string(e) }
 func call[A any](hook func(A), a A) {
 	if hook != nil {
 		hook(a)
+	}
+}
+
+// call3 is call for three arguments.
+func call3[A, B, C any](hook func(A, B, C), a A, b B, c C) {
+	if hook != nil {
+		hook(a, b, c)
 	}
 }
 

@@ -31,12 +31,18 @@ const (
 func greetedHost(t *testing.T, n *node) host.Host {
 	t.Helper()
 	h := newHost(t)
+	greet(t, h, n)
+	return h
+}
+
+// greet makes n welcome a plain host.
+func greet(t *testing.T, h host.Host, n *node) {
+	t.Helper()
 	hello := &wire.Hello{Network: n.g.ID(), Protocol: overlay.ProtocolVersion}
 	speakHello(h, hello)
 	_, err := exchangeHello(t, h, n, hello.AppendTo(nil))
 	require.NoError(t, err)
 	eventually(t, func() bool { return n.knows(h.ID()) }, "greeted")
-	return h
 }
 
 // poke writes raw bytes on a new stream and waits until the other side ends it.

@@ -38,6 +38,19 @@ type Limits struct {
 	UnknownPerRPC    int           //
 	MaxPruneBackoff  time.Duration // a peer cannot bar us from its mesh for longer
 
+	// Admission, before anything is decoded. A unit is a message, a control entry or a
+	// subscription; an RPC is one at least.
+	MessagesPerSecond      int           // units of the transaction instance, per peer; beyond, they are shed
+	MessagesBurst          int           //
+	BlockMessagesPerSecond int           // the same for the block instance
+	BlockMessagesBurst     int           //
+	ShedPerCharge          int           // units over budget for which a peer is charged once
+	ChargesForgiven        int           // per minute and peer, before any counts
+	QueuedPerPeer          int           // messages of a peer that wait to be judged
+	QueuedBytesPerPeer     int           //
+	QueuedBytes            int           // of all peers, per instance
+	CutFor                 time.Duration // a graylisted peer is kept out
+
 	// Verdicts.
 	AvoidablePerMinute int // messages a fixed rule told the peer to drop, before it is charged
 	AgainPerMinute     int // pooled transactions that one peer's announcement sends on their way once more
@@ -106,6 +119,26 @@ func DefaultLimits() Limits {
 		IDsPerRPC:       10_000,
 		UnknownPerRPC:   64,
 		MaxPruneBackoff: time.Hour,
+
+		// Ten times what a network of 500 transactions a second gives a peer to send, each
+		// once: no honest peer comes near for long. All that a peer may have kept for its
+		// first listener (KeptTxs) fits into the burst.
+		MessagesPerSecond: 5_000,
+		MessagesBurst:     25_000,
+		// One block per slot and the control of a few meshes' heartbeats.
+		BlockMessagesPerSecond: 100,
+		BlockMessagesBurst:     1_000,
+		// 5,000 units over budget are forgiven, for a stall of ours may hand us a second's
+		// worth at once. The next 10,000 weigh as much as a ban: at 50,000 a second that is
+		// the work of half a second, burst included less than one.
+		ShedPerCharge:   500,
+		ChargesForgiven: 10,
+		// A tenth of a second of what one core verifies; twice that is a burst's.
+		QueuedPerPeer:      2_048,
+		QueuedBytesPerPeer: 2 << 20,
+		QueuedBytes:        32 << 20,
+		// As long as a peer that was refused at hello is not dialled.
+		CutFor: 10 * time.Minute,
 
 		AvoidablePerMinute: 60,
 		AgainPerMinute:     1_200,

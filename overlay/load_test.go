@@ -64,5 +64,5 @@ func (n *node) tally() string {
 	for _, err := range n.seen.arrived[validation.Ignore] {
 		why[validation.RuleBroken(err)]++
 	}
-	return fmt.Sprintf("pooled %d, not sent %d, not judged %d, ignored %v", n.chain.pooled(), n.seen.dropped, n.seen.unjudged, why)
+	return fmt.Sprintf("pooled %d, not sent %d, not judged %d, shed %v, ignored %v", n.chain.pooled(), n.seen.dropped, n.seen.unjudged, n.seen.shed, why)
 }

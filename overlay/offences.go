@@ -34,6 +34,8 @@ const (
 	TooManyStreams Breach = "too_many_streams"
 	// TooManyRequests: more requests than the budget allows.
 	TooManyRequests Breach = "too_many_requests"
+	// TooManyMessages: more gossip than the budget allows, for long.
+	TooManyMessages Breach = "too_many_messages"
 )
 
 func (b Breach) Error() string { return "overlay: breach: " + string(b) }
@@ -107,7 +109,7 @@ type court struct {
 	now    func() time.Time // constant
 	hook   func(p peerscore.PeerID, o peerscore.Offence, err error)
 	log    *slog.Logger
-	banned func(p peer.ID) // acts on a ban; called without mu
+	banned func(p peer.ID, why string) // acts on a ban; called without mu
 
 	mu   sync.Mutex // guards what follows
 	book *peerscore.Book
@@ -124,18 +126,30 @@ func (c *court) judge(p peer.ID, err error) {
 	if offence == peerscore.InvalidTx && errors.As(err, &header) {
 		offence = peerscore.InvalidHeader
 	}
+	now := c.now()
 	c.mu.Lock()
-	banned := c.book.Record(c.now(), peerscore.PeerID(p), offence)
+	already := c.book.Banned(now, peerscore.PeerID(p))
+	banned := c.book.Record(now, peerscore.PeerID(p), offence)
 	c.mu.Unlock()
 
 	c.log.Debug("peer committed an offence", "peer", p, "offence", offence, "err", err)
 	if c.hook != nil {
 		c.hook(peerscore.PeerID(p), offence, err)
 	}
-	if banned {
+	if banned && !already {
 		c.log.Warn("peer is banned", "peer", p, "offence", offence, "err", err)
-		c.banned(p)
+		c.banned(p, offence.String())
 	}
+}
+
+// ban keeps a peer out for a time and cuts the connection.
+func (c *court) ban(p peer.ID, barred time.Duration, why string) {
+	now := c.now()
+	c.mu.Lock()
+	c.book.Ban(now, peerscore.PeerID(p), now.Add(barred), why)
+	c.mu.Unlock()
+	c.log.Warn("peer is cut", "peer", p, "why", why, "for", barred)
+	c.banned(p, why)
 }
 
 // score is the application's part of GossipSub's score. It takes one lock that is never

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/host"
-	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"golang.org/x/sync/errgroup"
@@ -29,6 +28,7 @@ type Overlay struct {
 	id      wire.NetworkID
 	log     *slog.Logger
 	court   *court
+	cutter  *cutter
 	roster  *roster
 	txLinks *links
 	bkLinks *links
@@ -68,9 +68,11 @@ func New(cfg Config) (*Overlay, error) {
 		txLinks: newLinks(), bkLinks: newLinks(), ready: make(chan struct{}), crew: new(crew),
 	}
 	o.roster = newRoster(cfg.Limits, cfg.Host.Network(), cfg.Now, o.txLinks, o.bkLinks)
-	o.court = &court{now: cfg.Now, hook: cfg.Hooks.Offence, log: cfg.Logger, book: book, banned: func(p peer.ID) {
-		o.crew.spawn(func() { o.dismiss(p, "it is banned") })
+	o.court = &court{now: cfg.Now, hook: cfg.Hooks.Offence, log: cfg.Logger, book: book, banned: func(p peer.ID, why string) {
+		call2(cfg.Hooks.PeerCut, peerscore.PeerID(p), why)
+		o.crew.spawn(func() { o.dismiss(p, "it is banned: "+why) })
 	}}
+	o.cutter = &cutter{threshold: cfg.Score.Thresholds.Graylist, barred: cfg.Limits.CutFor}
 	o.txs = newTxRoad(cfg, cfg.Host.ID(), o.txLinks, o.roster, o.court, o.crew)
 	return o, nil
 }
@@ -259,9 +261,19 @@ func (o *Overlay) Banned(p peer.ID) bool { return o.court.isBanned(p) }
 // join starts the two gossip instances.
 func (o *Overlay) join(ctx context.Context) (txMesh, blockMesh *mesh, err error) {
 	l, g := o.cfg.Limits, o.cfg.Gossip
-	txIn, blockIn, blockOut := newIntake(g.ValidateQueue/2), newIntake(g.ValidateQueue/2), newOutflow(g.OutboundQueue)
+	blockOut := newOutflow(g.OutboundQueue)
+	waiting := fairBounds{peerMessages: l.QueuedPerPeer, peerBytes: l.QueuedBytesPerPeer, allBytes: l.QueuedBytes}
+	sluices := func(hook func(peerscore.PeerID, int, Shed)) *sluice {
+		return newSluice(g.ValidateQueue/2, waiting, func(p peer.ID, n int) {
+			call3(hook, peerscore.PeerID(p), n, ShedOverload)
+		})
+	}
+	txIn, blockIn := sluices(o.cfg.Hooks.TxShed), sluices(nil)
 	slot := float64(o.cfg.Genesis.SlotMillis) / 1000
-	txMesh, err = join(ctx, o.bounded(ctx, l.TxFrame, txIn, o.txs.outflow, func(b *budget) *rate.Limiter { return b.txBytes }), meshConfig{
+	txMesh, err = join(ctx, o.bounded(ctx, inflow{
+		topic: TxTopic(o.id), frame: l.TxFrame, sluice: txIn, outflow: o.txs.outflow, shed: o.cfg.Hooks.TxShed,
+		bytes: func(b *budget) *rate.Limiter { return b.txBytes }, units: func(b *budget) *admission { return b.txs },
+	}), meshConfig{
 		name: "transactions", network: o.id, topic: TxTopic(o.id), protocols: txProtocols,
 		frame: l.TxFrame, control: l.TxControl, workers: g.TxWorkers,
 		// Not flooded: a node with a hundred connections and a busy wallet would spend
@@ -272,7 +284,7 @@ func (o *Overlay) join(ctx context.Context) (txMesh, blockMesh *mesh, err error)
 		validate:     o.txs.validate,
 		inspectScore: o.inspect(func(m *member) *float64 { return &m.txScore }),
 		tracer: &tracer{
-			self: o.host.ID(), intake: txIn, outflow: o.txs.outflow,
+			self: o.host.ID(), sluice: txIn, outflow: o.txs.outflow,
 			meshed:    o.txs.meshed,
 			duplicate: func(p peer.ID) { call(o.cfg.Hooks.TxDuplicate, peerscore.PeerID(p)) },
 			dropped:   func(p peer.ID) { call2(o.cfg.Hooks.RPCDropped, peerscore.PeerID(p), topicTx) },
@@ -283,7 +295,10 @@ func (o *Overlay) join(ctx context.Context) (txMesh, blockMesh *mesh, err error)
 		return nil, nil, err
 	}
 	blocks := o.blocks.Load()
-	blockMesh, err = join(ctx, o.bounded(ctx, l.BlockFrame, blockIn, blockOut, func(b *budget) *rate.Limiter { return b.blockBytes }), meshConfig{
+	blockMesh, err = join(ctx, o.bounded(ctx, inflow{
+		topic: BlockTopic(o.id), frame: l.BlockFrame, sluice: blockIn, outflow: blockOut,
+		bytes: func(b *budget) *rate.Limiter { return b.blockBytes }, units: func(b *budget) *admission { return b.blocks },
+	}), meshConfig{
 		name: "blocks", network: o.id, topic: BlockTopic(o.id), protocols: blockProtocols,
 		frame: l.BlockFrame, control: l.BlockControl, workers: g.BlockWorkers,
 		// Flooded: a block of our own is rare, small in this form, and in a hurry, and the
@@ -294,7 +309,7 @@ func (o *Overlay) join(ctx context.Context) (txMesh, blockMesh *mesh, err error)
 		validate:     blocks.validate,
 		inspectScore: o.inspect(func(m *member) *float64 { return &m.blockScore }),
 		tracer: &tracer{
-			self: o.host.ID(), intake: blockIn, outflow: blockOut,
+			self: o.host.ID(), sluice: blockIn, outflow: blockOut,
 			meshed:    o.bkLinks.set,
 			duplicate: func(peer.ID) {},
 			dropped:   func(p peer.ID) { call2(o.cfg.Hooks.RPCDropped, peerscore.PeerID(p), topicBlock) },
@@ -321,45 +336,13 @@ func (o *Overlay) score(p peer.ID) float64 {
 	return s
 }
 
-// inspect notes what GossipSub thinks of the peers, for PeerInfo.
+// inspect notes what GossipSub thinks of the peers, for PeerInfo, and cuts those that it
+// does not listen to any more.
 func (o *Overlay) inspect(field func(*member) *float64) func(map[peer.ID]float64) {
 	return func(scores map[peer.ID]float64) {
 		for p, s := range scores {
 			o.roster.update(p, func(m *member) { *field(m) = s })
+			o.cutGraylisted(p, s)
 		}
 	}
-}
-
-// bounded is the host that one gossip instance sees.
-func (o *Overlay) bounded(ctx context.Context, frame int, in *intake, out *outflow, budgetOf func(*budget) *rate.Limiter) *boundedHost {
-	l := o.cfg.Limits
-	bounds := streamBounds{
-		frame: frame, firstFrame: l.FirstFrame, frameTime: l.FrameTime,
-		scan: scanLimits{
-			Subscriptions: l.Subscriptions, Messages: l.MessagesPerRPC, Controls: l.ControlsPerRPC,
-			IDs: l.IDsPerRPC, Unknown: l.UnknownPerRPC,
-		},
-	}
-	return newBoundedHost(o.host, gate{
-		written: out.written,
-		admit: func(ctx context.Context, p peer.ID) error {
-			o.greeter.meet(p)
-			return o.roster.admit(ctx, p)
-		},
-		accept: func(s network.Stream) (*boundedStream, bool) {
-			p := s.Conn().RemotePeer()
-			m := o.greeter.meet(p)
-			if m == nil {
-				return nil, false
-			}
-			if !m.budget.streams.Allow() {
-				o.court.judge(p, TooManyStreams)
-				return nil, false
-			}
-			return newBoundedStream(ctx, s, bounds, budgetOf(m.budget),
-				func(ctx context.Context) error { return o.roster.admit(ctx, p) },
-				func(ctx context.Context) error { return errors.Join(in.wait(ctx), out.yield(ctx)) },
-				func(err error) { o.court.judge(p, err) }), true
-		},
-	})
 }

@@ -9,7 +9,7 @@ import (
 // tracer is told by pubsub what it does. Only what is needed is passed on.
 type tracer struct {
 	self      peer.ID
-	intake    *intake
+	sluice    *sluice
 	outflow   *outflow
 	meshed    func(p peer.ID, in bool)
 	duplicate func(from peer.ID)
@@ -28,7 +28,7 @@ func (t *tracer) OnClosedOutboundStream(p peer.ID) {
 	t.outflow.forget(p)
 }
 
-func (t *tracer) RecvRPC(rpc *pubsub.RPC) { t.intake.begin(len(rpc.GetPublish())) }
+func (t *tracer) RecvRPC(*pubsub.RPC) {}
 
 func (t *tracer) DuplicateMessage(m *pubsub.Message) {
 	t.judged(m)
@@ -41,7 +41,7 @@ func (t *tracer) DeliverMessage(m *pubsub.Message) { t.judged(m) }
 // duplicate, and one of them only.
 func (t *tracer) judged(m *pubsub.Message) {
 	if m.ReceivedFrom != t.self {
-		t.intake.end()
+		t.sluice.end(m.ReceivedFrom)
 	}
 }
 

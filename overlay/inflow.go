@@ -1,0 +1,86 @@
+package overlay
+
+import (
+	"context"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"golang.org/x/time/rate"
+
+	"github.com/grapevine-p2p/grapevine/peerscore"
+)
+
+// inflow is what stands between the streams of peers and one gossip instance.
+type inflow struct {
+	topic   string
+	frame   int // bytes of one RPC
+	sluice  *sluice
+	outflow *outflow
+	shed    func(from peerscore.PeerID, n int, why Shed) // may be nil
+	bytes   func(*budget) *rate.Limiter
+	units   func(*budget) *admission
+}
+
+// bounded is the host that one gossip instance sees.
+func (o *Overlay) bounded(ctx context.Context, in inflow) *boundedHost {
+	return newBoundedHost(o.host, gate{
+		written: in.outflow.written,
+		admit: func(ctx context.Context, p peer.ID) error {
+			o.greeter.meet(p)
+			return o.roster.admit(ctx, p)
+		},
+		accept: func(s network.Stream) (network.Stream, func(), bool) {
+			m := o.greeter.meet(s.Conn().RemotePeer())
+			if m == nil {
+				return nil, nil, false
+			}
+			if !m.budget.streams.Allow() {
+				o.court.judge(m.id, TooManyStreams)
+				return nil, nil, false
+			}
+			return o.accept(ctx, in, s, m)
+		},
+	})
+}
+
+// accept takes a gossip stream into its bounds and begins to read it.
+func (o *Overlay) accept(ctx context.Context, in inflow, s network.Stream, m *member) (network.Stream, func(), bool) {
+	l := o.cfg.Limits
+	ctx, cancel := context.WithCancel(ctx)
+	bounds := streamBounds{
+		frame: in.frame, firstFrame: l.FirstFrame, frameTime: l.FrameTime,
+		scan: scanLimits{
+			Subscriptions: l.Subscriptions, Messages: l.MessagesPerRPC, Controls: l.ControlsPerRPC,
+			IDs: l.IDsPerRPC, Unknown: l.UnknownPerRPC,
+		},
+	}
+	stream := newQueuedStream(newBoundedStream(ctx, s, bounds, in.bytes(m.budget),
+		func(ctx context.Context) error { return o.roster.admit(ctx, m.id) },
+		in.outflow.yield,
+		func(err error) { o.court.judge(m.id, err) },
+	), m.id, in.topic, in.sluice, func(others int, messages []parcel) ([]parcel, bool) {
+		return o.admitRPC(in, m, others, messages)
+	})
+	done := func() {
+		cancel()
+		in.sluice.leave(m.id)
+	}
+	if !o.crew.spawn(func() { stream.pump(ctx) }) {
+		done()
+		return nil, nil, false
+	}
+	return stream, done, true
+}
+
+// admitRPC holds one RPC against the budget of its sender.
+func (o *Overlay) admitRPC(in inflow, m *member, others int, messages []parcel) ([]parcel, bool) {
+	keep, ok, shed, charge := in.units(m.budget).admit(time.Now(), others, messages)
+	if shed > 0 {
+		call3(in.shed, peerscore.PeerID(m.id), shed, ShedBudget)
+	}
+	if charge {
+		o.court.judge(m.id, TooManyMessages)
+	}
+	return keep, ok
+}

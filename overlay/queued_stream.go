@@ -1,0 +1,193 @@
+package overlay
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// controlAhead is how many frames without messages are read before pubsub takes them.
+const controlAhead = 4
+
+// queuedStream is a boundedStream whose messages wait their turn in a sluice. It reads
+// ahead, so that there is something to choose from when not all can be taken; what is no
+// message (subscriptions, control) goes to pubsub at once.
+type queuedStream struct {
+	*boundedStream // owned by pump
+
+	peer   peer.ID // constant
+	topic  string
+	sluice *sluice
+	berth  *berth
+	admit  func(others int, messages []parcel) (keep []parcel, ok bool) // the peer's budgets
+	rest   chan []byte                                                  // frames without messages
+	ended  chan struct{}                                                // closed when pump is over
+	err    error                                                        // set before ended is closed
+
+	ready  []byte // owned by the reader: what pubsub has not read of a frame
+	framed []byte // its buffer
+}
+
+func newQueuedStream(b *boundedStream, p peer.ID, topic string, s *sluice, admit func(int, []parcel) ([]parcel, bool)) *queuedStream {
+	return &queuedStream{
+		boundedStream: b, peer: p, topic: topic, sluice: s, berth: s.enter(p), admit: admit,
+		rest: make(chan []byte, controlAhead), ended: make(chan struct{}),
+	}
+}
+
+// pump reads the stream until it ends or ctx does.
+func (s *queuedStream) pump(ctx context.Context) {
+	defer close(s.ended)
+	for {
+		if s.err = s.next(); s.err != nil {
+			return
+		}
+		rest, messages, others := splitRPC(s.body(), s.topic)
+		s.unread = nil
+		messages, ok := s.admit(others, messages)
+		if ok && len(rest) > 0 {
+			select {
+			case s.rest <- rest:
+			case <-ctx.Done():
+				s.err = ctx.Err()
+				return
+			}
+		}
+		for _, m := range messages {
+			if s.err = s.sluice.put(ctx, s.peer, m); s.err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Read gives pubsub what was let through. A stream that has ended is read to its end.
+func (s *queuedStream) Read(p []byte) (int, error) {
+	for len(s.ready) == 0 {
+		if err := s.turn(); err != nil {
+			return 0, s.fail(err)
+		}
+	}
+	n := copy(p, s.ready)
+	s.ready = s.ready[n:]
+	return n, nil
+}
+
+// turn waits for the next frame.
+func (s *queuedStream) turn() error {
+	still := time.NewTimer(sluiceStill)
+	defer still.Stop()
+	ended := s.ended
+	for {
+		select {
+		case rest := <-s.rest:
+			s.frameOf(rest)
+			return nil
+		case <-s.berth.wake:
+			if messages := s.sluice.fetch(s.peer); len(messages) > 0 {
+				s.frameOf(joinRPC(messages))
+				return nil
+			}
+		case <-ended:
+			// What a peer said before it closed counts; what one said that was cut does not.
+			if !errors.Is(s.err, io.EOF) || len(s.rest) == 0 && s.sluice.idle(s.peer) {
+				return s.err
+			}
+			ended = nil // looked at again below
+		case <-still.C:
+			s.sluice.stir()
+			still.Reset(sluiceStill)
+			select {
+			case <-s.ended:
+				ended = s.ended
+			default:
+			}
+		case <-s.ctx.Done():
+			return s.ctx.Err()
+		}
+	}
+}
+
+func (s *queuedStream) frameOf(rpc []byte) {
+	if cap(s.framed) > keepBuffer {
+		s.framed = nil
+	}
+	s.framed = append(binary.AppendUvarint(s.framed[:0], uint64(len(rpc))), rpc...)
+	s.ready = s.framed
+}
+
+// Field numbers of a pubsub message.
+const (
+	messageData  = 2
+	messageTopic = 4
+)
+
+// splitRPC takes the messages of one topic out of an encoded RPC, which prescan has passed.
+// Those of other topics are left out. rest is what remains, in bytes of its own, and others
+// is the number of elements in it.
+func splitRPC(rpc []byte, topic string) (rest []byte, messages []parcel, others int) {
+	for len(rpc) > 0 {
+		num, typ, tag := protowire.ConsumeTag(rpc)
+		n := tag + max(0, protowire.ConsumeFieldValue(num, typ, rpc[tag:]))
+		if num != rpcPublish || typ != protowire.BytesType {
+			rest = append(rest, rpc[:n]...)
+			others++
+			if num == rpcControl {
+				others += elements(rpc[tag:n])
+			}
+			rpc = rpc[n:]
+			continue
+		}
+		raw, _ := protowire.ConsumeBytes(rpc[tag:])
+		if data, ok := dataOf(raw, topic); ok {
+			messages = append(messages, parcel{slices.Clone(raw), classOf(data)})
+		}
+		rpc = rpc[n:]
+	}
+	return rest, messages, others
+}
+
+// elements counts the entries of an encoded control message with its length.
+func elements(control []byte) (n int) {
+	body, _ := protowire.ConsumeBytes(control)
+	_ = fields(body, func(protowire.Number, protowire.Type, []byte) error {
+		n++
+		return nil
+	})
+	return n
+}
+
+// dataOf is what an encoded message carries, if it is of that topic.
+func dataOf(message []byte, topic string) (data []byte, ok bool) {
+	err := fields(message, func(num protowire.Number, typ protowire.Type, value []byte) error {
+		switch {
+		case typ != protowire.BytesType:
+		case num == messageData:
+			data = value
+		case num == messageTopic:
+			ok = string(value) == topic
+		}
+		return nil
+	})
+	return data, ok && err == nil
+}
+
+// joinRPC is an RPC of messages.
+func joinRPC(messages []parcel) []byte {
+	size := 0
+	for _, m := range messages {
+		size += 1 + protowire.SizeBytes(len(m.raw))
+	}
+	rpc := make([]byte, 0, size)
+	for _, m := range messages {
+		rpc = protowire.AppendTag(rpc, rpcPublish, protowire.BytesType)
+		rpc = protowire.AppendBytes(rpc, m.raw)
+	}
+	return rpc
+}

@@ -1,0 +1,209 @@
+package overlay
+
+import (
+	"bytes"
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	pb "github.com/libp2p/go-libp2p-pubsub/pb"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
+)
+
+// someParcel is a message whose first byte tells it from others.
+func someParcel(n byte, class int) parcel { return parcel{bytes.Repeat([]byte{n}, 10), class} }
+
+func newTestSluice(limit, queued int) (*sluice, map[peer.ID]int) {
+	shed := make(map[peer.ID]int)
+	return newSluice(limit, fairBounds{peerMessages: queued, peerBytes: 1 << 20, allBytes: 1 << 20},
+		func(p peer.ID, n int) { shed[p] += n }), shed
+}
+
+// R41: what is under way is bounded, and one peer cannot have all of it.
+func TestSluiceLetsThroughInTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, shed := newTestSluice(4, 100)
+		s.enter("flood")
+		s.enter("other")
+		for i := range byte(50) {
+			require.NoError(t, s.put(t.Context(), "flood", someParcel(i, 1)))
+		}
+		require.Len(t, s.fetch("flood"), 2, "half of the room")
+		require.NoError(t, s.put(t.Context(), "other", someParcel(1, 0)))
+		require.Len(t, s.fetch("other"), 1, "does not wait for the flood")
+		s.end("flood")
+		require.Len(t, s.fetch("flood"), 1)
+		require.Empty(t, s.fetch("flood"))
+		require.Empty(t, shed)
+
+		s.leave("flood")
+		require.Equal(t, 1, s.underWay)
+		require.ErrorIs(t, s.put(t.Context(), "flood", someParcel(1, 1)), errGone)
+		s.end("flood") // late
+		s.leave("other")
+		require.Zero(t, s.underWay)
+		require.Empty(t, s.berths)
+	})
+}
+
+// R42: a full line is read later for a while, then the least valuable are shed and counted.
+func TestSluiceWaitsThenShedsTheLeastValuable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, shed := newTestSluice(2, 3)
+		s.enter("a")
+		for i := range byte(4) { // one is under way, three wait
+			require.NoError(t, s.put(t.Context(), "a", someParcel(i, int(i))))
+		}
+		start := time.Now()
+		s.berths["a"].moved = start.Add(time.Hour) // a judge that takes long
+		require.NoError(t, s.put(t.Context(), "a", someParcel(4, 9)))
+		require.Equal(t, sluicePatience, time.Since(start))
+		require.Equal(t, map[peer.ID]int{"a": 1}, shed)
+		require.NoError(t, s.put(t.Context(), "a", someParcel(5, 0)))
+		require.Equal(t, sluicePatience, time.Since(start), "no more patience until there is room again")
+		require.Equal(t, map[peer.ID]int{"a": 2}, shed)
+
+		got := s.fetch("a")
+		for range 3 {
+			s.end("a")
+			got = append(got, s.fetch("a")...)
+		}
+		var order []byte
+		for _, m := range got {
+			order = append(order, m.raw[0])
+		}
+		require.Equal(t, []byte{0, 4, 3, 2}, order, "0 was through at once; 1 and 5 paid least")
+	})
+}
+
+// A burst that pays alike is only read more slowly, however long that takes.
+func TestSluiceShedsNothingWhereAllPayAlike(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, shed := newTestSluice(2, 3)
+		s.enter("a")
+		got := 0
+		judge := time.NewTicker(100 * time.Millisecond)
+		defer judge.Stop()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for range 100 {
+				<-judge.C
+				got += len(s.fetch("a"))
+				s.end("a")
+			}
+		}()
+		for i := range byte(100) {
+			require.NoError(t, s.put(t.Context(), "a", someParcel(i, 7)))
+		}
+		<-done
+		require.Equal(t, 100, got)
+		require.Empty(t, shed)
+	})
+}
+
+func TestSluiceRoomIsNoticed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, shed := newTestSluice(2, 2)
+		s.enter("a")
+		for i := range byte(3) {
+			require.NoError(t, s.put(t.Context(), "a", someParcel(i, 0)))
+		}
+		start := time.Now()
+		go func() {
+			time.Sleep(50 * time.Millisecond)
+			s.end("a")
+		}()
+		require.NoError(t, s.put(t.Context(), "a", someParcel(3, 0)))
+		require.Equal(t, 50*time.Millisecond, time.Since(start))
+		require.Empty(t, shed)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		require.ErrorIs(t, s.put(ctx, "a", someParcel(4, 0)), context.DeadlineExceeded)
+	})
+}
+
+// What pubsub drops without a word must not close the sluice for ever.
+func TestSluiceForgetsWhatDoesNotMove(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := newTestSluice(2, 10)
+		s.enter("silent")
+		s.enter("honest")
+		for i := range byte(5) {
+			require.NoError(t, s.put(t.Context(), "silent", someParcel(i, 0)))
+		}
+		require.Len(t, s.fetch("silent"), 1)
+		s.stir()
+		require.Empty(t, s.fetch("silent"), "too soon")
+		time.Sleep(sluiceStill + time.Millisecond)
+		s.stir()
+		require.Len(t, s.fetch("silent"), 1)
+		s.end("silent")
+		s.end("silent") // of those that were given up
+	})
+}
+
+func TestSplitAndJoinRPC(t *testing.T) {
+	rpc := &pb.RPC{
+		Subscriptions: []*pb.RPC_SubOpts{{Topicid: proto.String("ours"), Subscribe: proto.Bool(true)}},
+		Publish: []*pb.Message{
+			{Topic: proto.String("ours"), Data: []byte("one")},
+			{Topic: proto.String("theirs"), Data: []byte("other")},
+			{Topic: proto.String("ours"), Data: []byte("two")},
+			{Data: []byte("none")},
+		},
+		Control: &pb.ControlMessage{Ihave: []*pb.ControlIHave{{TopicID: proto.String("ours")}, {TopicID: proto.String("ours")}}},
+	}
+	raw, err := proto.Marshal(rpc)
+	require.NoError(t, err)
+	rest, messages, others := splitRPC(raw, "ours")
+	require.Equal(t, 1+1+2, others, "a subscription, the control message and its entries")
+	var got, joined pb.RPC
+	require.NoError(t, proto.Unmarshal(rest, &got))
+	require.Empty(t, got.GetPublish())
+	require.True(t, proto.Equal(rpc.GetControl(), got.GetControl()))
+	require.Len(t, got.GetSubscriptions(), 1)
+	require.NoError(t, proto.Unmarshal(joinRPC(messages), &joined))
+	require.Len(t, joined.GetPublish(), 2)
+	require.Equal(t, []byte("two"), joined.GetPublish()[1].GetData())
+}
+
+// Whatever prescan lets through is split without loss of what is not a message.
+func FuzzSplitRPC(f *testing.F) {
+	raw, _ := proto.Marshal(&pb.RPC{
+		Subscriptions: []*pb.RPC_SubOpts{{Topicid: proto.String("t")}},
+		Publish:       []*pb.Message{{Topic: proto.String("t"), Data: []byte("x")}},
+		Control:       &pb.ControlMessage{Graft: []*pb.ControlGraft{{TopicID: proto.String("t")}}},
+	})
+	f.Add(raw)
+	f.Fuzz(func(t *testing.T, rpc []byte) {
+		if prescan(rpc, scanLimits{100, 100, 100, 100, 100}) != nil {
+			return
+		}
+		var want, rest, joined pb.RPC
+		if proto.Unmarshal(rpc, &want) != nil {
+			return
+		}
+		kept, messages, _ := splitRPC(rpc, "t")
+		if len(kept) > len(rpc) {
+			t.Fatal("it grew")
+		}
+		require.NoError(t, proto.Unmarshal(kept, &rest))
+		require.NoError(t, proto.Unmarshal(joinRPC(messages), &joined))
+		var published []*pb.Message
+		for _, m := range want.GetPublish() {
+			if m.GetTopic() == "t" {
+				published = append(published, m)
+			}
+		}
+		require.Len(t, joined.GetPublish(), len(published))
+		for i, m := range joined.GetPublish() {
+			require.True(t, proto.Equal(published[i], m))
+		}
+		want.Publish = nil
+		require.True(t, proto.Equal(&want, &rest))
+	})
+}
