@@ -22,9 +22,10 @@ const (
 	// maxJournal is the most changes of the set during one exchange.
 	maxJournal = 1 << 14
 	// maxGuess says by what factor, and guessMargin by how many, the symbols may
-	// exceed what the first estimate needs before they count as undecodable.
+	// exceed what the first estimate needs before they count as undecodable, and by
+	// how much an estimate may exceed what plain ids then show.
 	maxGuess    = 4
-	guessMargin = Live
+	guessMargin = 64
 	// withheldMargin is how many needs may go unanswered, beside half of them: what
 	// left the peer's set meanwhile.
 	withheldMargin = 8

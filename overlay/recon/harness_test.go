@@ -63,6 +63,8 @@ type pair struct {
 	frames, sent [2]int
 	told         [2]int // of sent: needs and ids
 	spy          func(from int, f recon.Frame)
+	tamper       func(from int, f recon.Frame) []recon.Frame // what goes over the line instead
+	keen         bool                                        // what is learned is fetched at once
 }
 
 type happening struct {
@@ -117,16 +119,28 @@ func (p *pair) step(s *side, ev recon.Event) {
 			if p.spy != nil {
 				p.spy(from, f)
 			}
-			p.push(happening{p.now.Add(p.oneWay), to, recon.Received{Frame: f}})
+			through := []recon.Frame{f}
+			if p.tamper != nil {
+				through = p.tamper(from, f)
+			}
+			for _, f := range through {
+				p.push(happening{p.now.Add(p.oneWay), to, recon.Received{Frame: f}})
+			}
 		case recon.RunScan:
 			a.Scan.Run(ids(s.set))
-			p.push(happening{p.now.Add(p.scanTime), s, recon.Scanned{Scan: a.Scan}})
+			p.push(happening{p.now.Add(p.scanTime), s, recon.Scanned(a)})
 		case recon.Learned:
 			s.learned = append(s.learned, a.IDs...)
+			if p.keen {
+				for _, id := range a.IDs {
+					s.add(id)
+				}
+			}
 		case recon.Compared:
 			s.compared = append(s.compared, a)
 		case recon.Close:
 			s.closed, s.ended = a.Err, true
+			require.Error(p.t, a.Err)
 		}
 	}
 }

@@ -26,6 +26,7 @@ type Initiator struct {
 	peeler *Peeler
 	counts []uint8 // of the symbols of the difference
 	theirs int     // the size of the peer's set
+	guess  int     // the last estimate
 	asked  int     // symbols asked for in all; 0 is as many as the peer thinks best
 	limit  int     // symbols after which it is no use
 	diff   Difference
@@ -256,6 +257,7 @@ func (i *Initiator) symbols(now time.Time, f Symbols) {
 func (i *Initiator) choose(now time.Time) {
 	have := i.peeler.Len()
 	d := Estimate(i.counts, i.theirs-i.size)
+	i.guess = d
 	if i.asked == 0 {
 		i.limit = min(MaxSymbols, maxGuess*needed(d)+guessMargin)
 	}
@@ -310,7 +312,8 @@ func (i *Initiator) listing(now time.Time, f Listing) {
 	}
 	have := len(i.listed)
 	want := min(i.total-have, MaxIDs)
-	if f.Total != i.total || f.From != have || len(f.IDs) != want || !i.rising(f.IDs) {
+	moved := f.Total - i.theirs // since its symbols
+	if f.Total != i.total || max(moved, -moved) > maxJournal || f.From != have || len(f.IDs) != want || !i.rising(f.IDs) {
 		i.close(BadRange)
 		return
 	}
@@ -345,7 +348,12 @@ func (i *Initiator) listDone(now time.Time, s *Scan) {
 			lacking = append(lacking, id)
 		}
 	}
-	i.actions = append(i.actions, Compared{Theirs: len(lacking), Ours: s.size - (len(i.listed) - len(lacking))})
+	compared := Compared{Theirs: len(lacking), Ours: s.size - (len(i.listed) - len(lacking))}
+	if i.guess > maxGuess*(compared.Theirs+compared.Ours+len(i.journal))+guessMargin {
+		i.close(Undecodable) // so many differences there are not: the symbols were none
+		return
+	}
+	i.actions = append(i.actions, compared)
 	if len(lacking) > 0 {
 		i.actions = append(i.actions, Learned{lacking[:min(len(lacking), maxTold)]})
 		i.again = true
@@ -422,7 +430,7 @@ func (i *Initiator) ids(now time.Time, f IDs) {
 		}
 		delete(i.needs, short)
 	}
-	i.actions = append(i.actions, Learned{f.IDs})
+	i.actions = append(i.actions, Learned(f))
 	i.await(now, told)
 }
 

@@ -126,7 +126,7 @@ func (r *Responder) receive(now time.Time, f Frame) {
 			return
 		}
 		r.offered += len(f.IDs)
-		r.actions = append(r.actions, Learned{f.IDs})
+		r.actions = append(r.actions, Learned(f))
 	case Done:
 		r.told(now)
 	}

@@ -19,7 +19,8 @@ const (
 )
 
 // walk goes over the symbols that hold one short id, in rising order. Every
-// short id is in symbol 0, and in symbol i with a probability of 1/(1+i/2).
+// short id is in symbol 0, and in symbol i with a probability of 1/(1+i/2), but
+// for some percent in the first few: the steps are whole numbers.
 //
 // The paper draws the step from i as ⌈(i+1.5)·(1/√U − 1)⌉, U uniform on (0, 1].
 // With U = u/2³² that is, without a rounding to argue about: the next symbol is
@@ -68,6 +69,9 @@ func step(i uint32, u uint64, end uint32) uint32 {
 	for (to-1)*(to-1)*u >= least {
 		to--
 	}
-	j := uint32((to - 2) / 2) // the smallest with 2j+3 ≥ to, for to ≥ 3
-	return max(j, i+1)
+	j := max(uint32((to-2)/2), i+1) // the smallest with 2j+3 ≥ to, for to ≥ 3
+	if j >= end {
+		return none
+	}
+	return j
 }
