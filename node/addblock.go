@@ -17,8 +17,8 @@ func (c *chain) AddBlock(_ context.Context, b validation.CheckedBlock, _ peersco
 }
 
 // addBlock decides what b changes, writes that, and only then lets anybody see
-// it. A failure of the disk changes nothing in memory, blames nobody, and is
-// final: the store then refuses everything and the node stops.
+// it. Where the disk fails the change is held in memory instead; if that is not
+// possible either, nothing changes, and nobody is blamed.
 func (c *chain) addBlock(b validation.CheckedBlock, own bool) error {
 	c.writer.Lock()
 	defer c.writer.Unlock()
@@ -37,7 +37,7 @@ func (c *chain) addBlock(b validation.CheckedBlock, own bool) error {
 	if news.applied, err = c.stored(change.Applied, b); err != nil {
 		return ours(b, err)
 	}
-	if err := c.store.Commit(change, b.Block()); err != nil {
+	if err := c.keep(news); err != nil {
 		return ours(b, err)
 	}
 
@@ -72,7 +72,7 @@ func (c *chain) stored(refs []ledger.Ref, atHand validation.CheckedBlock) ([]val
 			blocks[i] = atHand
 			continue
 		}
-		raw, err := c.store.Block(r.ID)
+		raw, err := c.body(r.ID)
 		if err != nil {
 			return nil, err
 		}

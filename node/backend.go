@@ -34,7 +34,7 @@ func (n *Node) txStatus(id wire.TxID) (api.TxStatus, error) {
 		return status, storageError(err)
 	}
 	status.Local = local
-	place, included, err := n.store.TxPlace(id)
+	place, included, err := n.chain.txPlace(id)
 	if err != nil {
 		return status, storageError(err)
 	}
@@ -109,7 +109,7 @@ func apiRef(r ledger.Ref) api.Ref {
 
 // BlockByID implements api.ChainReader.
 func (b backend) BlockByID(_ context.Context, id wire.BlockID) (api.StoredBlock, error) {
-	block, err := b.store.Block(id)
+	block, err := b.chain.body(id)
 	if errors.Is(err, store.NotFound) {
 		return api.StoredBlock{}, fmt.Errorf("%w: block %s", api.ErrNotFound, id)
 	} else if err != nil {

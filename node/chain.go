@@ -38,6 +38,7 @@ type chain struct {
 	ledger *ledger.Ledger
 	pool   *mempool.Pool
 	blocks blockNotes // changed with writer held too
+	held   held
 }
 
 // watcher is told what changed. Its methods must not block, nor call back into
@@ -79,11 +80,11 @@ func newChain(cfg Config, g *wire.Genesis, s *store.Store, w *events) (*chain, e
 		return nil, err
 	}
 	if found {
-		c.ledger, err = ledger.Restore(g, s, saved)
+		c.ledger, err = ledger.Restore(g, bodies{c}, saved)
 		for _, h := range saved.Tree {
 			c.blocks.put(h, 0)
 		}
-	} else if c.ledger, err = ledger.New(g, s); err == nil {
+	} else if c.ledger, err = ledger.New(g, bodies{c}); err == nil {
 		err = s.Init(c.ledger.Save())
 	}
 	if err != nil {
@@ -145,17 +146,17 @@ func (c *chain) HasBlock(id wire.BlockID) bool {
 		return true
 	}
 	// Below the final block the store knows better.
-	b, err := c.store.Block(id)
+	b, err := c.body(id)
 	if err != nil {
 		return false
 	}
-	at, ok, err := c.store.BlockAt(b.Header.Body().Height)
+	at, ok, err := c.placeAt(b.Header.Body().Height)
 	return err == nil && ok && at == id
 }
 
 // Block implements overlay.Chain.
 func (c *chain) Block(id wire.BlockID) (*wire.Block, error) {
-	b, err := c.store.Block(id)
+	b, err := c.body(id)
 	if errors.Is(err, store.NotFound) {
 		return nil, fmt.Errorf("%w: block %s", overlay.NotFound, id)
 	}
@@ -174,7 +175,7 @@ func (c *chain) BlockAt(height uint64) (wire.BlockID, bool) {
 	if ok || above {
 		return ref.ID, ok
 	}
-	id, ok, err := c.store.BlockAt(height)
+	id, ok, err := c.placeAt(height)
 	return id, ok && err == nil
 }
 

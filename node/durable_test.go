@@ -1,21 +1,16 @@
 package node_test
 
 import (
-	"errors"
-	"os"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/stretchr/testify/require"
 
 	"github.com/grapevine-p2p/grapevine/internal/crashdisk"
 	"github.com/grapevine-p2p/grapevine/node"
 	"github.com/grapevine-p2p/grapevine/node/api"
-	"github.com/grapevine-p2p/grapevine/node/store"
 	"github.com/grapevine-p2p/grapevine/validation"
 	"github.com/grapevine-p2p/grapevine/wire"
 )
@@ -167,34 +162,4 @@ func TestTheSameBytesGetTheSameAnswer(t *testing.T) {
 	stale := wire.SignTx(g.ID(), keyOf("wallet", 0), &wire.TxBody{Version: 1, Sender: wire.Address(keyOf("wallet", 0)[32:]), Fee: 2_000})
 	_, err = n.Backend().Submit(t.Context(), stale.Bytes())
 	require.ErrorIs(t, err, validation.StaleNonce)
-}
-
-// TestAFailingDiskStopsTheNode fills the disk under a node at work.
-func TestAFailingDiskStopsTheNode(t *testing.T) {
-	g := genesisOf("full disk", keys(1)...)
-	disk := crashdisk.New()
-	var full atomic.Bool
-	cfg := configOf(t, newHome(t, g, nil), errorfs.Wrap(disk, errorfs.InjectorFunc(func(op errorfs.Op) error {
-		if full.Load() && op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
-			return &os.PathError{Op: "write", Path: op.Path, Err: syscall.ENOSPC}
-		}
-		return nil
-	})))
-	n := start(t, cfg)
-	n.submit(payment(g, 0, 0))
-	full.Store(true)
-	for nonce := uint64(1); ; nonce++ {
-		_, err := n.Backend().Submit(t.Context(), payment(g, 0, nonce).Bytes())
-		if err != nil {
-			require.True(t, errors.Is(err, api.ErrStorage) || errors.Is(err, api.ErrStopping), "%v", err)
-			break
-		}
-	}
-	<-n.done
-	require.ErrorIs(t, n.err, store.Failed)
-	require.ErrorContains(t, n.err, "no space left")
-
-	cfg.FS = disk.Crash(vfs.CrashCloneCfg{})
-	again := start(t, cfg)
-	require.Equal(t, api.Pending, again.state(payment(g, 0, 0).ID()))
 }

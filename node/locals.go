@@ -250,33 +250,47 @@ func (l *locals) finalized(blocks []ledger.Ref) {
 	}
 }
 
-// run writes ends down until ctx ends, and then the rest.
+// endRetry is how long ends wait for a disk that took them not.
+const endRetry = time.Second
+
+// run writes ends down until ctx ends, and then the rest. What a failed disk
+// does not take then is found out anew after the next start.
 func (l *locals) run(ctx context.Context) error {
 	for {
 		select {
 		case <-l.wake:
 		case <-ctx.Done():
-			return l.flush()
+			if err := l.flush(); !errors.Is(err, store.Failed) {
+				return err
+			}
+			return nil
 		}
-		if err := l.flush(); err != nil {
-			return err
+		for err := l.flush(); err != nil && ctx.Err() == nil; err = l.flush() {
+			if !errors.Is(err, store.Failed) {
+				return err
+			}
+			sleep(ctx, endRetry)
 		}
 	}
 }
 
-// flush writes down what has ended so far.
+// flush writes down what has ended so far. What it could not write stays due.
 func (l *locals) flush() error {
 	l.flushing.Lock()
 	defer l.flushing.Unlock()
 	l.mu.Lock()
-	byEnd := make(map[string][]wire.TxID)
-	for _, e := range l.ends {
-		byEnd[e.end] = append(byEnd[e.end], e.id)
-	}
+	due := l.ends
 	l.ends = nil
 	l.mu.Unlock()
+	byEnd := make(map[string][]wire.TxID)
+	for _, e := range due {
+		byEnd[e.end] = append(byEnd[e.end], e.id)
+	}
 	for _, end := range slices.Sorted(maps.Keys(byEnd)) {
 		if err := l.store.EndLocalTxs(end, byEnd[end]...); err != nil {
+			l.mu.Lock()
+			l.ends = append(due, l.ends...) // those written are skipped the next time
+			l.mu.Unlock()
 			return err
 		}
 		l.forget(end, byEnd[end])

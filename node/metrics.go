@@ -41,6 +41,9 @@ type meters struct {
 	offences *prometheus.CounterVec
 	missed   *prometheus.CounterVec // own slots without a block, by reason
 	syncS    prometheus.Histogram
+
+	storeFailed   prometheus.Gauge
+	storeFailures prometheus.Counter
 }
 
 func newMeters() *meters {
@@ -80,9 +83,12 @@ func newMeters() *meters {
 			Namespace: "grapevine", Name: "store_write_seconds", Help: "Time of a write to the store until it is on disk.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14),
 		}),
+		storeFailed:   gauge("store_failed", "1 while the disk takes no writes, else 0."),
+		storeFailures: counter("store_failures_total", "Times that the disk refused a write and the store was opened again."),
 	}
 	m.registry.MustRegister(m.txs, m.duplicates, m.accepted, m.left, m.poolCount, m.poolBytes, m.blocks, m.txsIn,
 		m.rollbacks, m.height, m.final, m.rebuilt, m.rebuildS, m.evidence, m.dropped, m.refused, m.offences, m.missed, m.syncS,
+		m.storeFailed, m.storeFailures,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/grapevine-p2p/grapevine/node/keyfile"
-	"github.com/grapevine-p2p/grapevine/node/store"
 	"github.com/grapevine-p2p/grapevine/overlay"
 	"github.com/grapevine-p2p/grapevine/validation"
 	"github.com/grapevine-p2p/grapevine/validation/ledger"
@@ -37,7 +36,7 @@ type producer struct {
 	produced atomic.Uint64 // blocks since the start
 }
 
-// run produces until ctx ends. Only a failure of the disk ends it earlier.
+// run produces until ctx ends.
 func (p *producer) run(ctx context.Context) error {
 	if p.waits {
 		p.awaitPeer(ctx)
@@ -57,9 +56,7 @@ func (p *producer) run(ctx context.Context) error {
 		if now < g.SlotStart(next) {
 			continue // a nap, or a clock that was set back meanwhile
 		}
-		if err := p.turn(ctx, now); err != nil {
-			return err
-		}
+		p.turn(ctx, now)
 	}
 }
 
@@ -94,36 +91,40 @@ func (p *producer) awaitPeer(ctx context.Context) {
 }
 
 // turn makes the block of the slot at now, if it is ours to make.
-func (p *producer) turn(ctx context.Context, now uint64) error {
+func (p *producer) turn(ctx context.Context, now uint64) {
 	slot, begun := p.chain.genesis.SlotAt(now)
 	head := p.chain.Head()
 	switch {
 	case !begun || p.chain.genesis.ProducerOf(head.Height+1, slot) != p.address:
-		return nil
+		return
 	case slot <= head.Slot: // our clock is behind, or was set back
-		return p.miss(slot, "clock", fmt.Errorf("the head is of slot %d already", head.Slot))
+		p.miss(slot, "clock", fmt.Errorf("the head is of slot %d already", head.Slot))
+		return
 	case p.behind(head, slot):
-		return p.miss(slot, "syncing", errors.New("this node is catching up"))
+		p.miss(slot, "syncing", errors.New("this node is catching up"))
+		return
 	}
 	signed, err := p.chain.store.SignedSlot()
 	if err != nil {
-		return err
+		p.miss(slot, "storage", err)
+		return
 	}
 	if slot <= signed {
-		return p.miss(slot, "signed", fmt.Errorf("slot %d was signed before", signed))
+		p.miss(slot, "signed", fmt.Errorf("slot %d was signed before", signed))
+		return
 	}
 	if err := p.chain.store.SetSignedSlot(slot); err != nil {
-		return err
+		p.miss(slot, "storage", err)
+		return
 	}
 	block, err := p.make(ctx, slot, now)
 	if err == nil {
 		p.chain.Observe(block.Header())
 		err = p.chain.addBlock(block, true)
 	}
-	if errors.Is(err, store.Failed) {
-		return err
-	} else if err != nil {
-		return p.miss(slot, "failed", err)
+	if err != nil {
+		p.miss(slot, "failed", err)
+		return
 	}
 	p.produced.Add(1)
 	body := block.Header().Body()
@@ -131,7 +132,6 @@ func (p *producer) turn(ctx context.Context, now uint64) error {
 	if err := p.overlay.PublishBlock(ctx, block); err != nil && ctx.Err() == nil {
 		p.logger.Warn("the block could not be announced; peers will fetch it", "block", block.ID(), "err", err)
 	}
-	return nil
 }
 
 // behind tells whether a block of ours would build on a head that others have
@@ -142,10 +142,9 @@ func (p *producer) behind(head ledger.Ref, slot uint64) bool {
 	return p.overlay.Syncing().Active && slot-head.Slot > 2*round+2
 }
 
-func (p *producer) miss(slot uint64, reason string, why error) error {
+func (p *producer) miss(slot uint64, reason string, why error) {
 	p.meters.missed.WithLabelValues(reason).Inc()
 	p.logger.Warn("no block in our slot", "slot", slot, "reason", why)
-	return nil
 }
 
 // make builds and signs the block of slot on the present head.

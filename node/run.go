@@ -12,6 +12,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/grapevine-p2p/grapevine/node/store"
 	"github.com/grapevine-p2p/grapevine/overlay"
 )
 
@@ -60,7 +61,7 @@ func (n *Node) runOn(ctx context.Context, h host.Host, g *gate) error {
 	n.events.metrics.peers(o.Peers)
 
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return n.watchStore(ctx) })
+	group.Go(func() error { return n.runStore(ctx) })
 	group.Go(func() error { return o.Run(ctx) })
 	group.Go(func() error { return n.settleIn(ctx, o) })
 	group.Go(func() error { return n.chain.locals.run(ctx) })
@@ -122,17 +123,40 @@ func (n *Node) newOverlay(h host.Host) (*overlay.Overlay, error) {
 	return overlay.New(cfg)
 }
 
-// watchStore ends the node when its disk fails: what it would do from then on
-// could not be kept.
-func (n *Node) watchStore(ctx context.Context) error {
-	select {
-	case <-ctx.Done():
-		return nil
-	case <-n.store.Failing():
-		n.cfg.Logger.Error("the store failed, so the node stops", "err", n.store.Err())
-		return n.store.Err()
+// runStore follows the disk. A node whose disk fails goes on without it, and
+// takes no transactions of its own users until the disk is back.
+func (n *Node) runStore(ctx context.Context) error {
+	m, log := n.events.metrics, n.cfg.Logger
+	var said time.Time // when a retry was logged last
+	err := n.store.Run(ctx, store.Watch{
+		Failed: func(err error) {
+			m.storeFailed.Set(1)
+			m.storeFailures.Inc()
+			log.Error("the disk failed: no transaction is accepted until it takes writes again; relaying goes on", "err", err)
+		},
+		Retried: func(err error) {
+			if time.Since(said) > sayAgain {
+				said = time.Now()
+				log.Warn("the disk takes no writes yet", "err", err)
+			}
+		},
+		Reopened: func(took time.Duration) {
+			m.storeFailed.Set(0)
+			written, err := n.chain.release()
+			if err != nil { // failed again, and so the next time
+				log.Warn("blocks still wait for the disk", "err", err)
+			}
+			log.Info("the disk takes writes again", "after", took.Round(time.Millisecond), "blocks written", written)
+		},
+	})
+	if err != nil {
+		log.Error("the store cannot be used any more, so the node stops", "err", err)
 	}
+	return err
 }
+
+// sayAgain keeps a disk that stays full from filling the log, too.
+const sayAgain = time.Minute
 
 // settleIn says that the node is ready once it is.
 func (n *Node) settleIn(ctx context.Context, o *overlay.Overlay) error {

@@ -52,6 +52,10 @@ func (n *Node) known(raw []byte, refusal error) (api.TxStatus, error) {
 	if err != nil {
 		return api.TxStatus{}, err
 	}
+	// A disk that failed may show what it did not keep.
+	if err := n.store.Err(); err != nil {
+		return api.TxStatus{}, storageError(err)
+	}
 	// An evicted one was worth another try, which failed: that is the answer.
 	if status.State == api.Unknown || status.State == api.Evicted {
 		return api.TxStatus{}, refusal
@@ -61,7 +65,7 @@ func (n *Node) known(raw []byte, refusal error) (api.TxStatus, error) {
 
 // addLocal gives the pool a transaction of a user of this node.
 func (c *chain) addLocal(tx validation.CheckedTx) error {
-	if _, ok, err := c.store.TxBlock(tx.ID()); err != nil {
+	if _, ok, err := c.txPlace(tx.ID()); err != nil {
 		return storageError(err)
 	} else if ok {
 		return fmt.Errorf("%w: a block holds it", validation.AlreadyKnown)

@@ -169,7 +169,7 @@ var refusals = map[string]refusal{
 
 	// Our own failures.
 	CodeNotReady:    {http.StatusServiceUnavailable, "wait: the node is starting or catching up", time.Second},
-	CodeStorage:     {http.StatusInsufficientStorage, "nothing was accepted; free space on the node's disk, see its log, then send the same bytes again", 0},
+	CodeStorage:     {http.StatusInsufficientStorage, "nothing was accepted; free space on the node's disk, see its log, then send the same bytes again: the node notices by itself", 5 * time.Second},
 	CodeStopping:    {http.StatusServiceUnavailable, "send the same bytes again when the node has restarted", 5 * time.Second},
 	CodeUnavailable: {http.StatusServiceUnavailable, "send the same bytes again in a moment; if it goes on, see the node's log", time.Second},
 	CodeTimeout:     {http.StatusServiceUnavailable, "the outcome is not known: ask for the transaction's status, or send the same bytes again (that is safe)", time.Second},

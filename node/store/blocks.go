@@ -21,7 +21,7 @@ const blockPart = 32 << 10
 // belongs to the chain only once Commit was told so: one put and never committed
 // is not among those that Load returns.
 func (s *Store) PutBlock(b *wire.Block) error {
-	batch := s.db.NewBatch()
+	batch := new(pebble.Batch)
 	err := setBlock(batch, b)
 	if err == nil {
 		err = s.write(batch)

@@ -15,7 +15,7 @@ func (s *Store) Init(saved ledger.Saved) error {
 	if _, err := s.get(keyHead()); !errors.Is(err, NotFound) {
 		return fmt.Errorf("init store %s: it has a state already (%v)", s.dir, err)
 	}
-	b := s.db.NewBatch()
+	b := new(pebble.Batch)
 	err := errors.Join(
 		setAccounts(b, saved.Accounts),
 		b.Set(keyHead(), appendRef(nil, saved.Head), nil),
@@ -33,7 +33,7 @@ func (s *Store) Init(saved ledger.Saved) error {
 // Commit writes what c decided, all of it or nothing, and returns when it is on
 // disk. The blocks that c names were put before, or come along.
 func (s *Store) Commit(c *ledger.Change, along ...*wire.Block) error {
-	b := s.db.NewBatch()
+	b := new(pebble.Batch)
 	body := func(id wire.BlockID) (*wire.Block, error) {
 		for _, block := range along {
 			if block.ID() == id {
@@ -224,4 +224,18 @@ func (s *Store) tree(height uint64) ([]*wire.Header, error) {
 		headers = append(headers, block.Header)
 	}
 	return headers, nil
+}
+
+// Committed tells whether c is on disk, for a caller whose Commit failed in
+// doubt. No other change may have been committed since.
+func (s *Store) Committed(c *ledger.Change) (bool, error) {
+	if len(c.Applied) > 0 {
+		head, err := s.ref(keyHead())
+		return head.ID == c.Head.ID, err
+	}
+	_, err := s.get(keyTree(c.Block.Height, c.Block.ID))
+	if errors.Is(err, NotFound) {
+		return false, nil
+	}
+	return err == nil, err
 }

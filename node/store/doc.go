@@ -5,9 +5,11 @@
 // accounts and the indexes always belong together; and that a damaged, foreign,
 // newer or locked store is refused with what to do, never reset.
 //
-// It needs of the caller one store per folder, and an end to all use after the
-// first error that wraps Failed: from then on the disk cannot be trusted, and
-// every write is refused.
+// It needs of the caller one store per folder, and that Run runs: after a write
+// that the disk refused, every write is refused with an error that wraps Failed
+// until Run has opened the files again. Such a write, and those that were under
+// way with it, are in doubt: they may be found done, whole, when the store takes
+// writes again, or not at all.
 //
 // It does not judge what it is given: blocks and changes come checked. All
 // methods are safe for concurrent use; writes of several callers share a sync.

@@ -1,24 +1,28 @@
 package store
 
 import (
-	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"sync/atomic"
 
-	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// failure remembers the first error of the disk. After it no write is believed:
-// the write-ahead log may have lost its end, and pebble itself cannot go on.
+// failure remembers the first error of the disk under a database. After it no
+// write is believed: the write-ahead log may have lost its end, and pebble
+// itself cannot go on.
 type failure struct {
-	done    chan struct{} // closed at the first error
-	opened  atomic.Bool   // Open has returned: pebble's goroutines are on their own
-	closing atomic.Bool   // Close was called: complaints are no news
+	done    chan struct{}         // closed at the first error
+	opened  atomic.Bool           // opening is over: pebble's goroutines are on their own
+	closing atomic.Bool           // it is being closed: complaints are no news
+	fatal   atomic.Pointer[error] // what pebble gave up with while it was opened
 
 	once  sync.Once
 	first error // readable once done is closed
+
+	fence sync.RWMutex // held for reading by whatever changes files; guards shut
+	shut  bool
 }
 
 func (f *failure) set(err error) {
@@ -38,56 +42,106 @@ func (f *failure) err() error {
 	}
 }
 
-// Failing is closed once the disk has failed; Err then says how.
-func (s *Store) Failing() <-chan struct{} { return s.failure.done }
-
-// Err returns nil until the disk has failed, then an error that wraps Failed.
-func (s *Store) Err() error { return s.failure.err() }
+// shutOut returns a channel that is closed when nothing changes files through
+// this database any more, whatever its goroutines attempt: another may open
+// them then.
+func (f *failure) shutOut() <-chan struct{} {
+	shut := make(chan struct{})
+	go func() {
+		f.fence.Lock() // for as long as a disk that hangs lets the last one wait
+		f.shut = true
+		f.fence.Unlock()
+		close(shut)
+	}()
+	return shut
+}
 
 // diskFS is the file system that pebble writes to. Pebble answers a failed
 // write by ending the process, for some files beyond any recovery. A daemon
-// wants to say goodbye, and other nodes may live in the process; so the first
-// failed write is noted, and whoever asked for it waits for ever. Open and the
-// failures before it is done are untouched.
+// wants to go on, and other nodes may live in the process; so the first failed
+// write is noted, and whoever asked for it waits for ever. While a database is
+// being opened errors are returned, since pebble then gives up in good order.
 type diskFS struct {
 	vfs.FS
 	failure *failure
 }
 
-func (d diskFS) check(err error) {
-	if err == nil || !d.failure.opened.Load() {
-		return
+// change does what changes files, unless that is over.
+func (d diskFS) change(do func() error) error {
+	f := d.failure
+	f.fence.RLock()
+	if f.shut {
+		f.fence.RUnlock()
+		select {}
 	}
-	d.failure.set(fmt.Errorf("%w; free space or replace the disk, then start again", err))
-	select {}
+	err := do()
+	f.fence.RUnlock()
+	if err == nil {
+		return nil
+	}
+	opened := f.opened.Load()
+	f.set(fmt.Errorf("%w; free space on the disk, or replace it", err))
+	if opened {
+		select {}
+	}
+	return err
+}
+
+// open is change for what returns a file.
+func (d diskFS) open(do func() (vfs.File, error)) (file vfs.File, err error) {
+	err = d.change(func() error {
+		file, err = do()
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return diskFile{file, d}, nil
+}
+
+// tidy is change for what may fail without harm: a file too many is removed
+// another time.
+func (d diskFS) tidy(do func() error) (err error) {
+	_ = d.change(func() error {
+		err = do()
+		return nil
+	})
+	return err
 }
 
 func (d diskFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	return d.wrap(d.FS.Create(name, c))
+	return d.open(func() (vfs.File, error) { return d.FS.Create(name, c) })
 }
 
 func (d diskFS) ReuseForWrite(from, to string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	return d.wrap(d.FS.ReuseForWrite(from, to, c))
+	return d.open(func() (vfs.File, error) { return d.FS.ReuseForWrite(from, to, c) })
 }
 
 func (d diskFS) OpenReadWrite(name string, c vfs.DiskWriteCategory, opts ...vfs.OpenOption) (vfs.File, error) {
-	return d.wrap(d.FS.OpenReadWrite(name, c, opts...))
+	return d.open(func() (vfs.File, error) { return d.FS.OpenReadWrite(name, c, opts...) })
 }
 
 // OpenDir wraps too: folders are synced.
-func (d diskFS) OpenDir(name string) (vfs.File, error) { return d.wrap(d.FS.OpenDir(name)) }
-
-func (d diskFS) wrap(f vfs.File, err error) (vfs.File, error) {
-	if d.check(err); err != nil {
-		return nil, err
-	}
-	return diskFile{f, d}, nil
+func (d diskFS) OpenDir(name string) (vfs.File, error) {
+	return d.open(func() (vfs.File, error) { return d.FS.OpenDir(name) })
 }
 
 func (d diskFS) Rename(from, to string) error {
-	err := d.FS.Rename(from, to)
-	d.check(err)
-	return err
+	return d.change(func() error { return d.FS.Rename(from, to) })
+}
+
+func (d diskFS) Link(from, to string) error {
+	return d.change(func() error { return d.FS.Link(from, to) })
+}
+
+func (d diskFS) MkdirAll(dir string, mode os.FileMode) error {
+	return d.change(func() error { return d.FS.MkdirAll(dir, mode) })
+}
+
+func (d diskFS) Remove(name string) error { return d.tidy(func() error { return d.FS.Remove(name) }) }
+
+func (d diskFS) RemoveAll(name string) error {
+	return d.tidy(func() error { return d.FS.RemoveAll(name) })
 }
 
 // Unwrap lets pebble find the file system below.
@@ -98,67 +152,32 @@ type diskFile struct {
 	disk diskFS
 }
 
-func (f diskFile) Write(p []byte) (int, error) {
-	n, err := f.File.Write(p)
-	f.disk.check(err)
-	return n, err
+func (f diskFile) Write(p []byte) (n int, err error) {
+	return n, f.disk.change(func() error {
+		n, err = f.File.Write(p)
+		return err
+	})
 }
 
-func (f diskFile) WriteAt(p []byte, at int64) (int, error) {
-	n, err := f.File.WriteAt(p, at)
-	f.disk.check(err)
-	return n, err
+func (f diskFile) WriteAt(p []byte, at int64) (n int, err error) {
+	return n, f.disk.change(func() error {
+		n, err = f.File.WriteAt(p, at)
+		return err
+	})
 }
 
-func (f diskFile) Sync() error {
-	err := f.File.Sync()
-	f.disk.check(err)
-	return err
-}
+func (f diskFile) Sync() error { return f.disk.change(f.File.Sync) }
 
-func (f diskFile) SyncData() error {
-	err := f.File.SyncData()
-	f.disk.check(err)
-	return err
-}
+func (f diskFile) SyncData() error { return f.disk.change(f.File.SyncData) }
 
 func (f diskFile) SyncTo(length int64) (full bool, err error) {
-	full, err = f.File.SyncTo(length)
-	f.disk.check(err)
-	return full, err
+	return full, f.disk.change(func() error {
+		full, err = f.File.SyncTo(length)
+		return err
+	})
 }
 
-// dataCorruption ends the use of a store in which a table's checksum is wrong.
-func (s *Store) dataCorruption(info pebble.DataCorruptionInfo) {
-	if !s.failure.closing.Load() {
-		s.failure.set(refuse(s.dir, Damaged, fmt.Errorf("%s: %w", info.Path, info.Details)))
-	}
-}
-
-// backgroundError ends the use of a store whose tables cannot be written: the
-// buffers would fill and every writer would wait for ever.
-func (s *Store) backgroundError(err error) {
-	if !s.failure.closing.Load() && !errors.Is(err, pebble.ErrCancelledCompaction) {
-		s.failure.set(err)
-	}
-}
-
-// quietLogger passes pebble's complaints on, not its chatter.
-type quietLogger struct{ s *Store }
-
-func (quietLogger) Infof(string, ...any) {}
-
-func (l quietLogger) Errorf(format string, args ...any) {
-	if !l.s.failure.closing.Load() {
-		l.s.logger.Error("database", "path", l.s.dir, "err", fmt.Sprintf(format, args...))
-	}
-}
-
-// Fatalf must not return, nor end the process, for the reasons of diskFS.
-func (l quietLogger) Fatalf(format string, args ...any) {
-	if !l.s.failure.opened.Load() {
-		panic(fmt.Sprintf(format, args...)) // openDB recovers
-	}
-	l.s.failure.set(fmt.Errorf(format, args...))
-	select {}
+// Preallocate is for speed only.
+func (f diskFile) Preallocate(at, length int64) error {
+	return f.disk.tidy(func() error { return f.File.Preallocate(at, length) })
 }

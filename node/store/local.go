@@ -38,7 +38,7 @@ type ended struct{ first, next uint64 }
 func (s *Store) PutLocalTx(tx *wire.Transaction, at time.Time) error {
 	s.local.Lock()
 	old, ok, err := s.LocalTx(tx.ID())
-	b := s.db.NewBatch()
+	b := new(pebble.Batch)
 	switch {
 	case err != nil:
 	case ok && old.End == "": // on disk already, or on its way there
@@ -103,7 +103,7 @@ func (s *Store) EndLocalTxs(end string, ids ...wire.TxID) error {
 	}
 	s.local.Lock()
 	defer s.local.Unlock()
-	b := s.db.NewBatch()
+	b := new(pebble.Batch)
 	next := s.ended
 	ids = slices.Compact(slices.SortedFunc(slices.Values(ids), func(a, b wire.TxID) int { return bytes.Compare(a[:], b[:]) }))
 	for _, id := range ids {
@@ -124,7 +124,7 @@ func (s *Store) EndLocalTxs(end string, ids ...wire.TxID) error {
 		next.next++
 	}
 	if next == s.ended {
-		return nil
+		return s.Err() // a database that failed may show what it did not keep
 	}
 	if err := s.pruneEnded(b, &next); err != nil {
 		return err
@@ -161,17 +161,17 @@ func (s *Store) pruneEnded(b *pebble.Batch, e *ended) error {
 	return nil
 }
 
-func (s *Store) loadEnded() error {
+func (d *database) loadEnded() error {
 	first := true
-	return s.scan([]byte{tableEnded}, []byte{tableEnded + 1}, func(key, _ []byte) error {
+	return d.scan([]byte{tableEnded}, []byte{tableEnded + 1}, func(key, _ []byte) error {
 		if len(key) != 1+8 {
-			return refuse(s.dir, Damaged, fmt.Errorf("ended transaction's key of %d bytes", len(key)))
+			return refuse(d.store.dir, Damaged, fmt.Errorf("ended transaction's key of %d bytes", len(key)))
 		}
 		seq := binary.BigEndian.Uint64(key[1:])
 		if first {
-			s.ended.first, first = seq, false
+			d.ended.first, first = seq, false
 		}
-		s.ended.next = seq + 1
+		d.ended.next = seq + 1
 		return nil
 	})
 }

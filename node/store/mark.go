@@ -111,22 +111,23 @@ func (m *mark) close() error {
 }
 
 // compare refuses a store that holds less than its mark says.
-func (s *Store) compare() error {
-	v, err := s.get(keyMark())
+func (d *database) compare() error {
+	dir := d.store.dir
+	v, err := d.get(keyMark())
 	switch {
 	case errors.Is(err, NotFound):
 	case err != nil:
-		return refuse(s.dir, Damaged, err)
+		return err
 	case len(v) != 8:
-		return refuse(s.dir, Damaged, fmt.Errorf("number of the last batch of %d bytes", len(v)))
+		return refuse(dir, Damaged, fmt.Errorf("number of the last batch of %d bytes", len(v)))
 	default:
-		s.mark.last = binary.BigEndian.Uint64(v)
+		d.mark.last = binary.BigEndian.Uint64(v)
 	}
-	if s.mark.said, err = s.mark.load(); err != nil {
-		return fmt.Errorf("open store %s: read its mark: %w; check the path and its permissions", s.dir, err)
+	if d.mark.said, err = d.mark.load(); err != nil {
+		return fmt.Errorf("open store %s: %w: read its mark: %w; check the path and its permissions", dir, Failed, err)
 	}
-	if lost := s.mark.said - min(s.mark.said, s.mark.last); lost > 0 {
-		return refuse(s.dir, Damaged, fmt.Errorf("the last %d of %d writes that were on disk are gone", lost, s.mark.said))
+	if lost := d.mark.said - min(d.mark.said, d.mark.last); lost > 0 {
+		return refuse(dir, Damaged, fmt.Errorf("the last %d of %d writes that were on disk are gone", lost, d.mark.said))
 	}
 	return nil
 }

@@ -30,7 +30,7 @@ func TestStamps(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			fs := vfs.NewMem()
-			db, err := pebble.Open("data", &pebble.Options{FS: fs, Logger: quietLogger{&Store{}}})
+			db, err := pebble.Open("data", &pebble.Options{FS: fs, Logger: quietLogger{&database{}}})
 			require.NoError(t, err)
 			if tt.stamp == nil {
 				require.NoError(t, db.Set([]byte("holiday"), []byte("x"), pebble.Sync))

@@ -17,7 +17,7 @@ const (
 	WrongNetwork Problem = "belongs to another network"
 	Newer        Problem = "written by a newer version"
 	Damaged      Problem = "damaged"
-	Failed       Problem = "the disk failed" // and every later write is refused
+	Failed       Problem = "the disk failed" // writes are refused until Run has opened the files again
 	Closed       Problem = "closed"
 )
 

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
 )
 
 // SignedSlot returns the last slot that SetSignedSlot was told, 0 before that.
@@ -24,7 +26,7 @@ func (s *Store) SignedSlot() (uint64, error) {
 // that calls it first, and signs nothing for slots up to SignedSlot, never
 // signs two headers for one slot, whenever it crashes.
 func (s *Store) SetSignedSlot(slot uint64) error {
-	b := s.db.NewBatch()
+	b := new(pebble.Batch)
 	err := b.Set(keySlot(), binary.BigEndian.AppendUint64(nil, slot), nil)
 	if err == nil {
 		err = s.write(b)

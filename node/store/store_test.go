@@ -429,7 +429,6 @@ func TestAFailingDiskIsSaidAndNothingAcknowledgedIsLost(t *testing.T) {
 			require.ErrorIs(t, err, store.Failed, "round %d", round)
 			require.ErrorContains(t, err, "no space left", "round %d", round)
 			require.ErrorIs(t, s.SetSignedSlot(1), store.Failed, "and from then on for good")
-			<-s.Failing()
 			require.ErrorIs(t, s.Err(), store.Failed)
 		}
 		again := open(t, mem.Crash(vfs.CrashCloneCfg{}))
