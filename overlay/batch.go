@@ -7,6 +7,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/grapevine-p2p/grapevine/peerscore"
 	"github.com/grapevine-p2p/grapevine/validation"
 )
 
@@ -16,7 +17,7 @@ import (
 // checked side by side but taken in the order in which they came: transactions of one
 // sender build on each other.
 type collector struct {
-	check func(ctx context.Context, raws [][]byte) []validation.TxResult // constant
+	check func(ctx context.Context, arrivals []validation.Arrival) []validation.TxResult // constant
 	take  func(ctx context.Context, tx validation.CheckedTx, from peer.ID) error
 	size  int
 	wait  time.Duration
@@ -31,7 +32,7 @@ type ticket struct {
 	answer chan validation.TxResult // buffered, answered exactly once
 }
 
-func newCollector(l Limits, workers int, check func(context.Context, [][]byte) []validation.TxResult,
+func newCollector(l Limits, workers int, check func(context.Context, []validation.Arrival) []validation.TxResult,
 	take func(context.Context, validation.CheckedTx, peer.ID) error,
 ) *collector {
 	return &collector{
@@ -138,11 +139,11 @@ func (c *collector) settle(ctx context.Context, batch []ticket, turn <-chan stru
 			}
 		}
 	}()
-	raws := make([][]byte, len(batch))
+	arrivals := make([]validation.Arrival, len(batch))
 	for i, t := range batch {
-		raws[i] = t.raw
+		arrivals[i] = validation.Arrival{Raw: t.raw, From: peerscore.PeerID(t.from)}
 	}
-	results := c.check(ctx, raws)
+	results := c.check(ctx, arrivals)
 	<-turn
 	for i, t := range batch {
 		r := results[i]

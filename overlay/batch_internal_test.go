@@ -15,23 +15,23 @@ import (
 )
 
 // run starts a collector whose checks take a time and whose batches are noted.
-func collecting(t *testing.T, workers int, takes time.Duration, check func([][]byte) []validation.TxResult) (c *collector, sizes func() []int, stop func()) {
+func collecting(t *testing.T, workers int, takes time.Duration, check func([]validation.Arrival) []validation.TxResult) (c *collector, sizes func() []int, stop func()) {
 	t.Helper()
 	var (
 		mu   sync.Mutex
 		list []int
 	)
-	c = newCollector(DefaultLimits(), workers, func(_ context.Context, raws [][]byte) []validation.TxResult {
+	c = newCollector(DefaultLimits(), workers, func(_ context.Context, arrivals []validation.Arrival) []validation.TxResult {
 		mu.Lock()
-		list = append(list, len(raws))
+		list = append(list, len(arrivals))
 		mu.Unlock()
 		time.Sleep(takes)
 		if check != nil {
-			return check(raws)
+			return check(arrivals)
 		}
-		out := make([]validation.TxResult, len(raws))
-		for i, raw := range raws {
-			if string(raw) == "bad" {
+		out := make([]validation.TxResult, len(arrivals))
+		for i, a := range arrivals {
+			if string(a.Raw) == "bad" {
 				out[i].Err = validation.BadSignature
 			}
 		}
@@ -117,11 +117,11 @@ func TestCollectorWaitIsBounded(t *testing.T) {
 func TestCollectorSurvivesAPanic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		calls := 0
-		c, _, stop := collecting(t, 1, 0, func(raws [][]byte) []validation.TxResult {
+		c, _, stop := collecting(t, 1, 0, func(arrivals []validation.Arrival) []validation.TxResult {
 			if calls++; calls == 1 {
 				panic("ours")
 			}
-			return make([]validation.TxResult, len(raws))
+			return make([]validation.TxResult, len(arrivals))
 		})
 		defer stop()
 		r, err := c.ask(t.Context(), []byte("x"), "")
@@ -154,9 +154,9 @@ func TestCollectorTakesInOrder(t *testing.T) {
 			mu    sync.Mutex
 			taken []peer.ID
 		)
-		c := newCollector(DefaultLimits(), 4, func(_ context.Context, raws [][]byte) []validation.TxResult {
-			time.Sleep(time.Duration(raws[0][0]) * time.Millisecond)
-			return make([]validation.TxResult, len(raws))
+		c := newCollector(DefaultLimits(), 4, func(_ context.Context, arrivals []validation.Arrival) []validation.TxResult {
+			time.Sleep(time.Duration(arrivals[0].Raw[0]) * time.Millisecond)
+			return make([]validation.TxResult, len(arrivals))
 		}, func(_ context.Context, _ validation.CheckedTx, from peer.ID) error {
 			mu.Lock()
 			defer mu.Unlock()

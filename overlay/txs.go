@@ -46,8 +46,8 @@ func newTxRoad(cfg Config, self peer.ID, l *links, r *roster, c *court, w *crew)
 		again:   perMinute(cfg.Limits.AgainInAll),
 		outflow: newOutflow(cfg.Gossip.OutboundQueue),
 	}
-	t.collector = newCollector(cfg.Limits, runtime.GOMAXPROCS(0), func(ctx context.Context, raws [][]byte) []validation.TxResult {
-		return cfg.Checker.Txs(ctx, cfg.Now(), raws)
+	t.collector = newCollector(cfg.Limits, runtime.GOMAXPROCS(0), func(ctx context.Context, arrivals []validation.Arrival) []validation.TxResult {
+		return cfg.Checker.Txs(ctx, cfg.Now(), arrivals)
 	}, func(ctx context.Context, tx validation.CheckedTx, from peer.ID) error {
 		return cfg.Pool.AddTx(ctx, tx, peerscore.PeerID(from))
 	})

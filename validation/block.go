@@ -52,7 +52,7 @@ func (c *Checker) Stored(b *wire.Block) (CheckedBlock, error) {
 		if err != nil {
 			return CheckedBlock{}, storedError(h.id, err)
 		}
-		txs[i] = CheckedTx{tx: tx, id: tx.ID(), terms: terms}
+		txs[i] = CheckedTx{tx: tx, terms: terms}
 	}
 	if err := signedBody(b, wire.MaxBlock); err != nil {
 		return CheckedBlock{}, storedError(h.id, err)

@@ -7,7 +7,6 @@ import "github.com/grapevine-p2p/grapevine/wire"
 // small enough to pass by value.
 type CheckedTx struct {
 	tx    *wire.Transaction
-	id    wire.TxID
 	terms TxTerms
 }
 
@@ -17,8 +16,13 @@ func (t CheckedTx) IsZero() bool { return t.tx == nil }
 // Tx returns the transaction, nil for the zero value.
 func (t CheckedTx) Tx() *wire.Transaction { return t.tx }
 
-// ID returns the transaction's id.
-func (t CheckedTx) ID() wire.TxID { return t.id }
+// ID returns the transaction's id, which is all zeros for the zero value.
+func (t CheckedTx) ID() wire.TxID {
+	if t.tx == nil {
+		return wire.TxID{}
+	}
+	return t.tx.ID()
+}
 
 // Terms returns what the body says.
 func (t CheckedTx) Terms() TxTerms { return t.terms }
@@ -29,6 +33,15 @@ func (t CheckedTx) Size() int {
 		return 0
 	}
 	return t.tx.Size()
+}
+
+// Clone returns the same transaction in memory of its own, for who keeps it
+// longer than the block or the frame that it came in.
+func (t CheckedTx) Clone() CheckedTx {
+	if t.tx != nil {
+		t.tx = t.tx.Clone()
+	}
+	return t
 }
 
 // CheckedHeader is a header that is signed by the producer whose turn it is and

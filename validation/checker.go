@@ -33,12 +33,6 @@ func NewChecker(g *wire.Genesis, app Application) (*Checker, error) {
 	return &Checker{genesis: g, network: g.ID(), app: hook{app}}, nil
 }
 
-// TxResult is the answer to one transaction of several.
-type TxResult struct {
-	Checked CheckedTx
-	Err     error
-}
-
 // Tx checks the bytes of one transaction: encoding and size, terms, fee floor
 // and expiry, signature, and last what the state at the head allows. It keeps
 // raw. A Fault is the sender's. Where the error comes from the application
@@ -57,51 +51,6 @@ func (c *Checker) Tx(ctx context.Context, now time.Time, raw []byte) (CheckedTx,
 	return tx, c.app.checkTxs(ctx, now, []CheckedTx{tx})[0]
 }
 
-// Txs does what Tx does for each of raws, with the signatures verified in one
-// batch and the application asked once. The answers are in the order of raws.
-func (c *Checker) Txs(ctx context.Context, now time.Time, raws [][]byte) []TxResult {
-	results := make([]TxResult, len(raws))
-	batch := wire.NewTxBatch(c.network, len(raws))
-	var toVerify []int
-	for i, raw := range raws {
-		tx, err := c.txTerms(raw)
-		if err == nil {
-			err = c.inTime(now, tx)
-		}
-		if err != nil {
-			results[i].Err = err
-			continue
-		}
-		results[i].Checked = tx
-		batch.Add(tx.terms.Sender, tx.tx)
-		toVerify = append(toVerify, i)
-	}
-	if len(toVerify) == 0 {
-		return results
-	}
-
-	var (
-		signed []CheckedTx
-		toAsk  []int
-	)
-	for k, ok := range batch.Verify() {
-		i := toVerify[k]
-		if !ok {
-			results[i] = TxResult{Err: badSignature(results[i].Checked)}
-			continue
-		}
-		signed = append(signed, results[i].Checked)
-		toAsk = append(toAsk, i)
-	}
-	if len(signed) == 0 {
-		return results
-	}
-	for k, err := range c.app.checkTxs(ctx, now, signed) {
-		results[toAsk[k]].Err = err
-	}
-	return results
-}
-
 // Sound checks all of a transaction that needs neither clock nor state:
 // encoding, size, terms, fee floor and signature. It is for transactions that
 // this node stored itself.
@@ -114,6 +63,18 @@ func (c *Checker) Sound(raw []byte) (CheckedTx, error) {
 		return CheckedTx{}, err
 	}
 	return tx, nil
+}
+
+// StoredTx rebuilds the CheckedTx of a transaction that this node checked before
+// it stored it: its signature is not verified again, its size, body and fee are
+// looked at. An error means that the store is damaged, or that the rules are no
+// longer those it was checked by, and blames nobody.
+func (c *Checker) StoredTx(tx *wire.Transaction) (CheckedTx, error) {
+	checked, err := c.describe(tx)
+	if err != nil {
+		return CheckedTx{}, fmt.Errorf("%w: stored transaction %s: %v", Unavailable, tx.ID(), err) //nolint:errorlint // our disk is no peer's Fault
+	}
+	return checked, nil
 }
 
 // txTerms decodes and checks all but time, signature and state.
@@ -136,10 +97,10 @@ func (c *Checker) describe(tx *wire.Transaction) (CheckedTx, error) {
 		return CheckedTx{}, err
 	}
 	if floor := c.feeFloor(tx.Size()); terms.Fee < floor {
-		return CheckedTx{}, fixedRule{fmt.Errorf("%w: fee %d, want at least %d for %d bytes",
-			FeeTooLow, terms.Fee, floor, tx.Size())}
+		return CheckedTx{}, ByFixedRule(fmt.Errorf("%w: fee %d, want at least %d for %d bytes",
+			FeeTooLow, terms.Fee, floor, tx.Size()))
 	}
-	return CheckedTx{tx: tx, id: tx.ID(), terms: terms}, nil
+	return CheckedTx{tx: tx, terms: terms}, nil
 }
 
 // feeFloor is the least fee for a transaction of the given size.
@@ -161,7 +122,7 @@ func (c *Checker) inTime(now time.Time, tx CheckedTx) error {
 	late := millis - tx.terms.ExpiresAt
 	err := fmt.Errorf("%w: %d ms ago", Expired, late)
 	if late > uint64(c.genesis.Limits.ClockToleranceMillis) {
-		return fixedRule{err}
+		return ByFixedRule(err)
 	}
 	return err
 }
@@ -174,7 +135,7 @@ func (c *Checker) signed(tx CheckedTx) error {
 }
 
 func badSignature(tx CheckedTx) error {
-	return fmt.Errorf("%w: transaction %s is not signed by its sender for this network", BadSignature, tx.id)
+	return fmt.Errorf("%w: transaction %s is not signed by its sender for this network", BadSignature, tx.ID())
 }
 
 // UnixMillis returns t as the wire has it; times before 1970 are 0.

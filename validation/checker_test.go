@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/grapevine-p2p/grapevine/peerscore"
 	"github.com/grapevine-p2p/grapevine/validation"
 	"github.com/grapevine-p2p/grapevine/wire"
 )
@@ -154,7 +155,7 @@ func TestTx(t *testing.T) {
 				require.Equal(t, addressOf(keyOf("wallet", 0)), tx.Terms().Sender)
 			}
 
-			results := c.Txs(ctx, now, [][]byte{tc.raw})
+			results := c.Txs(ctx, now, []validation.Arrival{{Raw: tc.raw}})
 			require.Len(t, results, 1)
 			require.Equal(t, tx, results[0].Checked)
 			require.Equal(t, text(err), text(results[0].Err))
@@ -205,7 +206,11 @@ func TestBatchEqualsSingle(t *testing.T) {
 			}
 		})
 		raws := rapid.SliceOfN(raw, 0, 12).Draw(t, "raws")
-		results := c.Txs(context.Background(), now, raws)
+		arrivals := make([]validation.Arrival, len(raws))
+		for i := range raws {
+			arrivals[i] = validation.Arrival{Raw: raws[i], From: peerOf(rapid.IntRange(0, 3).Draw(t, "peer"))}
+		}
+		results := c.Txs(context.Background(), now, arrivals)
 		require.Len(t, results, len(raws))
 		for i, raw := range raws {
 			tx, err := c.Tx(context.Background(), now, raw)
@@ -222,24 +227,49 @@ func TestBadSignaturesFailAlone(t *testing.T) {
 		asked++
 		return make([]error, len(txs))
 	}})
-	var raws [][]byte
+	var arrivals []validation.Arrival
 	for i := range 64 {
 		tx := signed(g, i%4, payment(i%4, uint64(i)))
 		if i == 0 || i == 17 || i == 63 {
 			tx = forged(g, i%4, uint64(i))
 		}
-		raws = append(raws, tx.Bytes())
+		arrivals = append(arrivals, validation.Arrival{Raw: tx.Bytes(), From: peerOf(i % 5)})
 	}
-	for i, r := range c.Txs(t.Context(), now, raws) {
+	for i, r := range c.Txs(t.Context(), now, arrivals) {
 		if i == 0 || i == 17 || i == 63 {
 			require.ErrorIs(t, r.Err, validation.BadSignature, "transaction %d", i)
 			require.True(t, r.Checked.IsZero())
 			continue
 		}
 		require.NoError(t, r.Err, "transaction %d", i)
-		require.Equal(t, raws[i], r.Checked.Tx().Bytes())
+		require.Equal(t, arrivals[i].Raw, r.Checked.Tx().Bytes())
 	}
 	require.Equal(t, 1, asked, "the application is asked once for all")
+}
+
+// TestStoredTx: what was checked once is rebuilt without its signature, and
+// damage blames nobody.
+func TestStoredTx(t *testing.T) {
+	g := testGenesis()
+	c := newChecker(t, g, app{})
+	tx := signed(g, 0, payment(0, 7))
+	want, err := c.Sound(tx.Bytes())
+	require.NoError(t, err)
+	got, err := c.StoredTx(tx)
+	require.NoError(t, err)
+	require.Equal(t, want.ID(), got.ID())
+	require.Equal(t, want.Terms(), got.Terms())
+
+	_, err = c.StoredTx(forged(g, 0, 7))
+	require.NoError(t, err, "the signature is not looked at")
+	cheap := payment(0, 7)
+	cheap.Fee = 1
+	for _, damaged := range []*wire.Transaction{wire.NewTransaction([]byte("rust"), wire.Signature{}), signed(g, 0, cheap)} {
+		got, err = c.StoredTx(damaged)
+		require.ErrorIs(t, err, validation.Unavailable)
+		require.Equal(t, validation.Ignore, validation.Judge(err))
+		require.True(t, got.IsZero())
+	}
 }
 
 func TestSoundNeedsNeitherClockNorState(t *testing.T) {
@@ -268,3 +298,5 @@ func TestExpiryAndSums(t *testing.T) {
 	require.Equal(t, uint64(3), validation.SaturatingAdd(1, 2))
 	require.Equal(t, uint64(0), validation.UnixMillis(time.Time{}))
 }
+
+func peerOf(i int) peerscore.PeerID { return peerscore.PeerID(rune('a' + i)) }

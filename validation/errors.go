@@ -108,13 +108,21 @@ type fixedRule struct{ error }
 
 func (f fixedRule) Unwrap() error { return f.error }
 
+// ByFixedRule marks a [Refusal] (wrapped or not) as one that every honest relay
+// would have given, whatever its state and within what clocks may differ: see
+// [Chargeable]. On any other error the mark has no effect.
+func ByFixedRule(refusal error) error { return fixedRule{refusal} }
+
 // Chargeable reports whether err is a [Refusal] under a fixed rule that an
 // honest relay would have applied itself, so that sending many such messages
 // may cost a peer: a fee below the floor of genesis, an expiry longer ago than
-// clocks may differ. It is false for a Fault, which has its own price.
+// clocks may differ, a nonce used long ago. It is false for a Fault, which has its own price.
 func Chargeable(err error) bool {
-	var fixed fixedRule
-	return Judge(err) == Ignore && errors.As(err, &fixed)
+	var (
+		fixed   fixedRule
+		refusal Refusal
+	)
+	return Judge(err) == Ignore && errors.As(err, &fixed) && errors.As(fixed.error, &refusal)
 }
 
 // decodeError says what a failure to decode bytes from outside proves.

@@ -50,8 +50,12 @@ func testGenesis() *wire.Genesis {
 	for i := range 4 {
 		g.Allocations = append(g.Allocations, wire.Allocation{Address: addressOf(keyOf("wallet", i)), Amount: 1_000_000})
 	}
-	slices.SortFunc(g.Allocations, func(a, b wire.Allocation) int { return bytes.Compare(a.Address[:], b.Address[:]) })
+	sortAllocations(g)
 	return g
+}
+
+func sortAllocations(g *wire.Genesis) {
+	slices.SortFunc(g.Allocations, func(a, b wire.Allocation) int { return bytes.Compare(a.Address[:], b.Address[:]) })
 }
 
 // now is the middle of slot 10.

@@ -47,7 +47,7 @@ func FuzzTx(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		tx, err := c.Tx(context.Background(), now, raw)
 		named(t, err)
-		results := c.Txs(context.Background(), now, [][]byte{raw, raw})
+		results := c.Txs(context.Background(), now, []validation.Arrival{{Raw: raw}, {Raw: raw}})
 		for _, r := range results {
 			if text(r.Err) != text(err) || r.Checked != tx && r.Checked.ID() != tx.ID() {
 				t.Fatalf("alone %v, together %v", err, r.Err)

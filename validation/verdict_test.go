@@ -44,6 +44,10 @@ func TestOnlyFaultsBlameThePeer(t *testing.T) {
 		require.Equal(t, validation.Ignore, validation.Judge(err), err)
 		require.False(t, validation.Chargeable(err), err)
 	}
+	require.True(t, validation.Chargeable(validation.ByFixedRule(fmt.Errorf("of long ago: %w", validation.StaleNonce))))
+	for _, err := range []error{nil, io.EOF, validation.BadTerms} {
+		require.False(t, validation.Chargeable(validation.ByFixedRule(err)), "the mark is for refusals only")
+	}
 	var zero validation.Verdict
 	require.Equal(t, validation.Ignore, zero, "a forgotten verdict must blame nobody")
 }

@@ -55,7 +55,7 @@ func ExampleParseAddress() {
 func ExampleGenesis_JSON() {
 	g := &wire.Genesis{
 		Network: "vine-1", AddressPrefix: "gv", Time: 1_700_000_000_000, SlotMillis: 1000,
-		Producers: []wire.ProducerSet{{Producers: []wire.Address{{1}}}},
+		Producers: []wire.ProducerSet{{Producers: []wire.Address{{7}}}},
 		Rules:     []wire.RuleChange{{Version: wire.HeaderVersion}},
 		Limits:    wire.DefaultLimits(),
 	}
@@ -74,7 +74,7 @@ func ExampleGenesis_JSON() {
 	//     {
 	//       "height": 0,
 	//       "producers": [
-	//         "gv1qyqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq09m4e3"
+	//         "gv1quqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqm3q6hp"
 	//       ]
 	//     }
 	//   ],

@@ -193,8 +193,11 @@ func (g *Genesis) validateAllocations(f *faults) {
 	var supply uint64
 	over := false
 	for i, a := range g.Allocations {
-		if a.Address.IsZero() {
+		switch {
+		case a.Address.IsZero():
 			f.add("allocations[%d].address is the zero key, which belongs to nobody", i)
+		case a.Address.SmallOrder():
+			f.add("allocations[%d].address is a key of small order, for which anybody can sign", i)
 		}
 		if a.Amount == 0 {
 			f.add("allocations[%d].amount is 0, want at least 1", i)
@@ -239,8 +242,11 @@ func (g *Genesis) validateProducers(f *faults) {
 		}
 		seen := make(map[Address]bool, min(len(set.Producers), MaxProducers))
 		for j, p := range set.Producers {
-			if p.IsZero() {
+			switch {
+			case p.IsZero():
 				f.add("producers[%d].producers[%d] is the zero key, which belongs to nobody", i, j)
+			case p.SmallOrder():
+				f.add("producers[%d].producers[%d] is a key of small order, for which anybody can sign", i, j)
 			}
 			if seen[p] {
 				f.add("producers[%d].producers[%d] comes twice", i, j)

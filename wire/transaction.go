@@ -13,9 +13,8 @@ const TxVersion = 1
 // between goroutines. What the body means is up to the application; for the
 // built-in one see TxBody.
 type Transaction struct {
-	raw  []byte
+	raw  []byte // ends with the signature
 	body []byte // part of raw
-	sig  Signature
 	id   TxID
 }
 
@@ -29,7 +28,8 @@ func DecodeTransaction(b []byte) (*Transaction, error) {
 		case 1:
 			t.body = r.bytes("body", MaxTx)
 		case 2:
-			r.fixed("signature", t.sig[:])
+			var sig Signature
+			r.fixed("signature", sig[:])
 		default:
 			r.skip()
 		}
@@ -50,7 +50,7 @@ func NewTransaction(body []byte, sig Signature) *Transaction {
 	raw = appendBytes(raw, 1, body)
 	end := len(raw)
 	raw = appendAlways(raw, 2, sig[:])
-	return &Transaction{raw: raw, body: raw[end-len(body) : end : end], sig: sig, id: sha256.Sum256(raw)}
+	return &Transaction{raw: raw, body: raw[end-len(body) : end : end], id: sha256.Sum256(raw)}
 }
 
 // SignTx encodes and signs a body, which must be complete: nothing is filled in.
@@ -66,7 +66,9 @@ func (t *Transaction) Bytes() []byte { return t.raw }
 func (t *Transaction) Body() []byte { return t.body }
 
 // Signature is the signature as carried; nothing has been verified.
-func (t *Transaction) Signature() Signature { return t.sig }
+func (t *Transaction) Signature() Signature { return Signature(t.signature()) }
+
+func (t *Transaction) signature() []byte { return t.raw[len(t.raw)-len(Signature{}):] }
 
 // ID is the hash of every byte as carried, signature included: a mutated copy
 // has another id.
@@ -80,7 +82,7 @@ func (t *Transaction) Size() int { return len(t.raw) }
 func (t *Transaction) Clone() *Transaction {
 	c := *t
 	c.raw = bytes.Clone(t.raw)
-	end := len(c.raw) - nestedSize(len(t.sig))
+	end := len(c.raw) - nestedSize(len(Signature{}))
 	c.body = c.raw[end-len(t.body) : end : end]
 	return &c
 }

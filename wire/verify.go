@@ -36,7 +36,7 @@ func sign(domain string, network NetworkID, key stded25519.PrivateKey, body []by
 
 // VerifyTx reports whether sender signed the transaction for this network.
 func VerifyTx(network NetworkID, sender Address, t *Transaction) bool {
-	return ed25519.VerifyWithOptions(sender[:], signed(txDomain, network, t.body), t.sig[:], zip215())
+	return ed25519.VerifyWithOptions(sender[:], signed(txDomain, network, t.body), t.signature(), zip215())
 }
 
 // VerifyHeader reports whether the producer that the header names signed it
@@ -59,13 +59,18 @@ type member struct {
 	tx     *Transaction
 }
 
+// equationSize is how many signatures one batch equation covers at most. More
+// would save little (64 cost 3 % less each than 16), and one that is bad has
+// all of its equation verified one by one.
+const equationSize = 16
+
 // NewTxBatch makes a batch with room for capacity transactions; more can be
 // added.
 func NewTxBatch(network NetworkID, capacity int) *TxBatch {
 	return &TxBatch{
 		network:  network,
 		options:  zip215(),
-		verifier: ed25519.NewBatchVerifierWithCapacity(capacity),
+		verifier: ed25519.NewBatchVerifierWithCapacity(min(capacity, equationSize)),
 		members:  make([]member, 0, capacity),
 	}
 }
@@ -76,27 +81,36 @@ func (b *TxBatch) Add(sender Address, t *Transaction) {
 }
 
 // Verify gives one answer per Add, in order, each equal to that of VerifyTx,
-// and empties the batch. If all are good it costs about half of single
-// checks; with a bad one among them it costs up to one and a half.
+// and empties the batch. If all are good it costs about half of single checks.
+// A bad one makes its neighbours, in the order of Add, about twice as dear: a
+// caller who knows whose fault they would be adds those next to each other.
 func (b *TxBatch) Verify() []bool {
-	valid := b.verify()
+	if len(b.members) == 0 {
+		return nil
+	}
+	valid := make([]bool, 0, len(b.members))
+	weights := b.coefficients()
+	equations := (len(b.members) + equationSize - 1) / equationSize
+	for i := range equations {
+		from, to := i*len(b.members)/equations, (i+1)*len(b.members)/equations
+		valid = append(valid, b.verify(b.members[from:to], weights)...)
+	}
 	clear(b.members) // so that the batch keeps no transaction in memory
 	b.members = b.members[:0]
 	return valid
 }
 
-func (b *TxBatch) verify() []bool {
-	switch len(b.members) {
-	case 0:
-		return nil
-	case 1:
-		return []bool{VerifyTx(b.network, b.members[0].sender, b.members[0].tx)}
+// verify solves one equation, and where it does not hold looks at each of its
+// members alone.
+func (b *TxBatch) verify(members []member, weights *rand.ChaCha8) []bool {
+	if len(members) == 1 {
+		return []bool{VerifyTx(b.network, members[0].sender, members[0].tx)}
 	}
-	for i := range b.members {
-		m := &b.members[i]
-		b.verifier.AddWithOptions(m.sender[:], signed(txDomain, b.network, m.tx.body), m.tx.sig[:], b.options)
+	for i := range members {
+		m := &members[i]
+		b.verifier.AddWithOptions(m.sender[:], signed(txDomain, b.network, m.tx.body), m.tx.signature(), b.options)
 	}
-	_, valid := b.verifier.Verify(b.coefficients())
+	_, valid := b.verifier.Verify(weights)
 	b.verifier.Reset()
 	return valid
 }
