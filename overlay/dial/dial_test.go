@@ -1,0 +1,239 @@
+package dial_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/grapevine-p2p/grapevine/overlay/dial"
+	"github.com/grapevine-p2p/grapevine/peerscore"
+)
+
+var start = time.Unix(1_800_000_000, 0)
+
+func addr(peer, at string) dial.Address {
+	return dial.Address{Peer: peerscore.PeerID(peer), At: netip.MustParseAddrPort(at), Over: dial.QUIC}
+}
+
+func keeper(t testing.TB, change func(*dial.Config), bootstrap ...dial.Address) *dial.Keeper {
+	config := dial.DefaultConfig()
+	if change != nil {
+		change(&config)
+	}
+	k, err := dial.New(config, dial.Key{7}, bootstrap, rand.New(rand.NewPCG(1, 2)))
+	require.NoError(t, err)
+	return k
+}
+
+// D3: nothing that could lead into our own networks, or to another service, is
+// dialled on a stranger's word.
+func TestPublic(t *testing.T) {
+	for at, want := range map[string]bool{
+		"8.8.8.8:4001":               true,
+		"[2600:1900::1]:4001":        true,
+		"10.0.0.1:4001":              false,
+		"192.168.1.1:4001":           false,
+		"127.0.0.1:4001":             false,
+		"169.254.169.254:80":         false,
+		"224.0.0.1:4001":             false,
+		"0.0.0.0:4001":               false,
+		"100.64.0.1:4001":            false,
+		"255.255.255.255:4001":       false,
+		"[::1]:4001":                 false,
+		"[fe80::1]:4001":             false,
+		"[fd00::1]:4001":             false,
+		"[ff02::1]:4001":             false,
+		"[::ffff:8.8.8.8]:4001":      false,
+		"[64:ff9b::808:808]:4001":    false,
+		"[2002:808:808::1]:4001":     false,
+		"[2001:0:808:808::1]:4001":   false,
+		"8.8.8.8:0":                  false,
+		"8.8.8.8:22":                 false,
+		"8.8.8.8:25":                 false,
+		"[2600:1900::1%eth0]:4001":   false,
+		"[2001:db8::1]:4001":         false,
+		"203.0.113.9:4001":           false,
+		"[2a01:4f8:c0c:1::2]:443":    true,
+		"[64:ff9b:1:fffe::808]:4001": false,
+	} {
+		require.Equal(t, want, addr("p", at).Public(), at)
+	}
+}
+
+// D1, D5: one peer can neither tell more than its allowance nor fill the book
+// with addresses of one group, nor with identities at one address.
+func TestOneTellerIsBounded(t *testing.T) {
+	k := keeper(t, nil)
+	k.Accepted(start, "liar", netip.MustParseAddrPort("9.9.9.9:1"))
+	flood := make([]dial.Address, 100_000)
+	for i := range flood {
+		flood[i] = addr(fmt.Sprintf("p%d", i), fmt.Sprintf("%d.%d.%d.%d:4001", 20+i%100, i/100%250, i/25000, 1))
+	}
+	require.LessOrEqual(t, k.Learn(start, "liar", flood), 100)
+	require.LessOrEqual(t, k.Learn(start.Add(time.Minute), "liar", flood[50_000:]), 6)
+	require.Zero(t, k.Learn(start, "stranger", flood), "not connected")
+
+	book := dial.NewBook(dial.Key{3})
+	for _, a := range flood {
+		book.Learn(start, a, netip.MustParseAddr("9.9.9.9"))
+	}
+	fresh, _ := book.Len()
+	require.LessOrEqual(t, fresh, 256*64/16, "a source group reaches a sixteenth")
+
+	book = dial.NewBook(dial.Key{3})
+	for i := range 1000 {
+		book.Learn(start, addr(fmt.Sprintf("p%d", i), "20.1.1.1:4001"), netip.AddrFrom4([4]byte{byte(i), byte(i >> 8), 1, 1}))
+	}
+	fresh, _ = book.Len()
+	require.LessOrEqual(t, fresh, 256, "one place of the network has one slot in a bucket")
+
+	book = dial.NewBook(dial.Key{3})
+	for _, a := range flood[:1000] {
+		a.Peer = "many"
+		book.Learn(start, a, netip.MustParseAddr("9.9.9.9"))
+	}
+	fresh, _ = book.Len()
+	require.LessOrEqual(t, fresh, dial.MaxPerPeer)
+}
+
+// D4, D9: with an empty book the bootstrap peers are dialled at once, with one
+// that has addresses only after a while.
+func TestBootstrapIsTheLastResort(t *testing.T) {
+	seed := addr("seed", "30.1.1.1:4001")
+	k := keeper(t, nil, seed)
+	require.Equal(t, []dial.Dial{{Address: seed, Why: dial.Bootstrap}}, k.Tick(start, nil))
+
+	k = keeper(t, nil, seed)
+	k.Found(start, addr("known", "40.1.1.1:4001"))
+	require.Equal(t, []dial.Dial{{Address: addr("known", "40.1.1.1:4001"), Why: dial.Outbound}}, k.Tick(start, nil))
+	require.Empty(t, k.Tick(start.Add(4*time.Second), nil))
+	require.Equal(t, []dial.Dial{{Address: seed, Why: dial.Bootstrap}}, k.Tick(start.Add(5*time.Second), nil))
+}
+
+func TestOutboundIsDiverse(t *testing.T) {
+	k := keeper(t, nil)
+	for i := range 500 {
+		k.Found(start, addr(fmt.Sprintf("p%d", i), fmt.Sprintf("50.%d.%d.1:4001", i%6, i%250)))
+	}
+	now := start
+	for range 100 {
+		for _, d := range k.Tick(now, nil) {
+			k.Connected(now, d.Address)
+		}
+		now = now.Add(250 * time.Millisecond)
+	}
+	require.Equal(t, 6, k.Outbound(), "six groups, one link each")
+}
+
+// A dial that drags on gives its turn away; when it succeeds after all and the
+// slots are filled, it is surplus.
+func TestSlowDialsDoNotHoldUpOthers(t *testing.T) {
+	k := keeper(t, func(c *dial.Config) { c.Outbound, c.AnchorSlots, c.AtOnce = 1, 0, 1 })
+	for i := range 10 {
+		k.Found(start, addr(fmt.Sprintf("p%d", i), fmt.Sprintf("50.%d.1.1:4001", i)))
+	}
+	first := k.Tick(start, nil)
+	require.Len(t, first, 1)
+	require.Empty(t, k.Tick(start.Add(900*time.Millisecond), nil))
+	second := k.Tick(start.Add(time.Second), nil)
+	require.Len(t, second, 1)
+	require.NotEqual(t, first, second)
+	require.True(t, k.Connected(start.Add(2*time.Second), second[0].Address))
+	require.False(t, k.Connected(start.Add(3*time.Second), first[0].Address), "surplus")
+	require.Equal(t, 1, k.Outbound())
+}
+
+func TestFailuresPauseLongerAndLonger(t *testing.T) {
+	seed := addr("seed", "30.1.1.1:4001")
+	k := keeper(t, nil, seed)
+	now, last := start, time.Duration(0)
+	for n := range 8 {
+		require.Len(t, k.Tick(now, nil), 1)
+		k.Failed(now, seed)
+		paused := time.Duration(0)
+		for len(k.Tick(now, nil)) == 0 {
+			now, paused = now.Add(100*time.Millisecond), paused+100*time.Millisecond
+		}
+		k.Failed(now, seed) // settles the dial that ended the pause
+		now = now.Add(time.Hour)
+		base := min(30*time.Minute, 5*time.Second<<(2*n))
+		require.InDelta(t, base.Seconds(), paused.Seconds(), 0.26*base.Seconds())
+		require.GreaterOrEqual(t, paused, min(last, 22*time.Minute))
+		last = paused
+	}
+}
+
+// D8: all inbound slots are held by one attacker with many groups and a good
+// line; the protected of each class stay, and then the attacker displaces itself.
+func TestEvictKeepsTheUseful(t *testing.T) {
+	k := keeper(t, nil)
+	var links []dial.Inbound
+	add := func(name string, n int, change func(*dial.Inbound, int)) {
+		for i := range n {
+			l := dial.Inbound{
+				Peer: peerscore.PeerID(fmt.Sprintf("%s%d", name, i)), IP: netip.AddrFrom4([4]byte{60, byte(len(links)), 1, 1}),
+				Since: start.Add(time.Hour + time.Duration(len(links))*time.Second), RTT: 300 * time.Millisecond,
+			}
+			change(&l, i)
+			links = append(links, l)
+		}
+	}
+	add("deliverer", 4, func(l *dial.Inbound, _ int) { l.Useful = start.Add(2 * time.Hour) })
+	add("relay", 8, func(l *dial.Inbound, _ int) { l.Block = start.Add(2 * time.Hour) })
+	add("near", 8, func(l *dial.Inbound, _ int) { l.RTT = time.Millisecond })
+	add("old", 20, func(l *dial.Inbound, _ int) { l.Since = start })
+	add("sybil", 60, func(l *dial.Inbound, i int) { l.IP = netip.AddrFrom4([4]byte{70, byte(i % 10), 1, byte(i)}) })
+	for range 30 {
+		out, ok := k.Evict(links)
+		require.True(t, ok)
+		require.Contains(t, string(out), "sybil")
+		for i := range links {
+			if links[i].Peer == out {
+				links = append(links[:i], links[i+1:]...)
+				break
+			}
+		}
+	}
+	add("guest", 1, func(l *dial.Inbound, _ int) { l.Guest, l.Useful, l.Since = true, start.Add(3*time.Hour), start })
+	out, ok := k.Evict(links)
+	require.True(t, ok)
+	require.Equal(t, peerscore.PeerID("guest0"), out, "guests go first")
+	_, ok = k.Evict(links[:3])
+	require.False(t, ok, "all are protected")
+}
+
+func TestConfigIsRefusedWithAllReasons(t *testing.T) {
+	require.NoError(t, dial.DefaultConfig().Validate())
+	_, err := dial.New(dial.Config{Outbound: -1, AnchorSlots: 3, BootstrapAfter: -1}, dial.Key{}, nil, nil)
+	for _, name := range []string{"Outbound", "PerGroup", "AnchorSlots", "AtOnce", "Drags", "FeelerEvery", "BackoffMin", "BootstrapAfter"} {
+		require.ErrorContains(t, err, name)
+	}
+	_, err = dial.New(dial.DefaultConfig(), dial.Key{}, []dial.Address{{Peer: "p"}}, nil)
+	require.ErrorContains(t, err, "bootstrap")
+}
+
+func ExampleKeeper() {
+	rng := rand.New(rand.NewPCG(1, 1)) // the node's own source
+	k, err := dial.New(dial.DefaultConfig(), dial.Key{1}, []dial.Address{addr("seed", "30.1.1.1:4001")}, rng)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	now := start
+	for _, d := range k.Tick(now, nil) {
+		fmt.Println("dial", d.Address.Peer, d.Address.At)
+		fmt.Println("keep", k.Connected(now, d.Address))
+	}
+	k.Learn(now, "seed", []dial.Address{addr("other", "40.1.1.1:4001")})
+	for _, d := range k.Tick(now.Add(time.Second), nil) {
+		fmt.Println("dial", d.Address.Peer, d.Address.At)
+	}
+	// Output:
+	// dial seed 30.1.1.1:4001
+	// keep true
+	// dial other 40.1.1.1:4001
+}

@@ -1,0 +1,321 @@
+package dial
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/grapevine-p2p/grapevine/peerscore"
+)
+
+// Reason is why an address is dialled.
+type Reason uint8
+
+const (
+	Anchor    Reason = iota + 1 // it served us long
+	Outbound                    // the book proposes it
+	Bootstrap                   // the operator named it
+	Feeler                      // only to see whether it answers; the link is not kept
+)
+
+// Dial is one address to dial now. The caller answers it with Connected or
+// Failed.
+type Dial struct {
+	Address Address
+	Why     Reason
+}
+
+// Keeper decides whom to dial. It is not safe for concurrent use.
+type Keeper struct {
+	config Config // constant
+	rng    *rand.Rand
+	book   *Book
+	seeds  []seed
+
+	started    time.Time
+	nextFeeler time.Time
+	anchors    []anchor // best first
+	links      []*link  // in the order of their coming
+	pending    []trial  // in the order of their start
+	heard      map[peerscore.PeerID]*allowance
+}
+
+// seed is a bootstrap peer.
+type seed struct {
+	addr  Address
+	pause pause
+}
+
+// link is one connection.
+type link struct {
+	addr     Address   // as seen; of an inbound link, with the port it came from
+	since    time.Time // when it came, or was last credited to its anchor
+	outbound bool
+	anchor   bool
+}
+
+// trial is a dial under way.
+type trial struct {
+	Dial
+	since time.Time
+}
+
+// maxPending bounds the dials under way, those that drag on included.
+const maxPending = 64
+
+// maxLinks bounds the links that are told to a Keeper; the shell's own bound is
+// lower.
+const maxLinks = 4096
+
+// New returns a Keeper over an empty book. The key is secret, and is kept with
+// the state from then on; the bootstrap peers are the operator's and are taken
+// as they are.
+func New(config Config, key Key, bootstrap []Address, rng *rand.Rand) (*Keeper, error) {
+	if err := config.Validate(); err != nil {
+		return nil, fmt.Errorf("dial: new keeper: %w", err)
+	}
+	k := &Keeper{config: config, rng: rng, book: NewBook(key), heard: make(map[peerscore.PeerID]*allowance)}
+	for _, a := range bootstrap {
+		if !a.valid() {
+			return nil, fmt.Errorf("dial: new keeper: bootstrap address %v of %q is not well formed", a.At, a.Peer)
+		}
+		k.seeds = append(k.seeds, seed{addr: a})
+	}
+	return k, nil
+}
+
+// Book is the address book of k, to be read.
+func (k *Keeper) Book() *Book { return k.book }
+
+// Outbound is the number of links that k chose and keeps.
+func (k *Keeper) Outbound() int {
+	n := 0
+	for _, l := range k.links {
+		if l.outbound {
+			n++
+		}
+	}
+	return n
+}
+
+// Tick returns what to dial now, appended to out.
+func (k *Keeper) Tick(now time.Time, out []Dial) []Dial {
+	if k.started.IsZero() {
+		k.started = now
+		k.nextFeeler = now.Add(vary(k.config.FeelerEvery, k.rng))
+	}
+	for {
+		d, ok := k.next(now)
+		if !ok {
+			return out
+		}
+		k.book.Tried(now, d.Address)
+		k.pending = append(k.pending, trial{Dial: d, since: now})
+		out = append(out, d)
+	}
+}
+
+// next decides on one dial more.
+func (k *Keeper) next(now time.Time) (Dial, bool) {
+	fresh := 0 // dials that do not drag on
+	for _, t := range k.pending {
+		if k.quick(now, t) {
+			fresh++
+		}
+	}
+	if fresh >= k.config.AtOnce || len(k.pending) >= maxPending {
+		return Dial{}, false
+	}
+	missing := k.config.Outbound - k.Outbound() - fresh
+	if missing <= 0 {
+		return k.feeler(now)
+	}
+	held, a, ok := k.nextAnchor(now)
+	if ok {
+		return Dial{a, Anchor}, true
+	}
+	if missing > held {
+		first := k.rng.IntN(2) == 0
+		for _, tried := range [2]bool{first, !first} {
+			if a, ok := k.book.Pick(now, k.rng, tried, func(a Address) bool { return k.fits(now, a) }); ok {
+				return Dial{a, Outbound}, true
+			}
+		}
+	}
+	if k.Outbound() == 0 && (now.Sub(k.started) >= k.config.BootstrapAfter || len(k.anchors) == 0 && len(k.book.entries) == 0) {
+		for i := range k.seeds {
+			s := &k.seeds[i]
+			if s.pause.over(now) && !k.knows(s.addr.Peer) {
+				return Dial{s.addr, Bootstrap}, true
+			}
+		}
+	}
+	return Dial{}, false
+}
+
+// nextAnchor returns an anchor to dial, if one is due, and how many slots the
+// anchors still hold.
+func (k *Keeper) nextAnchor(now time.Time) (held int, a Address, ok bool) {
+	have := 0
+	for _, l := range k.links {
+		if l.anchor {
+			have++
+		}
+	}
+	waiting := 0
+	for _, t := range k.pending {
+		if t.Why == Anchor {
+			waiting++
+			if k.quick(now, t) {
+				have++
+			}
+		}
+	}
+	hope := 0
+	for i := range k.anchors {
+		n := &k.anchors[i]
+		if !n.pause.over(now) || !k.fits(now, n.addr) {
+			continue
+		}
+		if !ok {
+			a, ok = n.addr, true
+		}
+		hope++
+	}
+	free := max(0, k.config.AnchorSlots-have)
+	return min(free, hope+waiting), a, ok && free > 0
+}
+
+// feeler returns an address to test: one that another claims the place of, or a
+// fresh one.
+func (k *Keeper) feeler(now time.Time) (Dial, bool) {
+	if now.Before(k.nextFeeler) {
+		return Dial{}, false
+	}
+	k.nextFeeler = now.Add(vary(k.config.FeelerEvery, k.rng))
+	if a, ok := k.book.Test(); ok {
+		if k.linked(a) {
+			k.book.Good(now, a) // it answers all the time
+		} else if !k.knows(a.Peer) {
+			return Dial{a, Feeler}, true
+		}
+	}
+	a, ok := k.book.Pick(now, k.rng, false, func(a Address) bool { return !k.knows(a.Peer) })
+	return Dial{a, Feeler}, ok
+}
+
+// fits says whether an outbound link to a may be added.
+func (k *Keeper) fits(now time.Time, a Address) bool {
+	return !k.knows(a.Peer) && k.roomIn(now, GroupOf(a.At.Addr()))
+}
+
+// roomIn says whether one more outbound link may lead into g.
+func (k *Keeper) roomIn(now time.Time, g Group) bool {
+	n := 0
+	for _, l := range k.links {
+		if l.outbound && GroupOf(l.addr.At.Addr()) == g {
+			n++
+		}
+	}
+	for _, t := range k.pending {
+		if t.Why != Feeler && k.quick(now, t) && GroupOf(t.Address.At.Addr()) == g {
+			n++
+		}
+	}
+	return n < k.config.PerGroup
+}
+
+func (k *Keeper) quick(now time.Time, t trial) bool { return now.Sub(t.since) < k.config.Drags }
+
+// knows says whether p is connected or being dialled.
+func (k *Keeper) knows(p peerscore.PeerID) bool {
+	return slices.ContainsFunc(k.links, func(l *link) bool { return l.addr.Peer == p }) ||
+		slices.ContainsFunc(k.pending, func(t trial) bool { return t.Address.Peer == p })
+}
+
+func (k *Keeper) linked(a Address) bool {
+	return slices.ContainsFunc(k.links, func(l *link) bool { return l.outbound && l.addr == a })
+}
+
+// Connected answers a Dial: a answered, and proved to be its peer. If it
+// returns false the link is surplus (a feeler, or the slot was filled
+// meanwhile): the caller closes it, and does not report it as gone.
+func (k *Keeper) Connected(now time.Time, a Address) (keep bool) {
+	t, ok := k.settle(a)
+	if !ok {
+		return false
+	}
+	k.book.Good(now, a)
+	if n := k.anchorOf(a); n != nil {
+		n.pause = pause{}
+	}
+	for i := range k.seeds {
+		if k.seeds[i].addr == a {
+			k.seeds[i].pause = pause{}
+		}
+	}
+	if t.Why == Feeler || k.Outbound() >= k.config.Outbound || k.knows(a.Peer) || len(k.links) >= maxLinks {
+		return false
+	}
+	if t.Why != Bootstrap && !k.roomIn(now, GroupOf(a.At.Addr())) {
+		return false
+	}
+	k.links = append(k.links, &link{addr: a, since: now, outbound: true, anchor: t.Why == Anchor})
+	return true
+}
+
+// Failed answers a Dial: nobody answered at a, or somebody else did.
+func (k *Keeper) Failed(now time.Time, a Address) {
+	if _, ok := k.settle(a); !ok {
+		return
+	}
+	ours := len(k.links) == 0 // nobody answers us: the reason may be on our side
+	if e := k.book.entries[a]; e != nil {
+		e.pause.lengthen(now, k.config, k.rng)
+		if !ours {
+			k.book.Failed(now, a)
+		}
+	}
+	if n := k.anchorOf(a); n != nil {
+		n.pause.lengthen(now, k.config, k.rng)
+		if !ours {
+			k.weaken(a)
+		}
+	}
+	for i := range k.seeds {
+		if k.seeds[i].addr == a {
+			k.seeds[i].pause.lengthen(now, k.config, k.rng)
+		}
+	}
+}
+
+// Accepted notes an inbound link of a peer seen at ip.
+func (k *Keeper) Accepted(now time.Time, p peerscore.PeerID, at netip.AddrPort) {
+	if len(k.links) < maxLinks && !slices.ContainsFunc(k.links, func(l *link) bool { return l.addr.Peer == p }) {
+		k.links = append(k.links, &link{addr: Address{Peer: p, At: at}, since: now})
+	}
+}
+
+// Gone notes that the link to p is no more.
+func (k *Keeper) Gone(now time.Time, p peerscore.PeerID) {
+	delete(k.heard, p)
+	i := slices.IndexFunc(k.links, func(l *link) bool { return l.addr.Peer == p })
+	if i < 0 {
+		return
+	}
+	k.credit(now, k.links[i])
+	k.links = slices.Delete(k.links, i, i+1)
+}
+
+// settle takes the trial of a from those under way.
+func (k *Keeper) settle(a Address) (trial, bool) {
+	i := slices.IndexFunc(k.pending, func(t trial) bool { return t.Address == a })
+	if i < 0 {
+		return trial{}, false
+	}
+	t := k.pending[i]
+	k.pending = slices.Delete(k.pending, i, i+1)
+	return t, true
+}
