@@ -17,10 +17,11 @@ const (
 	// Side by side, validators let transactions of a burst overtake each other, and so
 	// does every hop.
 	gapPatience = 3 * time.Second
-	gapTick     = 10 * time.Millisecond
-	gapPlaces   = 4096 // in all
-	gapPerPeer  = 2048 // one busy wallet behind one neighbour must fit
+	gapTick     = 10 * time.Millisecond // the first wait until the next try; each is twice the last
+	gapPlaces   = 4096                  // in all
+	gapPerPeer  = 2048                  // one busy wallet behind one neighbour must fit
 	gapBytes    = 16 << 20
+	gapPeer     = 4 << 20 // bytes of one peer
 )
 
 // early is a transaction whose nonce is too far ahead of what the pool has.
@@ -30,63 +31,93 @@ type early struct {
 	until time.Time
 }
 
-// gaps keeps such transactions for a moment: the router does not offer again what was
-// ignored once, so what merely came in the wrong order would be lost. At the bound the
-// newcomer is turned away.
-type gaps struct {
-	mu    sync.Mutex
-	items []early
-	bytes int
-	of    map[peer.ID]int
+// retried is an early transaction in its place.
+type retried struct {
+	early
+	next  time.Time     // when it is tried again
+	pause time.Duration // before that
 }
 
-func newGaps() *gaps { return &gaps{of: make(map[peer.ID]int)} }
+// gaps keeps such transactions for a moment: the router does not offer again what was
+// ignored once, so what merely came in the wrong order would be lost.
+type gaps struct {
+	mu  sync.Mutex // guards what follows
+	pen *pen[retried]
+}
 
+func newGaps() *gaps {
+	return &gaps{pen: newPen[retried](penBounds{items: gapPlaces, bytes: gapBytes, peerItems: gapPerPeer, peerBytes: gapPeer})}
+}
+
+// put keeps e, and says whether there is a place for it.
 func (g *gaps) put(e early) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.items) >= gapPlaces || g.of[e.from] >= gapPerPeer || g.bytes+e.tx.Size() > gapBytes {
-		return false
-	}
-	g.items = append(g.items, e)
-	g.bytes += e.tx.Size()
-	g.of[e.from]++
-	return true
+	return g.pen.put(e.from, e.tx.Size(), retried{early: e})
 }
 
-// takeAll removes and returns everything, by sender and nonce.
-func (g *gaps) takeAll() []early {
+// due lists the transactions of every sender of whom one is to be tried now, a sender's in
+// the order of their nonces. They stay where they are.
+func (g *gaps) due(now time.Time) (out []penned[retried]) {
 	g.mu.Lock()
-	out := g.items
-	g.items, g.bytes = nil, 0
-	clear(g.of)
-	g.mu.Unlock()
-	slices.SortFunc(out, func(a, b early) int {
-		x, y := a.tx.Terms(), b.tx.Terms()
-		return cmp.Or(x.Sender.Compare(y.Sender), cmp.Compare(x.Nonce, y.Nonce))
+	defer g.mu.Unlock()
+	senders := make(map[wire.Address]bool)
+	for _, item := range g.pen.items {
+		if !now.Before(item.what.next) {
+			senders[item.what.tx.Terms().Sender] = true
+		}
+	}
+	if len(senders) == 0 {
+		return nil
+	}
+	for _, item := range g.pen.items {
+		if senders[item.what.tx.Terms().Sender] {
+			out = append(out, item)
+		}
+	}
+	slices.SortFunc(out, func(a, b penned[retried]) int {
+		x, y := a.what.tx.Terms(), b.what.tx.Terms()
+		return cmp.Or(x.Sender.Compare(y.Sender), cmp.Compare(x.Nonce, y.Nonce), cmp.Compare(a.serial, b.serial))
 	})
 	return out
 }
 
-// retry offers each transaction to add, a sender's in the order of their nonces, and
-// keeps what is still too far ahead and in time. It returns what add took.
+// retry offers transactions to add, a sender's in the order of their nonces, and keeps what
+// is still too far ahead and in time; that is tried less and less often, since anybody can
+// have it tried for nothing. It returns what add took.
 func (g *gaps) retry(now time.Time, add func(e early) (tooFar bool, taken bool)) (taken []early) {
 	var stuck wire.Address // its transactions that follow are further still
-	for _, e := range g.takeAll() {
+	for _, item := range g.due(now) {
+		e := item.what.early
 		sender := e.tx.Terms().Sender
 		tooFar, took := true, false
 		if sender != stuck || stuck.IsZero() {
 			tooFar, took = add(e)
 		}
-		switch {
-		case took:
+		if took {
 			taken = append(taken, e)
-		case tooFar:
-			stuck = sender
-			if now.Before(e.until) {
-				g.put(e)
-			}
 		}
+		if tooFar {
+			stuck = sender
+		}
+		g.settle(item.serial, now, tooFar && !took)
 	}
 	return taken
+}
+
+// settle puts off the next try of a transaction, or lets go of it.
+func (g *gaps) settle(serial uint64, now time.Time, stays bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	item, ok := g.pen.at(serial)
+	if !ok {
+		return // lost its place meanwhile
+	}
+	e := &item.what
+	if stays && now.Before(e.until) {
+		e.pause = max(gapTick, 2*e.pause)
+		e.next = now.Add(e.pause)
+		return
+	}
+	g.pen.drop(serial)
 }

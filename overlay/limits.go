@@ -61,15 +61,17 @@ type Limits struct {
 	KeptBytes          int
 
 	// Blocks.
-	Rebuilds        int           // blocks rebuilt at once
-	RebuildTime     time.Duration // for one, all requests included
-	CompactTime     time.Duration // for one request
-	WaitingHeaders  int           // headers that wait for a parent or their slot
-	WaitingPerPeer  int           //
-	WaitingTime     time.Duration //
-	ServeCompact    int           // requests served at once
-	ServeCompactPer int           // by one peer
-	CompactPatience time.Duration // a request waits for a block that is being rebuilt
+	Rebuilds            int           // blocks rebuilt at once
+	RebuildTime         time.Duration // for one, all requests included
+	CompactTime         time.Duration // for one request
+	WaitingHeaders      int           // headers that wait for a parent or their slot
+	WaitingPerPeer      int           //
+	WaitingBytes        int           // of such headers, in compact form
+	WaitingBytesPerPeer int           //
+	WaitingTime         time.Duration //
+	ServeCompact        int           // requests served at once
+	ServeCompactPer     int           // by one peer
+	CompactPatience     time.Duration // a request waits for a block that is being rebuilt
 
 	// Sync.
 	ServeSync    int           // requests served at once
@@ -148,15 +150,18 @@ func DefaultLimits() Limits {
 		KeptTxs:            20_000,
 		KeptBytes:          16 << 20,
 
-		Rebuilds:        16,
-		RebuildTime:     15 * time.Second,
-		CompactTime:     4 * time.Second,
-		WaitingHeaders:  256,
-		WaitingPerPeer:  32,
-		WaitingTime:     time.Minute,
-		ServeCompact:    32, // each may hold a whole block
-		ServeCompactPer: 4,
-		CompactPatience: 2 * time.Second,
+		Rebuilds:       16,
+		RebuildTime:    15 * time.Second,
+		CompactTime:    4 * time.Second,
+		WaitingHeaders: 256,
+		WaitingPerPeer: 32,
+		// Eight of the largest compact blocks of a peer, and as much of eight peers.
+		WaitingBytes:        16 << 20,
+		WaitingBytesPerPeer: 2 << 20,
+		WaitingTime:         time.Minute,
+		ServeCompact:        32, // each may hold a whole block
+		ServeCompactPer:     4,
+		CompactPatience:     2 * time.Second,
 
 		ServeSync:    16,
 		ServeSyncPer: 2,

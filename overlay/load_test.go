@@ -49,7 +49,10 @@ func burst(t *testing.T, wallets, each int, links [][2]int) {
 	}
 	for i, n := range nodes {
 		if !assert.Eventually(t, func() bool { return n.chain.pooled() == len(txs) }, patience, pulse) {
-			require.FailNow(t, "not all arrived", "node %d: %s", i, n.tally())
+			for j, o := range nodes {
+				t.Logf("node %d: %s", j, o.tally())
+			}
+			require.FailNow(t, "not all arrived", "at node %d", i)
 		}
 		require.Zero(t, n.seen.blamed())
 		require.Zero(t, n.seen.unjudged, "node %d: %s", i, n.tally())

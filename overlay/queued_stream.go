@@ -90,7 +90,11 @@ func (s *queuedStream) turn() error {
 			s.frameOf(rest)
 			return nil
 		case <-s.berth.wake:
-			if messages := s.sluice.fetch(s.peer); len(messages) > 0 {
+			messages, more := s.sluice.fetch(s.peer, s.bounds.frame)
+			if more {
+				s.berth.wakeUp()
+			}
+			if len(messages) > 0 {
 				s.frameOf(joinRPC(messages))
 				return nil
 			}

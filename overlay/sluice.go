@@ -144,18 +144,29 @@ func (s *sluice) report(gone []lost) {
 	}
 }
 
-// fetch returns what was let through of p since the last call.
-func (s *sluice) fetch(p peer.ID) []parcel {
+// fetch returns what was let through of p since the last call, no more bytes than fit into
+// a frame of that size; more says whether some is left.
+func (s *sluice) fetch(p peer.ID, frame int) (out []parcel, more bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b := s.berths[p]
 	if b == nil {
-		return nil
+		return nil, false
 	}
-	out := b.through
-	b.through = nil
-	return out
+	size := 0
+	for _, m := range b.through {
+		size += len(m.raw) + parcelFrame
+		if len(out) > 0 && size > frame {
+			break
+		}
+		out = append(out, m)
+	}
+	b.through = b.through[len(out):]
+	return out, len(b.through) > 0
 }
+
+// parcelFrame is what a message takes in a frame beside its bytes, at most.
+const parcelFrame = 8
 
 // idle says whether nothing of p waits here.
 func (s *sluice) idle(p peer.ID) bool {
@@ -208,11 +219,16 @@ func (s *sluice) openLocked() {
 		b.underWay++
 		b.moved = time.Now()
 		s.underWay++
-		select {
-		case b.wake <- struct{}{}:
-		default:
-		}
+		b.wakeUp()
 		close(b.room)
 		b.room = make(chan struct{})
+	}
+}
+
+// wakeUp tells the stream that something was let through.
+func (b *berth) wakeUp() {
+	select {
+	case b.wake <- struct{}{}:
+	default:
 	}
 }

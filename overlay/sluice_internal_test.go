@@ -16,6 +16,12 @@ import (
 // someParcel is a message whose first byte tells it from others.
 func someParcel(n byte, class int) parcel { return parcel{bytes.Repeat([]byte{n}, 10), class} }
 
+// fetched is all that was let through of p.
+func fetched(s *sluice, p peer.ID) []parcel {
+	out, _ := s.fetch(p, 1<<20)
+	return out
+}
+
 func newTestSluice(limit, queued int) (*sluice, map[peer.ID]int) {
 	shed := make(map[peer.ID]int)
 	return newSluice(limit, fairBounds{peerMessages: queued, peerBytes: 1 << 20, allBytes: 1 << 20},
@@ -31,12 +37,12 @@ func TestSluiceLetsThroughInTurns(t *testing.T) {
 		for i := range byte(50) {
 			require.NoError(t, s.put(t.Context(), "flood", someParcel(i, 1)))
 		}
-		require.Len(t, s.fetch("flood"), 2, "half of the room")
+		require.Len(t, fetched(s, "flood"), 2, "half of the room")
 		require.NoError(t, s.put(t.Context(), "other", someParcel(1, 0)))
-		require.Len(t, s.fetch("other"), 1, "does not wait for the flood")
+		require.Len(t, fetched(s, "other"), 1, "does not wait for the flood")
 		s.end("flood")
-		require.Len(t, s.fetch("flood"), 1)
-		require.Empty(t, s.fetch("flood"))
+		require.Len(t, fetched(s, "flood"), 1)
+		require.Empty(t, fetched(s, "flood"))
 		require.Empty(t, shed)
 
 		s.leave("flood")
@@ -66,10 +72,10 @@ func TestSluiceWaitsThenShedsTheLeastValuable(t *testing.T) {
 		require.Equal(t, sluicePatience, time.Since(start), "no more patience until there is room again")
 		require.Equal(t, map[peer.ID]int{"a": 2}, shed)
 
-		got := s.fetch("a")
+		got := fetched(s, "a")
 		for range 3 {
 			s.end("a")
-			got = append(got, s.fetch("a")...)
+			got = append(got, fetched(s, "a")...)
 		}
 		var order []byte
 		for _, m := range got {
@@ -92,7 +98,7 @@ func TestSluiceShedsNothingWhereAllPayAlike(t *testing.T) {
 			defer close(done)
 			for range 100 {
 				<-judge.C
-				got += len(s.fetch("a"))
+				got += len(fetched(s, "a"))
 				s.end("a")
 			}
 		}()
@@ -135,15 +141,36 @@ func TestSluiceForgetsWhatDoesNotMove(t *testing.T) {
 		for i := range byte(5) {
 			require.NoError(t, s.put(t.Context(), "silent", someParcel(i, 0)))
 		}
-		require.Len(t, s.fetch("silent"), 1)
+		require.Len(t, fetched(s, "silent"), 1)
 		s.stir()
-		require.Empty(t, s.fetch("silent"), "too soon")
+		require.Empty(t, fetched(s, "silent"), "too soon")
 		time.Sleep(sluiceStill + time.Millisecond)
 		s.stir()
-		require.Len(t, s.fetch("silent"), 1)
+		require.Len(t, fetched(s, "silent"), 1)
 		s.end("silent")
 		s.end("silent") // of those that were given up
 	})
+}
+
+// What pubsub is given at once is no larger than what it takes.
+func TestSluiceFillsNoMoreThanAFrame(t *testing.T) {
+	s, _ := newTestSluice(20, 20)
+	s.enter("a")
+	for i := range byte(10) {
+		require.NoError(t, s.put(t.Context(), "a", parcel{bytes.Repeat([]byte{i}, 100), 0}))
+	}
+	count := 0
+	for more := true; more; {
+		var got []parcel
+		got, more = s.fetch("a", 350)
+		require.LessOrEqual(t, len(joinRPC(got)), 350)
+		require.NotEmpty(t, got)
+		count += len(got)
+	}
+	require.Equal(t, 10, count)
+	got, more := s.fetch("a", 350)
+	require.Empty(t, got)
+	require.False(t, more)
 }
 
 func TestSplitAndJoinRPC(t *testing.T) {

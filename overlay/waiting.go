@@ -25,38 +25,29 @@ type held struct {
 	tries  int // how often it was judged again
 }
 
-// waitingRoom keeps headers that came too early, within a bound in all and per peer. At
-// the bound the newcomer is turned away: what waits has the better claim, and the block
-// comes by sync.
+// waitingRoom keeps headers that came too early. What finds no place comes by sync.
 type waitingRoom struct {
-	max, perPeer int // constant
-	patience     time.Duration
+	patience time.Duration // constant
 
-	mu    sync.Mutex // guards what follows
-	items []held     // oldest first
-	of    map[peer.ID]int
+	mu  sync.Mutex // guards what follows
+	pen *pen[held]
 }
 
 func newWaitingRoom(l Limits) *waitingRoom {
-	return &waitingRoom{
-		max: l.WaitingHeaders, perPeer: l.WaitingPerPeer, patience: l.WaitingTime,
-		of: make(map[peer.ID]int),
-	}
+	return &waitingRoom{patience: l.WaitingTime, pen: newPen[held](penBounds{
+		items: l.WaitingHeaders, bytes: l.WaitingBytes,
+		peerItems: l.WaitingPerPeer, peerBytes: l.WaitingBytesPerPeer,
+	})}
 }
 
 // put keeps w, unless there is no room or its block waits already.
 func (r *waitingRoom) put(w held) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.items) >= r.max || r.of[w.from] >= r.perPeer {
-		return false
-	}
-	if slices.ContainsFunc(r.items, func(o held) bool { return o.id == w.id }) {
+	if slices.ContainsFunc(r.pen.items, func(o penned[held]) bool { return o.what.id == w.id }) {
 		return true
 	}
-	r.items = append(r.items, w)
-	r.of[w.from]++
-	return true
+	return r.pen.put(w.from, len(w.raw), w)
 }
 
 // children removes and returns those that waited for a parent.
@@ -75,21 +66,14 @@ func (r *waitingRoom) due(now time.Time) []held {
 func (r *waitingRoom) remove(which func(held) bool) (out []held) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.items = slices.DeleteFunc(r.items, func(w held) bool {
-		if !which(w) {
-			return false
-		}
-		out = append(out, w)
-		if r.of[w.from]--; r.of[w.from] == 0 {
-			delete(r.of, w.from)
-		}
-		return true
-	})
+	for _, item := range r.pen.remove(func(item penned[held]) bool { return which(item.what) }) {
+		out = append(out, item.what)
+	}
 	return out
 }
 
 func (r *waitingRoom) len() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.items)
+	return len(r.pen.items)
 }

@@ -40,7 +40,7 @@ func TestWaitingRoom(t *testing.T) {
 	require.Equal(t, wire.BlockID{3}, due[0].id)
 	require.Empty(t, r.due(now.Add(2*time.Minute)), "what waited too long is forgotten")
 	require.Zero(t, r.len())
-	require.Empty(t, r.of)
+	require.Empty(t, r.pen.use)
 }
 
 func TestOutbox(t *testing.T) {
