@@ -7,7 +7,9 @@ type duplicates struct {
 	copies int
 }
 
-func newDuplicates(p *params) rule { return &duplicates{copies: p.number("copies", 50, 2, 10_000)} }
+func newDuplicates(p *params) rule {
+	return &duplicates{copies: p.number("copies", "of each message to each peer", 50, 2, 10_000)}
+}
 
 func (d *duplicates) message(n *node, m *message) {
 	for _, l := range n.audience(m.carried.GetTopic()) {

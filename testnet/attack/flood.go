@@ -13,29 +13,29 @@ import (
 // flood sends control messages of one sort, as many as it is told to.
 type flood struct {
 	honest
-	perSecond int
-	make      func(f *flood, n *node, topic string) []byte // one frame
-	number    uint64
+	pace   pace
+	make   func(f *flood, n *node, topic string) []byte // one frame
+	number uint64
 }
 
 // floods are what a flood can consist of. The first is meant where nothing is said.
 var floods = []string{"ihave", "iwant", "graft", "prune", "idontwant", "subscriptions", "empty"}
 
 func newFlood(p *params) rule {
-	f := &flood{perSecond: p.number("per_second", 20, 10, 10_000)}
+	f := &flood{pace: pace{perSecond: p.number("per_second", "frames to each peer", 20, 1, 10_000)}}
 	f.make = map[string]func(*flood, *node, string) []byte{
 		"ihave": (*flood).ihave, "iwant": (*flood).iwant, "graft": (*flood).graft, "prune": (*flood).prune,
 		"idontwant": (*flood).idontwant, "subscriptions": (*flood).subscriptions, "empty": (*flood).empty,
-	}[p.word("message", floods...)]
+	}[p.word("message", "what a frame holds", floods...)]
 	return f
 }
 
-func (f *flood) beat(n *node, _ time.Time) {
+func (f *flood) beat(n *node, now time.Time) {
 	topic := n.txTopic()
 	if f.make == nil || topic == "" {
 		return
 	}
-	for range perBeat(f.perSecond) {
+	for range f.pace.due(now) {
 		frame := f.make(f, n, topic)
 		for _, l := range n.audience(topic) {
 			l.raw(frame)

@@ -20,7 +20,9 @@ type liar struct {
 	lie string
 }
 
-func newLiar(p *params) rule { return &liar{lie: p.word("lie", "silence", "rubbish", "less")} }
+func newLiar(p *params) rule {
+	return &liar{lie: p.word("lie", "what a question about the claimed chain is answered with", "silence", "rubbish", "less")}
+}
 
 // claimed is the height that a liar says it has.
 const claimed = 1 << 20

@@ -20,7 +20,7 @@ const (
 	// than we write; what comes on top is not sent, so that an attacker's own
 	// memory is no figure of the run. One frame may always wait.
 	queued      = 512
-	queuedBytes = 256 << 10
+	queuedBytes = 512 << 10
 
 	// largest is the most that an attacker reads at once; more than any honest
 	// peer sends.

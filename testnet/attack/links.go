@@ -25,6 +25,9 @@ const (
 	// redial is how often a neighbour that is not connected is dialled. One that
 	// banned us costs a handshake each time.
 	redial = 3 * time.Second
+
+	// redialFirst is the same for one that was not up yet.
+	redialFirst = 300 * time.Millisecond
 )
 
 // look keeps us connected to our neighbours, and opens a line to each router of
@@ -32,9 +35,18 @@ const (
 func (n *node) look(ctx context.Context, h host.Host) {
 	greeted := make(map[network.Conn]bool)
 	dialled := make(map[peer.ID]time.Time)
+	met := make(map[peer.ID]bool)
 	for {
 		for _, near := range n.near {
-			if time.Since(dialled[near.ID]) > redial && h.Network().Connectedness(near.ID) != network.Connected {
+			if h.Network().Connectedness(near.ID) == network.Connected {
+				met[near.ID] = true
+				continue
+			}
+			pause := redial
+			if n.impatient && !met[near.ID] {
+				pause = redialFirst
+			}
+			if time.Since(dialled[near.ID]) > pause {
 				dialled[near.ID] = time.Now()
 				n.connect(ctx, h, near)
 			}

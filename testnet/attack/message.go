@@ -59,6 +59,33 @@ func (n *node) compose(topic string, data []byte) (*pb.Message, error) {
 	return m, nil
 }
 
+// frameBytes is about how much of what an attacker publishes goes into one
+// frame.
+const frameBytes = 16 << 10
+
+// publish sends count messages to everybody on a topic.
+func (n *node) publish(topic string, count int, make func() []byte) {
+	audience := n.audience(topic)
+	for count > 0 && len(audience) > 0 {
+		rpc := new(pb.RPC)
+		for size := 0; count > 0 && size < frameBytes; count-- {
+			m, err := n.compose(topic, make())
+			if err != nil {
+				return
+			}
+			rpc.Publish = append(rpc.Publish, m)
+			size += len(m.Data)
+		}
+		frame, err := proto.Marshal(rpc)
+		if err != nil {
+			return
+		}
+		for _, l := range audience {
+			l.raw(frame)
+		}
+	}
+}
+
 // txTopic is the topic of transactions: Grapevine's by its name, or the one of
 // plain pubsub nodes. Empty until peers have told theirs.
 func (n *node) txTopic() string {

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	pb "github.com/libp2p/go-libp2p-pubsub/pb"
@@ -21,8 +22,9 @@ import (
 )
 
 const (
-	// beatEvery is how often an attacker acts of its own accord.
-	beatEvery = 100 * time.Millisecond
+	// beatEvery is how often an attacker acts of its own accord: often enough
+	// for a flood of thousands a second to be even.
+	beatEvery = 20 * time.Millisecond
 
 	// identifying is how long identify may take to begin to listen for
 	// protocols that are registered: those that come earlier are never told.
@@ -40,14 +42,18 @@ const (
 
 // node is an attacker at a seat.
 type node struct {
-	seat     sim.Seat // constant, as all to events
-	network  wire.NetworkID
-	rule     rule
-	near     []peer.AddrInfo // to be dialled
-	from, to time.Time       // when rule is in force; zero to is for ever
-	ready    chan struct{}
-	events   chan event
-	group    *sync.WaitGroup
+	seat    sim.Seat // constant, as all to span
+	network wire.NetworkID
+	rule    rule
+	near    []peer.AddrInfo // to be dialled
+
+	impatient bool // dials nodes that are not up yet more often than it comes back
+
+	ready  chan struct{}
+	events chan event
+	group  *sync.WaitGroup
+
+	span atomic.Pointer[span] // when rule is in force; nil before that is known
 
 	// Owned by the goroutine of run.
 	topics   map[string]bool // that some peer is in
@@ -70,6 +76,9 @@ type where struct {
 	router int
 }
 
+// span is from when to when a rule is in force; a zero end is for ever.
+type span struct{ from, to time.Time }
+
 // event is an RPC of a peer, or, without one, that a line can be written to.
 type event struct {
 	line *line
@@ -80,16 +89,16 @@ var _ sim.Participant = (*node)(nil)
 
 func newNode(seat sim.Seat, r rule) *node {
 	n := &node{
-		seat: seat, network: seat.Genesis.ID(), rule: r, from: loadOf(seat).Add(seat.Attack.From),
+		seat: seat, network: seat.Genesis.ID(), rule: r,
 		ready: make(chan struct{}), events: make(chan event, inbox), group: new(sync.WaitGroup),
 		topics: make(map[string]bool),
 		lines:  make(map[where]*line), open: make(map[where]bool), kept: make(map[string]*message), pruned: make(map[string]time.Time),
 	}
-	if seat.Attack.To > 0 {
-		n.to = loadOf(seat).Add(seat.Attack.To)
-	}
 	if _, ok := r.(eternal); ok {
-		n.from = time.Time{}
+		n.span.Store(new(span))
+	}
+	if r, ok := r.(supplied); ok {
+		r.supply(seat)
 	}
 	n.near = seat.Neighbours
 	if _, ok := r.(aimed); ok {
@@ -134,9 +143,21 @@ func (n *node) run(ctx context.Context) {
 	}
 }
 
+// cue says when the load begins, from which the times of the attack count.
+func (n *node) cue(load time.Time) {
+	s := span{from: load.Add(n.seat.Attack.From)}
+	if n.seat.Attack.To > 0 {
+		s.to = load.Add(n.seat.Attack.To)
+	}
+	if _, ok := n.rule.(eternal); ok {
+		s.from = time.Time{}
+	}
+	n.span.Store(&s)
+}
+
 // conduct is the rule in force.
 func (n *node) conduct(now time.Time) rule {
-	if now.Before(n.from) || !n.to.IsZero() && !now.Before(n.to) {
+	if s := n.span.Load(); s == nil || now.Before(s.from) || !s.to.IsZero() && !now.Before(s.to) {
 		return honest{}
 	}
 	return n.rule

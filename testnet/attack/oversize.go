@@ -23,8 +23,8 @@ const (
 )
 
 func newOversize(p *params) rule {
-	o := &oversize{size: overTx, every: time.Second / time.Duration(p.number("per_second", 4, 1, 10))}
-	if p.word("over", "transaction", "frame") == "frame" {
+	o := &oversize{size: overTx, every: time.Second / time.Duration(p.number("per_second", "messages to each peer", 4, 1, 10))}
+	if p.word("over", "which limit is broken", "transaction", "frame") == "frame" {
 		o.size = overFrame
 	}
 	return o

@@ -12,14 +12,23 @@ import (
 // params are what a scenario says about an attacker. Each is asked for once;
 // what nobody asked for is an error.
 type params struct {
-	left map[string]string
-	errs []error
+	left  map[string]string
+	asked []Param
+	errs  []error
+}
+
+// Param is one thing that a scenario can say about an attacker of some kind.
+type Param struct {
+	Name  string `json:"name"`
+	Means string `json:"means"`
+	Takes string `json:"takes"` // what it may be, and what it is unless said
 }
 
 func newParams(said map[string]string) *params { return &params{left: maps.Clone(said)} }
 
 // number is a whole number between least and most.
-func (p *params) number(name string, otherwise, least, most int) int {
+func (p *params) number(name, means string, otherwise, least, most int) int {
+	p.asked = append(p.asked, Param{name, means, fmt.Sprintf("%d to %d; %d unless said", least, most, otherwise)})
 	text, ok := p.take(name)
 	if !ok {
 		return otherwise
@@ -32,7 +41,8 @@ func (p *params) number(name string, otherwise, least, most int) int {
 }
 
 // word is one of several; the first is meant where nothing is said.
-func (p *params) word(name string, known ...string) string {
+func (p *params) word(name, means string, known ...string) string {
+	p.asked = append(p.asked, Param{name, means, fmt.Sprintf("%s; %s unless said", strings.Join(known, ", "), known[0])})
 	text, ok := p.take(name)
 	if !ok {
 		return known[0]

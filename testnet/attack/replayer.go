@@ -15,7 +15,7 @@ type replay struct {
 }
 
 func newReplayer(p *params) rule {
-	return &replayer{after: time.Duration(p.number("after_s", 130, 1, 86_400)) * time.Second}
+	return &replayer{after: time.Duration(p.number("after_s", "seconds until a message is sent again", 130, 1, 86_400)) * time.Second}
 }
 
 func (r *replayer) message(n *node, m *message) {

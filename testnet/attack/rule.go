@@ -7,6 +7,7 @@ import (
 	pb "github.com/libp2p/go-libp2p-pubsub/pb"
 	"github.com/libp2p/go-libp2p/core/host"
 
+	"github.com/grapevine-p2p/grapevine/testnet/sim"
 	"github.com/grapevine-p2p/grapevine/wire"
 )
 
@@ -36,6 +37,8 @@ type (
 	aimed interface{ aims() }
 	// boaster rules change what hello says.
 	boaster interface{ boast(h *wire.Hello) }
+	// supplied rules make something ready before they take part.
+	supplied interface{ supply(seat sim.Seat) }
 	// server rules answer requests.
 	server interface {
 		serve(ctx context.Context, n *node, h host.Host)

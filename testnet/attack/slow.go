@@ -10,7 +10,7 @@ type slowReader struct {
 }
 
 func newSlowReader(p *params) rule {
-	return slowReader{every: time.Duration(p.number("seconds", 5, 1, 3600)) * time.Second}
+	return slowReader{every: time.Duration(p.number("seconds", "between two frames that it reads of a peer", 5, 1, 3600)) * time.Second}
 }
 
 func (s slowReader) patience() time.Duration { return s.every }

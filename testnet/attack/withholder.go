@@ -13,7 +13,12 @@ type withholder struct {
 	honest
 	fresh map[string][]string // ids to announce, by topic
 	said  map[string]bool
+	last  time.Time // when it announced
 }
+
+// announceEvery leaves some of the few announcements that routers take of a
+// peer in each heartbeat.
+const announceEvery = 100 * time.Millisecond
 
 func newWithholder(*params) rule {
 	return &withholder{fresh: make(map[string][]string), said: make(map[string]bool)}
@@ -39,9 +44,12 @@ func (w *withholder) note(topic, id string) {
 
 func (*withholder) asked(*node, *line, []string) {}
 
-// beat announces what came since the last: routers take only a few
-// announcements of a peer in each heartbeat.
-func (w *withholder) beat(n *node, _ time.Time) {
+// beat announces what came since the last time.
+func (w *withholder) beat(n *node, now time.Time) {
+	if now.Sub(w.last) < announceEvery {
+		return
+	}
+	w.last = now
 	for topic, ids := range w.fresh {
 		have := &pb.ControlMessage{Ihave: []*pb.ControlIHave{{TopicID: proto.String(topic), MessageIDs: ids}}}
 		for _, l := range n.audience(topic) {

@@ -28,7 +28,8 @@ const (
 	askWithin = 5 * time.Second
 )
 
-// fleet is the daemons of one network, and the one who runs them.
+// fleet is the daemons of one network, the attackers among them, and the one
+// who runs them.
 type fleet struct {
 	dir     string   // absolute
 	program []string // what to start, before `run`
@@ -39,6 +40,10 @@ type fleet struct {
 	daemons []Daemon                // as they were found; what changes is in state
 	leaving func()                  // called before the daemons are stopped; may be nil
 	clients []*api.Client           // by daemon
+
+	attackers []*attacker
+	rest      []int             // cores that attackers run on, in turns; empty is anywhere
+	lost      func(x *attacker) // one ended, when all were up, that was not asked to; may be nil
 
 	watchers sync.WaitGroup
 
@@ -97,6 +102,9 @@ func (f *fleet) run(ctx context.Context, during func(context.Context) error) (er
 	defer starter.close()
 	defer f.watchers.Wait()
 	defer func() { err = errors.Join(err, f.stop()) }()
+	if err := f.attack(starter); err != nil {
+		return err
+	}
 	if err := f.launch(ctx, starter); err != nil {
 		return err
 	}
@@ -125,7 +133,7 @@ func (f *fleet) launch(ctx context.Context, s *starter) error {
 		if len(f.cores) > 0 {
 			core = f.cores[i%len(f.cores)]
 		}
-		p, err := s.launch(f.program, f.daemons[i], core)
+		p, err := s.launch(command(f.program, "run", "--home", f.daemons[i].Home), f.daemons[i].Log, core)
 		if err != nil {
 			return fmt.Errorf("%s: %w", f.daemons[i].Name, err)
 		}
@@ -138,6 +146,30 @@ func (f *fleet) launch(ctx context.Context, s *starter) error {
 		if f.started != nil {
 			f.started(i)
 		}
+	}
+	return nil
+}
+
+// attack starts the attackers. They are there before the daemons, and dial them
+// until they are up.
+func (f *fleet) attack(s *starter) error {
+	for i, x := range f.attackers {
+		core := -1
+		if len(f.rest) > 0 {
+			core = f.rest[i%len(f.rest)]
+		}
+		if err := x.start(s, f.program, core); err != nil {
+			return fmt.Errorf("%s: %w", x.name, err)
+		}
+		f.watchers.Go(func() {
+			<-x.proc.done
+			f.mu.Lock()
+			unasked := !f.stopping && f.state.Phase == On
+			f.mu.Unlock()
+			if unasked && f.lost != nil {
+				f.lost(x)
+			}
+		})
 	}
 	return nil
 }
@@ -234,6 +266,11 @@ func (f *fleet) dead() error {
 			return fmt.Errorf("%s ended while the network started: %v; %s ends with:\n%s", d.Name, p.err, d.Log, lastWords(d.Log))
 		}
 	}
+	for _, x := range f.attackers {
+		if err := x.dead(); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -254,7 +291,16 @@ func (f *fleet) missing(ctx context.Context) string {
 			return l
 		}
 	}
+	for _, x := range f.attackers {
+		if !slices.ContainsFunc(peers, func(of []api.Peer) bool { return knows(of, x.id) }) {
+			return x.name + " has no connection"
+		}
+	}
 	return f.apart(peers)
+}
+
+func knows(peers []api.Peer, id string) bool {
+	return slices.ContainsFunc(peers, func(p api.Peer) bool { return p.ID == id })
 }
 
 // lack says what one daemon lacks, or else what peers it has.
@@ -304,8 +350,11 @@ func (f *fleet) stop() error {
 	errs := []error{f.enter(Stopping)}
 	limit, over := context.WithTimeout(context.Background(), stopWithin)
 	defer over()
-	stops := make([]error, len(f.procs))
+	stops := make([]error, len(f.procs)+len(f.attackers))
 	var all sync.WaitGroup
+	for i, x := range f.attackers {
+		all.Go(func() { stops[len(f.procs)+i] = x.stop(limit.Done()) })
+	}
 	for i, p := range f.procs {
 		if p == nil || !p.alive() {
 			continue

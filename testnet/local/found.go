@@ -48,7 +48,7 @@ func prepare(ctx context.Context, dir string, p Plan) (*State, error) {
 		return nil, fmt.Errorf("use %s: %w", dir, err)
 	}
 	if len(entries) == 0 {
-		return found(ctx, dir, p.filled(), nil)
+		return found(ctx, dir, p.filled(), company{})
 	}
 	s, err := readState(dir)
 	if errors.Is(err, Missing) {
@@ -111,9 +111,9 @@ type founding struct {
 	producers, wallets []ed25519.PrivateKey
 }
 
-// found makes a network in dir, with money for the wallet of each node and for
-// the accounts named. On error nothing of it stays.
-func found(ctx context.Context, dir string, p Plan, accounts []wire.Address) (_ *State, err error) {
+// found makes a network in dir, with money for the wallet of each node and
+// with what others own. On error nothing of it stays.
+func found(ctx context.Context, dir string, p Plan, others company) (_ *State, err error) {
 	if err := p.Validate(); err != nil {
 		return nil, err
 	}
@@ -133,7 +133,7 @@ func found(ctx context.Context, dir string, p Plan, accounts []wire.Address) (_ 
 			err = errors.Join(err, os.Remove(dir))
 		}
 	}()
-	if err := f.draw(accounts); err != nil {
+	if err := f.draw(others); err != nil {
 		return nil, err
 	}
 	for i := range p.Nodes {
@@ -148,9 +148,13 @@ func found(ctx context.Context, dir string, p Plan, accounts []wire.Address) (_ 
 }
 
 // draw chooses keys and addresses and makes the genesis of them.
-func (f *founding) draw(accounts []wire.Address) (err error) {
+func (f *founding) draw(others company) (err error) {
 	p := f.plan
-	if f.producers, err = newKeys(max(p.Producers, 1)); err != nil {
+	mine := p.Producers
+	if mine+len(others.producers) == 0 {
+		mine = 1 // one whose key nobody keeps
+	}
+	if f.producers, err = newKeys(mine); err != nil {
 		return err
 	}
 	if f.wallets, err = newKeys(p.Nodes); err != nil {
@@ -159,6 +163,7 @@ func (f *founding) draw(accounts []wire.Address) (err error) {
 	if f.at, f.api, err = endpoints(p.Nodes); err != nil {
 		return err
 	}
+	accounts := others.accounts
 	for _, key := range f.wallets {
 		accounts = append(accounts, keyfile.Address(key))
 	}
@@ -171,7 +176,11 @@ func (f *founding) draw(accounts []wire.Address) (err error) {
 		Rules:         []wire.RuleChange{{Version: wire.HeaderVersion}},
 		Limits:        wire.DefaultLimits(),
 	}
-	for _, key := range f.producers { // without producers: one whose key nobody keeps
+	if p.MaxBlockTxs > 0 {
+		f.genesis.Limits.MaxBlockTxs = uint32(p.MaxBlockTxs)
+	}
+	f.genesis.Producers[0].Producers = slices.Clone(others.producers)
+	for _, key := range f.producers {
 		f.genesis.Producers[0].Producers = append(f.genesis.Producers[0].Producers, keyfile.Address(key))
 	}
 	for _, a := range accounts {
@@ -223,6 +232,9 @@ func (f *founding) home(i int) error {
 	settings.Profile = config.ProfileTestnet
 	settings.Listen = []string{f.at[i].TCP(), f.at[i].QUIC()}
 	settings.API.Listen = f.api[i].String()
+	if f.plan.MempoolTxs > 0 {
+		settings.Mempool.MaxCount = f.plan.MempoolTxs
+	}
 	for k, j := range f.graph[i] {
 		settings.Bootstrap = append(settings.Bootstrap, f.state.Nodes[j].Addresses[(i+k)%2])
 		f.state.Nodes[j].Links++

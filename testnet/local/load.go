@@ -52,7 +52,7 @@ func newLoad(s *scenario.Scenario, state *State, wallets []ed25519.PrivateKey, t
 	l := &load{txs: s.Txs, seed: s.Seed, tally: t, nonces: make([]uint64, len(wallets))}
 	if l.drafts, err = shapes.New(shapes.Config{
 		Seed: s.Seed, Samples: samples, Wallets: wallets,
-		Network: state.NetworkID, MinFeePerByte: wire.DefaultLimits().MinFeePerByte,
+		Network: state.NetworkID, MinFeePerByte: wire.DefaultLimits().MinFeePerByte * uint64(max(1, s.Txs.Fee)),
 	}); err != nil {
 		return nil, err
 	}

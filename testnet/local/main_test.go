@@ -1,8 +1,11 @@
 package local
 
 import (
+	"bufio"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -13,6 +16,7 @@ import (
 
 	"github.com/grapevine-p2p/grapevine/node"
 	"github.com/grapevine-p2p/grapevine/node/config"
+	"github.com/grapevine-p2p/grapevine/testnet/attack"
 )
 
 // asDaemon makes the test binary a daemon: what is behind it is `run --home DIR`.
@@ -21,6 +25,13 @@ const asDaemon = "-as-daemon"
 // TestMain makes the test binary the daemon that networks of the tests are made
 // of; the command is on a higher floor.
 func TestMain(m *testing.M) {
+	if len(os.Args) == 4 && os.Args[1] == asDaemon { // testnet attacker
+		if err := actor(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	if len(os.Args) == 5 && os.Args[1] == asDaemon {
 		if err := daemon(os.Args[4]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -29,6 +40,23 @@ func TestMain(m *testing.M) {
 		return
 	}
 	goleak.VerifyTestMain(m)
+}
+
+// actor plays an attacker.
+func actor() error {
+	if os.Getenv("LOCAL_TEST_BROKEN") != "attacker" {
+		return attack.Play(context.Background(), os.Stdin)
+	}
+	// It takes its cue, and breaks.
+	in, out := io.Pipe()
+	go func() {
+		said := bufio.NewReader(os.Stdin)
+		part, _ := said.ReadBytes('\n')
+		_, _ = out.Write(part)
+		_, _ = said.ReadBytes('\n')
+		out.CloseWithError(errors.New("attacker is broken on purpose"))
+	}()
+	return attack.Play(context.Background(), in)
 }
 
 func daemon(home string) error {
@@ -41,11 +69,26 @@ func daemon(home string) error {
 	if err != nil {
 		return err
 	}
-	n, err := node.New(node.Configure(home, settings.Config))
+	cfg := node.Configure(home, settings.Config)
+	if os.Getenv("LOCAL_TEST_LENIENT") != "" {
+		lenient(&cfg)
+	}
+	n, err := node.New(cfg)
 	if err != nil {
 		return err
 	}
 	return n.Run(ctx)
+}
+
+// lenient daemons hold nothing against anybody: what an attack does to them is
+// what the defence is for.
+func lenient(c *node.Config) {
+	for o := 1; o < len(c.Score.Weights); o++ {
+		c.Score.Weights[o] = 1e-9
+	}
+	c.Score.Negligible, c.Score.BanAt, c.Score.TopicScoreCap, c.Score.MaxInferred = 1e-12, 1e9, 1e-9, 1e-3
+	c.Score.Thresholds.Gossip, c.Score.Thresholds.Publish, c.Score.Thresholds.Graylist = -1e-3, -1e12, -1e12
+	c.Score.Thresholds.OpportunisticGraft = 0
 }
 
 // program is what starts a daemon in a test.

@@ -26,8 +26,12 @@ type reading struct {
 	asked   float64 // of these, those that needed a request
 	cpu     float64 // seconds
 	heap    float64 // bytes, garbage included
-	wire    uint64  // bytes that crossed the loopback interface
-	wireOK  bool    // the system says so
+	written float64 // bytes, to libp2p streams
+	counts  bool    // daemons count what they write
+
+	wire     uint64 // bytes: written, or else what crossed the loopback interface
+	wireOK   bool   // one of the two is known
+	loopback bool   // it is the latter
 }
 
 // meter reads the metrics of all daemons.
@@ -77,8 +81,14 @@ func (m *meter) read(ctx context.Context) (reading, error) {
 		sum.asked += r.asked
 		sum.cpu += r.cpu
 		sum.heap += r.heap
+		sum.written += r.written
+	}
+	if each[0].counts { // all run the same program
+		sum.wire, sum.wireOK = uint64(sum.written), true
+		return sum, nil
 	}
 	sum.wire, sum.wireOK = loopbackBytes()
+	sum.loopback = true
 	return sum, nil
 }
 
@@ -122,6 +132,11 @@ func parseMetrics(text io.Reader) (r reading, err error) {
 			r.rebuilt += v
 			if !strings.Contains(labels, `how="pool"`) {
 				r.asked += v
+			}
+		case "grapevine_stream_bytes_total":
+			r.counts = true
+			if strings.Contains(labels, `direction="out"`) {
+				r.written += v
 			}
 		case "process_cpu_seconds_total":
 			r.cpu += v

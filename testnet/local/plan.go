@@ -18,6 +18,9 @@ type Plan struct {
 	Slot      time.Duration // one producer's turn
 	Dials     int           // connections that each node opens, where there are enough others
 	Seed      uint64        // of who dials whom
+
+	MaxBlockTxs int // that genesis allows in a block; zero is the default
+	MempoolTxs  int // that each node holds at most; zero is a node's default
 }
 
 // DefaultPlan is the network of `grapevine testnet up`.
@@ -40,6 +43,12 @@ func (p Plan) Validate() error {
 	}
 	if p.Dials < 1 {
 		refuse("dials is %d, want at least 1", p.Dials)
+	}
+	if p.MaxBlockTxs < 0 || p.MaxBlockTxs > wire.MaxBlockTxs {
+		refuse("transactions in a block are %d, want 0 (the default) to %d", p.MaxBlockTxs, wire.MaxBlockTxs)
+	}
+	if p.MempoolTxs < 0 {
+		refuse("transactions in a mempool are %d, want 0 (the default) or more", p.MempoolTxs)
 	}
 	return errors.Join(errs...)
 }

@@ -39,7 +39,7 @@ func (s *starter) close() {
 	<-s.done
 }
 
-// start starts a daemon. core is where it runs; negative is anywhere.
+// start starts a process. core is where it runs; negative is anywhere.
 func (s *starter) start(cmd *exec.Cmd, core int) error {
 	attach(cmd)
 	started := make(chan error)
@@ -53,26 +53,30 @@ func (s *starter) start(cmd *exec.Cmd, core int) error {
 	return <-started
 }
 
-// process is a daemon that was started.
+// process is a daemon, or an attacker, that was started.
 type process struct {
 	cmd  *exec.Cmd
 	done chan struct{} // closed when it has ended
 	err  error         // how; valid after done
 }
 
-// launch starts the daemon of a home, its output going to the end of its log.
-func (s *starter) launch(program []string, d Daemon, core int) (*process, error) {
-	log, err := os.OpenFile(d.Log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+// command is program with more arguments, without our settings.
+func command(program []string, args ...string) *exec.Cmd {
+	cmd := exec.Command(program[0], append(program[1:len(program):len(program)], args...)...)
+	cmd.Env = environ()
+	return cmd
+}
+
+// launch starts a process, its output going to the end of a log.
+func (s *starter) launch(cmd *exec.Cmd, logPath string, core int) (*process, error) {
+	log, err := os.OpenFile(logPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open the log: %w", err)
 	}
-	defer log.Close() // the daemon has its own copy
-	args := append(program[1:len(program):len(program)], "run", "--home", d.Home)
-	cmd := exec.Command(program[0], args...)
+	defer log.Close() // the process has its own copy
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.Env = environ()
 	if err := s.start(cmd, core); err != nil {
-		return nil, fmt.Errorf("start %s: %w", program[0], err)
+		return nil, fmt.Errorf("start %s: %w", cmd.Path, err)
 	}
 	p := &process{cmd: cmd, done: make(chan struct{})}
 	go func() {
@@ -109,6 +113,11 @@ const stopWithin = 12 * time.Second
 // ended where that was not clean.
 func (p *process) stop(limit <-chan struct{}) error {
 	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended already
+	return p.wait(limit)
+}
+
+// wait is for a process that was asked to end.
+func (p *process) wait(limit <-chan struct{}) error {
 	select {
 	case <-p.done:
 		return p.err

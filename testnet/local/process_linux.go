@@ -3,6 +3,7 @@ package local
 import (
 	"fmt"
 	"os/exec"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -35,4 +36,19 @@ func onCore(core int, start func() error) error {
 		return fmt.Errorf("give back the cores of this process: %w", back)
 	}
 	return err
+}
+
+// otherCores are those that this process may use beside the ones taken.
+func otherCores(taken []int) []int {
+	var may unix.CPUSet
+	if unix.SchedGetaffinity(0, &may) != nil {
+		return nil
+	}
+	var left []int
+	for core := range len(may) * 64 {
+		if may.IsSet(core) && !slices.Contains(taken, core) {
+			left = append(left, core)
+		}
+	}
+	return left
 }

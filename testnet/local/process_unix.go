@@ -18,3 +18,5 @@ func detach(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true
 func onCore(int, func() error) error {
 	return errors.New("this system cannot pin processes to cores; leave the cores out")
 }
+
+func otherCores([]int) []int { return nil }

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/grapevine-p2p/grapevine/testnet/attack"
 	"github.com/grapevine-p2p/grapevine/testnet/report"
 	"github.com/grapevine-p2p/grapevine/testnet/scenario"
 )
@@ -38,8 +39,16 @@ func Check(s *scenario.Scenario) error {
 	refuse(n.Reorder > 0, "network.reorder", shaped)
 	refuse(len(s.Partitions) > 0, "partitions", shaped)
 	refuse(len(s.Churn) > 0, "churn", dynamic)
-	refuse(len(s.Attackers) > 0, "attackers", "daemons are honest; take world sim")
-	refuse(s.Silent > 0, "silent", "daemons are honest; take world sim")
+	refuse(s.Silent > 0, "silent", "daemons are honest; take attackers of kind silent")
+	for i := range s.Attackers {
+		if err := attack.Check(&s.Attackers[i]); err != nil {
+			at := fmt.Sprintf("attackers.%d", i)
+			errs = append(errs, fmt.Errorf("%s: %s is wrong: %w", s.At(at), at, err))
+		}
+	}
+	honest := s.Nodes - s.Attacking()
+	refuse(s.Network.Dials >= honest && honest > 1 && len(s.Attackers) > 0, "network.dials", fmt.Sprintf("it is %d, and there are %d daemons beside the attackers", s.Network.Dials, honest))
+	refuse(s.Blocks.Producers > honest, "blocks.producers", fmt.Sprintf("it is %d, and there are %d daemons beside the attackers", s.Blocks.Producers, honest))
 	refuse(s.VerifyCost > 0, "verify_cost", "here checks take the time that they take")
 	b := s.Blocks
 	refuse(b.Count > 0, "blocks.count", mempool)

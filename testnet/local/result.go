@@ -14,6 +14,7 @@ type tallied struct {
 	counts    counts
 	tx, block report.Spread
 	included  int
+	phase     [phases]report.Phase
 }
 
 // result reads the tally. Nothing may be added to it any more.
@@ -26,22 +27,38 @@ func (t *tally) result() tallied {
 		out.tx.Delivered += n
 	}
 	for _, tx := range t.txs {
-		if tx.accepted && tx.on.count() == len(t.producers) {
+		if !tx.accepted {
+			continue
+		}
+		if tx.on.count() == len(t.producers) {
 			out.included++
 		}
+		p := &out.phase[t.phaseLocked(tx.at)].Tx
+		p.Published++
+		p.Delivered += tx.known.count()
 	}
+	var blocks [phases]report.Sample
 	for _, b := range t.blocks {
 		if b.producer < 0 {
 			continue
 		}
-		out.block.Published++
-		out.block.Delivered += len(b.arrived)
+		phase := t.phaseLocked(b.at)
+		p := &out.phase[phase].Block
+		out.block.Published, p.Published = out.block.Published+1, p.Published+1
+		out.block.Delivered, p.Delivered = out.block.Delivered+len(b.arrived), p.Delivered+len(b.arrived)
 		for _, at := range b.arrived {
 			t.block.AddDuration(max(0, at.Sub(b.at)))
+			blocks[phase].AddDuration(max(0, at.Sub(b.at)))
 		}
 	}
 	out.tx.Published = t.counts.accepted
-	for _, s := range []*report.Spread{&out.tx, &out.block} {
+	spreads := []*report.Spread{&out.tx, &out.block}
+	for i := range out.phase {
+		p := &out.phase[i]
+		spreads = append(spreads, &p.Tx, &p.Block)
+		p.Tx.LatencyMS, p.Block.LatencyMS = t.during[i].Percentiles(), blocks[i].Percentiles()
+	}
+	for _, s := range spreads {
 		s.Expected = s.Published * receivers
 		s.DeliveryRatio = report.Ratio(float64(s.Delivered), float64(s.Expected))
 	}
@@ -55,9 +72,17 @@ func (r *run) report() *report.Report {
 	t.tx.CopiesPerDelivery = copies(f.last.copies-f.first.copies, t.tx.Delivered)
 	dropped := int(f.last.dropped - f.first.dropped)
 	rebuilt := f.last.rebuilt - f.first.rebuilt
-	links := 0
+	ids := make([]string, len(r.fleet.daemons))
+	for i, d := range r.fleet.daemons {
+		ids[i] = d.PeerID
+	}
+	honest, links := float64(len(ids)), 0
 	for _, peers := range f.peers {
-		links += len(peers)
+		for _, id := range ids {
+			if knows(peers, id) {
+				links++
+			}
+		}
 	}
 	rep := &report.Report{
 		Scenario: r.s.Name, World: report.WorldLocal, Relay: r.s.Relay, Seed: r.s.Seed, Nodes: r.s.Nodes,
@@ -68,24 +93,30 @@ func (r *run) report() *report.Report {
 			RebuiltWithoutRequestRatio: report.Ratio(rebuilt-(f.last.asked-f.first.asked), rebuilt),
 		},
 		Bytes:  report.Bytes{PayloadDelivered: t.counts.deliveredBytes},
-		Attack: report.Attack{Kind: report.NoAttack},
+		Attack: r.siege.attack(r.s),
 		Resources: report.Resources{
-			HeapMBPerNode:   report.Ratio(f.last.heap/1e6, float64(r.s.Nodes)),
+			HeapMBPerNode:   report.Ratio(f.last.heap/1e6, honest),
+			MempoolShare:    &f.mempool,
 			CPUS:            report.Measured(f.last.cpu - f.first.cpu),
 			CPUSPerDelivery: report.Ratio(f.last.cpu-f.first.cpu, float64(t.tx.Delivered)),
 		},
+	}
+	if rep.Attack.Attackers > 0 {
+		banned := r.siege.banned(ids, f.peers, f.left)
+		rep.Attack.HonestBanned = &banned
+		rep.Attack.Before, rep.Attack.During = &t.phase[calm], &t.phase[attacked]
 	}
 	if r.tally.included {
 		rep.Tx.Included = &t.included
 		rep.Chain = report.Chain{Heads: &f.heads, Height: &f.height, Rollbacks: &t.counts.rolledBack}
 	}
-	if f.first.wireOK && f.last.wireOK {
+	if f.first.wireOK && f.last.wireOK && !(f.last.loopback && len(r.attackers) > 0) {
 		wire := f.last.wire - f.first.wire
 		rep.Bytes.Wire = &wire
 		rep.Bytes.WirePerPayload = report.Ratio(float64(wire), float64(t.counts.deliveredBytes))
 		if r.s.Settle > 0 {
 			quiet := f.idle1.at.Sub(f.idle0.at).Seconds()
-			rep.Bytes.IdlePerNodeS = report.Ratio(float64(f.idle1.wire-f.idle0.wire)/quiet, float64(r.s.Nodes))
+			rep.Bytes.IdlePerNodeS = report.Ratio(float64(f.idle1.wire-f.idle0.wire)/quiet, honest)
 		}
 	}
 	r.explain(rep, t)
@@ -109,10 +140,17 @@ func copies(handed float64, delivered int) *float64 {
 func (r *run) explain(rep *report.Report, t tallied) {
 	rep.Note("latencies are those of this machine; each ends with the millisecond in which the receiver's own event stream says that it knew the message, so they are up to 1 ms too long")
 	rep.Note("tx latency begins when the load hands the transaction to a daemon's API, so its checks and its write to disk are in it; block latency begins when the block joins its producer's best chain")
-	if rep.Bytes.Wire != nil {
+	if rep.Attack.Attackers > 0 {
+		rep.Note("an attacker is evicted when no daemon listens to it any more, as the daemons' APIs say every %v; honest_banned counts daemons that one of the others listened to when the load began and not at the end", siegeEvery)
+	}
+	switch {
+	case rep.Bytes.Wire == nil:
+	case !r.figures.last.loopback:
+		rep.Note("bytes.wire is what the daemons wrote to libp2p streams, above encryption and without headers of packets")
+	default:
 		rep.Note("bytes.wire is what crossed the loopback interface, all headers included, for all programs of this machine; packets that the kernel handed over in one piece have one header")
 	}
-	rep.Note("resources are of the daemons alone, the event streams that they serve to the observers included; heap includes garbage")
+	rep.Note("resources are of the daemons alone, without attackers, the event streams that they serve to the observers included; heap includes garbage")
 	rep.Note("rebuilt_without_request_ratio counts empty blocks too")
 	if len(r.o.Cores) > 0 {
 		rep.Note("daemons were pinned to cores %v, in turns", r.o.Cores)

@@ -9,7 +9,10 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/grapevine-p2p/grapevine/node/api"
+	"github.com/grapevine-p2p/grapevine/testnet/attack"
 	"github.com/grapevine-p2p/grapevine/testnet/report"
 	"github.com/grapevine-p2p/grapevine/testnet/scenario"
 	"github.com/grapevine-p2p/grapevine/testnet/shapes"
@@ -54,7 +57,10 @@ type run struct {
 	meter   *meter
 	watch   *observers
 	show    *shown
+	siege   *siege
 	figures figures
+
+	attackers []*attacker
 }
 
 // figures are what is read off along the way.
@@ -63,13 +69,15 @@ type figures struct {
 	idle0, idle1 reading      // around Settle
 	first, last  reading      // around the load and its drain
 	loaded       time.Time    // when the load began
+	left         [][]api.Peer // at the end
 	heads        int          // different ones at the end
 	height       uint64
 	usage        []report.Usage
+	mempool      float64 // the largest share of its bound that any daemon's used
 }
 
-// Run does the run that s describes, which must be valid, with a daemon of its
-// own for each node, and returns its report. When it returns, none of them runs
+// Run does the run that s describes, which must be valid, with a process of its
+// own for each node and each attacker, and returns its report. When it returns, none of them runs
 // any more. Errors: s asks for what this world cannot do ([Check]); the run
 // would not fit in memory; a daemon did not come up, or ended; ctx ended. What
 // the run does not keep of its promises is no error; it is for Expect to judge.
@@ -100,19 +108,28 @@ func runIn(ctx context.Context, s *scenario.Scenario, o Options) (*report.Report
 	for i, key := range wallets {
 		accounts[i] = shapes.Address(key)
 	}
-	plan := Plan{Nodes: s.Nodes, Producers: s.Blocks.Producers, Slot: s.Blocks.Slot, Dials: s.Network.Dials, Seed: s.Seed}
+	r := &run{s: s, o: o, began: time.Now(), show: newShown(s)}
+	var err error
+	if r.attackers, err = cast(s); err != nil {
+		return nil, fmt.Errorf("make the attackers' keys: %w", err)
+	}
+	others := company{accounts: accounts}
+	others.keep(r.attackers)
+	plan := Plan{
+		Nodes: s.Nodes - len(r.attackers), Producers: s.Blocks.Producers - len(others.producers), Slot: s.Blocks.Slot,
+		Dials: s.Network.Dials, Seed: s.Seed, MaxBlockTxs: s.Blocks.MaxTxs, MempoolTxs: s.Mempool.MaxTxs,
+	}
 	if plan.Slot == 0 {
 		plan.Slot = wire.MaxSlot
 	}
-	state, err := found(ctx, dir, plan, accounts)
+	state, err := found(ctx, dir, plan, others)
 	if err != nil {
 		return nil, err
 	}
-	return newRun(s, o).do(ctx, dir, state, wallets)
-}
-
-func newRun(s *scenario.Scenario, o Options) *run {
-	return &run{s: s, o: o, began: time.Now(), show: newShown(s)}
+	if err := place(r.attackers, dir, state, plan); err != nil {
+		return nil, err
+	}
+	return r.do(ctx, dir, state, wallets)
 }
 
 // streamGrace is far more than it takes to notice that a process ended.
@@ -139,6 +156,7 @@ func (r *run) do(ctx context.Context, dir string, state *State, wallets []ed2551
 		return nil, err
 	}
 	defer r.fleet.close()
+	r.siege = newSiege(r.attackers, r.fleet.clients)
 
 	// live ends with ctx, or when a daemon or its stream does.
 	live, end := context.WithCancelCause(ctx)
@@ -150,6 +168,11 @@ func (r *run) do(ctx context.Context, dir string, state *State, wallets []ed2551
 	watching, unwatch := context.WithCancel(live)
 	defer unwatch()
 	r.fleet.cores, r.fleet.wave = r.o.Cores, r.s.Start.Wave
+	r.fleet.attackers = r.attackers
+	if len(r.o.Cores) > 0 {
+		r.fleet.rest = otherCores(r.o.Cores)
+	}
+	r.fleet.lost = func(x *attacker) { end(x.dead()) }
 	r.fleet.died = func(i int, why string) {
 		d := r.fleet.daemons[i]
 		end(fmt.Errorf("%s ended by itself (%s); its log ends with:\n%s", d.Name, why, lastWords(d.Log)))
@@ -194,6 +217,7 @@ func (r *run) measure(ctx context.Context) error {
 	var sampling sync.WaitGroup
 	sampled, endSamples := context.WithCancel(ctx)
 	sampling.Go(func() { r.sample(sampled) })
+	sampling.Go(func() { r.siege.follow(sampled, r.figures.loaded) })
 	r.load.send(ctx)
 	// The load lasts as long as it is said to, blocks and all.
 	err := pause(ctx, time.Until(r.figures.loaded.Add(r.s.LoadFor())))
@@ -207,6 +231,9 @@ func (r *run) measure(ctx context.Context) error {
 		return err
 	}
 	if r.figures.last, err = r.meter.read(ctx); err != nil {
+		return err
+	}
+	if r.figures.left, err = peersOfAll(ctx, r.fleet.clients); err != nil {
 		return err
 	}
 	r.chain(ctx)
@@ -229,19 +256,39 @@ func (r *run) settle(ctx context.Context) (err error) {
 
 // before takes the first readings.
 func (r *run) before(ctx context.Context) (err error) {
-	for i, c := range r.fleet.clients {
-		peers, err := c.Peers(ctx)
-		if err != nil {
-			return fmt.Errorf("ask %s for its peers: %w", r.fleet.daemons[i].Name, err)
-		}
-		r.figures.peers = append(r.figures.peers, peers)
+	if r.figures.peers, err = peersOfAll(ctx, r.fleet.clients); err != nil {
+		return err
 	}
 	if r.figures.first, err = r.meter.read(ctx); err != nil {
 		return err
 	}
 	r.figures.loaded = time.Now()
-	r.tally.begin(r.figures.loaded)
+	attacked := time.Time{}
+	if at, ok := r.s.AttackAt(); ok {
+		attacked = r.figures.loaded.Add(at)
+	}
+	r.tally.begin(r.figures.loaded, attacked)
+	for _, x := range r.attackers {
+		if err := x.tell(attack.Cue{LoadAt: r.figures.loaded.UnixMilli()}); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+// peersOfAll asks all daemons side by side for their peers.
+func peersOfAll(ctx context.Context, clients []*api.Client) ([][]api.Peer, error) {
+	peers := make([][]api.Peer, len(clients))
+	asks, ctx := errgroup.WithContext(ctx)
+	for i, c := range clients {
+		asks.Go(func() (err error) {
+			if peers[i], err = c.Peers(ctx); err != nil {
+				err = fmt.Errorf("ask %s for its peers: %w", daemonName(i), err)
+			}
+			return err
+		})
+	}
+	return peers, asks.Wait()
 }
 
 // drain waits until everything has arrived, or for as long as the scenario
@@ -301,12 +348,21 @@ func (r *run) heads(ctx context.Context) (heads int, height uint64, err error) {
 // sampleEvery is often enough for a plot, and seldom enough to cost nothing.
 const sampleEvery = time.Second
 
-// sample reads resources along the way, where plots are wanted.
+// sample reads mempools along the way, and other resources where plots are
+// wanted.
 func (r *run) sample(ctx context.Context) {
-	for r.o.Trace && len(r.figures.usage) < report.MaxTracePoints && pause(ctx, sampleEvery) == nil {
+	for pause(ctx, sampleEvery) == nil {
+		for _, c := range r.fleet.clients {
+			if m, err := c.Mempool(ctx); err == nil { // the last reading says what does not answer
+				r.figures.mempool = max(r.figures.mempool, float64(m.Count)/float64(m.MaxCount), float64(m.Bytes)/float64(m.MaxBytes))
+			}
+		}
+		if !r.o.Trace || len(r.figures.usage) >= report.MaxTracePoints {
+			continue
+		}
 		now, err := r.meter.read(ctx)
 		if err != nil {
-			return // the last reading says so
+			continue // as above
 		}
 		r.figures.usage = append(r.figures.usage, report.Usage{
 			AtMS:   float64(now.at.Sub(r.figures.loaded)) / float64(time.Millisecond),

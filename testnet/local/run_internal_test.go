@@ -215,7 +215,7 @@ txs: {per_second: 1, size: 250, for: 1s}
 blocks: {count: 1, size: 1000, tx_size: 250, every: 1s, pooled: 50%}
 churn: [{from: 1s, to: 2s, share: 50%, down: 1s}]
 partitions: [{from: 1s, to: 2s, groups: [50%, 50%]}]
-attackers: [{kind: spammer, count: 1}]
+attackers: [{kind: spammer, count: 1, params: {per_secund: 5}}]
 `))
 	if err != nil && strings.Contains(err.Error(), "preset") {
 		t.Fatalf("the test needs the name of a preset: %v", scenario.Presets())
@@ -225,7 +225,7 @@ attackers: [{kind: spammer, count: 1}]
 	for _, want := range []string{
 		"x.yaml:6: network.latency", "x.yaml:7: network.classes", "x.yaml:8: network.loss", "x.yaml:9: network.reorder",
 		"x.yaml:10: silent", "x.yaml:11: verify_cost", "x.yaml:13: blocks.count", "blocks.size", "blocks.tx_size", "blocks.every", "blocks.pooled",
-		"x.yaml:14: churn", "x.yaml:15: partitions", "x.yaml:16: attackers",
+		"x.yaml:14: churn", "x.yaml:15: partitions",
 	} {
 		require.ErrorContains(t, err, want)
 	}

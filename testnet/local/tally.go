@@ -30,11 +30,28 @@ type tally struct {
 	txs    map[wire.TxID]*txSeen
 	blocks map[wire.BlockID]*blockSeen
 	open   time.Time // blocks count from here
+	attack time.Time // the first attacker begins; zero where there is none
 	frozen bool      // blocks made from now on do not count
 	traced []*txSeen // in the order of submission
 	counts counts
 	tx     report.Sample
 	block  report.Sample
+	during [phases]report.Sample // of transactions, by phase
+}
+
+// The phases of a run.
+const (
+	calm     = iota // before the first attacker begins, or all where there is none
+	attacked        // since
+	phases
+)
+
+// phaseLocked is the phase in which something was published.
+func (t *tally) phaseLocked(at time.Time) int {
+	if t.attack.IsZero() || at.Before(t.attack) {
+		return calm
+	}
+	return attacked
 }
 
 // counts are what is counted along the way.
@@ -189,6 +206,7 @@ func (t *tally) knowsLocked(node int, tx *txSeen, at time.Time) {
 	t.counts.delivered[node]++
 	t.counts.deliveredBytes += uint64(tx.size)
 	t.tx.AddDuration(took)
+	t.during[t.phaseLocked(tx.at)].AddDuration(took)
 	if tx.traced {
 		tx.arrived = append(tx.arrived, took)
 	}
@@ -212,11 +230,12 @@ func (t *tally) addedLocked(node int, e *api.BlockEvent, at time.Time) {
 	}
 }
 
-// begin lets blocks count.
-func (t *tally) begin(now time.Time) {
+// begin lets blocks count, and says when the first attacker begins; zero is
+// never.
+func (t *tally) begin(now, attack time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.open = now
+	t.open, t.attack = now, attack
 }
 
 // freeze leaves later blocks out, so that the last one counted has a chance to

@@ -38,7 +38,7 @@ var far = ms(1_000_000)
 func threeNodes(t *testing.T, skip func(node int, e api.Event) bool) *tally {
 	t.Helper()
 	y := newTally([]string{"p", "", ""}, true, 1)
-	y.begin(start)
+	y.begin(start, time.Time{})
 	tell := func(node int, e api.Event) {
 		if skip == nil || !skip(node, e) {
 			y.heard(node, e, far)
@@ -145,7 +145,7 @@ func TestRollback(t *testing.T) {
 func TestBlocksCountWithinTheRun(t *testing.T) {
 	y := newTally([]string{"p", ""}, true, 0)
 	y.heard(0, blockEvent(api.BlockAdded, 1, "p", -5), far)
-	y.begin(start)
+	y.begin(start, time.Time{})
 	y.heard(1, blockEvent(api.BlockAdded, 1, "p", 5), far)
 	y.heard(1, blockEvent(api.BlockAdded, 2, "p", 10), far) // before its producer is heard
 	y.heard(0, blockEvent(api.BlockAdded, 2, "p", 9), far)

@@ -1,0 +1,84 @@
+package attack
+
+import (
+	"crypto/ed25519"
+	"encoding/binary"
+	"time"
+
+	"github.com/grapevine-p2p/grapevine/testnet/scenario"
+	"github.com/grapevine-p2p/grapevine/testnet/shapes"
+	"github.com/grapevine-p2p/grapevine/testnet/sim"
+	"github.com/grapevine-p2p/grapevine/wire"
+)
+
+// spamAccounts is how many accounts a valid-spam attacker sends from, so that
+// no bound on one sender holds it up and no transaction waits for another.
+// After so many it begins anew, with the next nonce.
+const spamAccounts = 4096
+
+const validSpam = "valid-spam"
+
+// Accounts are those that a genesis must have money for where a takes part at
+// a seat. Most kinds own nothing.
+func Accounts(a *scenario.Attacker, seat int) []wire.Address {
+	if a.Kind != validSpam {
+		return nil
+	}
+	var owned []wire.Address
+	for _, key := range spamWallets(seat) {
+		owned = append(owned, shapes.Address(key))
+	}
+	return owned
+}
+
+// spamWallets are those of a seat. No seed of a scenario gives the same.
+func spamWallets(seat int) []ed25519.PrivateKey {
+	return shapes.Wallets(1<<63|uint64(seat), spamAccounts)
+}
+
+// valid sends more transactions than blocks can take. There is nothing wrong
+// with any of them.
+type valid struct {
+	honest
+	pace      pace
+	size, fee int
+	wallets   []ed25519.PrivateKey
+	sent      uint64
+}
+
+func newValidSpam(p *params) rule {
+	return &valid{
+		pace: pace{perSecond: p.number("per_second", "transactions to each peer", 100, 1, 10_000)},
+		size: p.number("size", "bytes of a transaction", 250, scenario.MinTx, wire.MaxTx),
+		fee:  p.number("fee", "times the network's floor that it pays per byte", 1, 1, 1000),
+	}
+}
+
+func (v *valid) supply(seat sim.Seat) { v.wallets = spamWallets(seat.Number) }
+
+func (v *valid) beat(n *node, now time.Time) {
+	n.publish(n.txTopic(), v.pace.due(now), func() []byte {
+		tx := v.sign(n)
+		v.sent++
+		return tx
+	})
+}
+
+// sign makes the next transaction: of the size asked for, or of one a few bytes
+// smaller where lengths of lengths leave a hole.
+func (v *valid) sign(n *node) []byte {
+	key := v.wallets[v.sent%spamAccounts]
+	body := &wire.TxBody{
+		Version: wire.TxVersion, Sender: shapes.Address(key), Nonce: v.sent / spamAccounts,
+		Fee: n.seat.Genesis.Limits.MinFeePerByte * uint64(v.fee) * uint64(v.size),
+	}
+	for room := v.size; ; {
+		body.Payload = binary.BigEndian.AppendUint64(make([]byte, 0, room), v.sent)[:min(room, 8)]
+		body.Payload = append(body.Payload, make([]byte, room-len(body.Payload))...)
+		over := wire.NewTransaction(body.AppendTo(nil), wire.Signature{}).Size() - v.size
+		if over <= 0 {
+			return wire.SignTx(n.network, key, body).Bytes()
+		}
+		room -= over
+	}
+}
