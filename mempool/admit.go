@@ -8,11 +8,13 @@ import (
 	"github.com/grapevine-p2p/grapevine/validation"
 )
 
-// admit says whether e may join its chain, room aside.
-func (p *Pool) admit(now time.Time, e *entry) error {
-	c, terms := e.chain, e.tx.Terms()
+// admit says whether e may join the chain c, room aside, and sets its floor.
+// Nothing enters below the rate least.
+func (p *Pool) admit(now time.Time, e *entry, c *chain, least float64) error {
+	terms := e.tx.Terms()
+	_, known := p.byID.find(e.id())
 	switch {
-	case p.byID[e.id()] != nil:
+	case known:
 		return validation.AlreadyKnown
 	case terms.ExpiredAt(validation.UnixMillis(now)):
 		return validation.Expired
@@ -21,23 +23,33 @@ func (p *Pool) admit(now time.Time, e *entry) error {
 	case terms.Nonce > c.next() && terms.Nonce-c.next() > uint64(p.config.MaxNonceGap):
 		return fmt.Errorf("%w: it is %d, %d is missing", validation.NonceTooFar, terms.Nonce, c.next())
 	}
-	spends, fresh := c.spends, true
-	if i, found := c.find(terms.Nonce); found {
-		old := c.txs[i]
+	i, taken := p.find(c, terms.Nonce)
+	spends := c.spends
+	if taken {
+		old := p.entries.at(c.txs[i])
 		if !p.outbids(e, old) {
 			return fmt.Errorf("%w: the fee is %d, want %d%% more than the %d of %v, and more per byte",
 				validation.Underpriced, terms.Fee, p.config.ReplacePercent, old.tx.Terms().Fee, old.id())
 		}
-		spends, fresh = spends-old.tx.Terms().Spends, false
+		spends -= old.tx.Terms().Spends
 	}
 	if validation.SaturatingAdd(spends, terms.Spends) > c.account.Balance {
 		return fmt.Errorf("%w: it spends %d beside %d of the sender's others, the balance is %d",
 			validation.Overdraft, terms.Spends, spends, c.account.Balance)
 	}
-	if fresh && len(c.txs) >= p.config.MaxPerSender && terms.Nonce > c.last().nonce() {
-		return fmt.Errorf("%w: the sender has %d transactions in it, and no more may wait", validation.PoolFull, len(c.txs))
+	e.floor = e.rate()
+	if i > 0 {
+		e.floor = min(e.floor, p.entries.at(c.txs[i-1]).floor)
 	}
-	if fresh && p.hopeless(e) {
+	switch {
+	case e.floor < least:
+		return fmt.Errorf("%w: it pays %.3g for each byte, itself or before its turn, and the pool takes none below %.3g for now",
+			validation.PoolFull, e.floor, least)
+	case taken || i < len(c.txs):
+		return nil // what it replaces, or what follows it, may make room
+	case len(c.txs) >= p.config.MaxPerSender:
+		return fmt.Errorf("%w: the sender has %d transactions in it, and no more may wait", validation.PoolFull, len(c.txs))
+	case p.hopeless(e, terms.Nonce != c.next()):
 		return fmt.Errorf("%w: it pays no more than those that are in it", validation.PoolFull)
 	}
 	return nil
@@ -47,7 +59,8 @@ func (p *Pool) admit(now time.Time, e *entry) error {
 // so that replacing is never a cheap way to have messages relayed, and per
 // byte, so that the pool gets no worse.
 func (p *Pool) outbids(e, old *entry) bool {
-	hi, lo := bits.Mul64(e.tx.Terms().Fee, 100)
-	wantHi, wantLo := bits.Mul64(old.tx.Terms().Fee, uint64(100+p.config.ReplacePercent))
-	return (hi > wantHi || hi == wantHi && lo >= wantLo) && e.tx.Terms().Fee > old.tx.Terms().Fee && e.rate > old.rate
+	fee, was := e.tx.Terms().Fee, old.tx.Terms().Fee
+	hi, lo := bits.Mul64(fee, 100)
+	wantHi, wantLo := bits.Mul64(was, uint64(100+p.config.ReplacePercent))
+	return (hi > wantHi || hi == wantHi && lo >= wantLo) && fee > was && e.rate() > old.rate()
 }

@@ -54,6 +54,6 @@ func (r Reason) String() string {
 	}
 }
 
-func (c *Change) removed(e *entry, why Reason, by wire.TxID) {
-	c.Removed = append(c.Removed, Removal{ID: e.tx.ID(), Tx: e.tx, Reason: why, By: by})
+func (c *Change) removed(tx validation.CheckedTx, why Reason, by wire.TxID) {
+	c.Removed = append(c.Removed, Removal{ID: tx.ID(), Tx: tx, Reason: why, By: by})
 }

@@ -3,6 +3,8 @@ package mempool
 import (
 	"errors"
 	"fmt"
+	"math"
+	"time"
 
 	"github.com/grapevine-p2p/grapevine/wire"
 )
@@ -10,7 +12,8 @@ import (
 // Config bounds a Pool and sets its policy.
 type Config struct {
 	// MaxBytes bounds the sum of the sizes of the transactions as carried.
-	// What the pool itself needs comes on top: some 400 bytes for each.
+	// What the pool itself needs comes on top: some 400 bytes
+	// for each.
 	MaxBytes int
 
 	// MaxCount bounds the number of transactions.
@@ -31,6 +34,11 @@ type Config struct {
 	// ReplacePercent is by how many percent a fee must exceed the fee of the
 	// transaction with the same sender and nonce that it replaces.
 	ReplacePercent int
+
+	// FloorHalfLife is the time in which the fee floor sinks to half, once
+	// nothing is evicted any more: half of it where less than half of the pool
+	// is taken, a quarter where less than a quarter is.
+	FloorHalfLife time.Duration
 }
 
 // DefaultConfig returns the configuration of a public node.
@@ -39,9 +47,13 @@ type Config struct {
 // ordinary transactions, of which MaxCount lets in what a block every few
 // seconds confirms in that time. A sender may have more than a wallet ever
 // needs and less than the tenth of a block; a chain's bookkeeping is linear in
-// it. The gap is geth's bound on queued transactions of an account, the share
-// of waiting ones lies near geth's too (1,024 of 6,144), the percentage is
-// geth's and lets every replacement pay for its own relay.
+// it. The gap is geth's bound on queued transactions of an account
+// (legacypool AccountQueue) and bounds what one sender is let in to wait; the
+// share of waiting ones lies near geth's too (GlobalQueue 1,024 beside
+// GlobalSlots 5,120). The percentage is geth's (PriceBump) and lets every
+// replacement pay for its own relay. The half-life bears the same proportion to
+// the hour as Bitcoin Core's 12 hours (ROLLING_FEE_HALFLIFE) to the day or so
+// in which full blocks empty its 300 MB.
 func DefaultConfig() Config {
 	return Config{
 		MaxBytes:       128 << 20,
@@ -50,6 +62,7 @@ func DefaultConfig() Config {
 		MaxWaiting:     25_000,
 		MaxNonceGap:    64,
 		ReplacePercent: 10,
+		FloorHalfLife:  30 * time.Minute,
 	}
 }
 
@@ -62,8 +75,8 @@ func (c Config) Validate() error {
 	if c.MaxBytes < wire.MaxTx {
 		refuse("MaxBytes is %d, want room for one transaction, >= %d", c.MaxBytes, wire.MaxTx)
 	}
-	if c.MaxCount < 1 {
-		refuse("MaxCount is %d, want >= 1", c.MaxCount)
+	if c.MaxCount < 1 || c.MaxCount > math.MaxInt32 {
+		refuse("MaxCount is %d, want 1 to %d", c.MaxCount, math.MaxInt32)
 	}
 	if c.MaxPerSender < 1 {
 		refuse("MaxPerSender is %d, want >= 1", c.MaxPerSender)
@@ -76,6 +89,9 @@ func (c Config) Validate() error {
 	}
 	if c.ReplacePercent < 1 || c.ReplacePercent > 1000 {
 		refuse("ReplacePercent is %d, want 1 to 1000", c.ReplacePercent)
+	}
+	if c.FloorHalfLife < time.Second {
+		refuse("FloorHalfLife is %v, want >= 1s", c.FloorHalfLife)
 	}
 	return errors.Join(errs...)
 }

@@ -8,64 +8,89 @@ import (
 // Audit compares everything that the pool keeps incrementally with what follows
 // from its transactions.
 func (p *Pool) Audit() error {
-	var errs []error
-	want := func(what string, got, want int) {
-		if got != want {
-			errs = append(errs, fmt.Errorf("%s is %d, want %d", what, got, want))
+	var a audit
+	var sum audited
+	for _, n := range p.bySender.table {
+		if n.number == 0 {
+			continue
+		}
+		n := n.number - 1
+		c := p.chains.at(n)
+		sum.chains++
+		a.chain(p, n, c, &sum)
+	}
+	a.want("count", p.Len(), sum.count)
+	a.want("senders", p.bySender.count, sum.chains)
+	a.want("bytes", p.bytes, sum.bytes)
+	a.want("executable", p.ready, sum.ready)
+	a.want("tails", p.tails.len()+p.stuck.len(), sum.chains)
+	a.want("heads", p.heads.len(), sum.heads)
+	a.want("expiring", p.expiry.len(), sum.expiring)
+	a.want("entries", int(p.entries.used)-len(p.entries.spare), sum.count)
+	a.want("chains", int(p.chains.used)-len(p.chains.spare), sum.chains)
+	a.that(!p.over(0, 0), "over the bounds")
+	for _, r := range []*ranking{&p.tails, &p.stuck, &p.heads, &p.expiry} {
+		for i, place := range r.heap {
+			a.that(i == 0 || !r.before(place, r.heap[(i-1)/2]), "a ranking is out of order")
+			a.that(int(r.at[place.owner]) == i+1, "a ranking lost somebody")
 		}
 	}
-	count, bytes, ready, heads, expiring := 0, 0, 0, 0, 0
-	for sender, c := range p.chains {
-		spends, consecutive := uint64(0), 0
-		for i, e := range c.txs {
-			if p.byID[e.id()] != e || e.chain != c || e.tx.Terms().Sender != sender {
-				errs = append(errs, fmt.Errorf("%v is not where it belongs", e.id()))
-			}
-			if i > 0 && e.nonce() <= c.txs[i-1].nonce() || e.nonce() < c.account.Nonce {
-				errs = append(errs, fmt.Errorf("nonce %d is out of order", e.nonce()))
-			}
-			if e.nonce() == c.account.Nonce+uint64(i) {
-				consecutive++
-			}
-			if e.tx.Terms().ExpiresAt != 0 {
-				expiring++
-				if got, ok := p.expiry.Get(place{e.tx.Terms().ExpiresAt, e}); !ok || got.entry != e {
-					errs = append(errs, fmt.Errorf("%v would not expire", e.id()))
-				}
-			}
-			count++
-			bytes += e.tx.Size()
-			spends += e.tx.Terms().Spends
-		}
-		want("spends", int(c.spends), int(spends))
-		want("ready of chain", c.ready, consecutive)
-		if spends > c.account.Balance {
-			errs = append(errs, fmt.Errorf("%d are spent of %d", spends, c.account.Balance))
-		}
-		if got, ok := p.tails.Get(c.places().tail); !ok || got.entry != c.last() {
-			errs = append(errs, errors.New("a chain is not listed by its tail"))
-		}
-		if c.ready > 0 {
-			heads++
-			if got, ok := p.heads.Get(c.places().head); !ok || got.entry != c.txs[0] {
-				errs = append(errs, errors.New("a chain is not listed by its head"))
-			}
-		}
-		ready += c.ready
+	return errors.Join(a...)
+}
+
+type audited struct{ chains, count, bytes, ready, heads, expiring int }
+
+type audit []error
+
+func (a *audit) that(holds bool, format string, args ...any) {
+	if !holds {
+		*a = append(*a, fmt.Errorf(format, args...))
 	}
-	want("count", len(p.byID), count)
-	want("bytes", p.bytes, bytes)
-	want("executable", p.ready, ready)
-	want("tails", p.tails.Len(), len(p.chains))
-	want("heads", p.heads.Len(), heads)
-	want("expiring", p.expiry.Len(), expiring)
-	if p.over(0, 0) {
-		errs = append(errs, errors.New("over the bounds"))
-	}
-	for _, c := range p.chains {
-		if len(c.txs) > p.config.MaxPerSender {
-			errs = append(errs, errors.New("over the bound of a sender"))
+}
+
+func (a *audit) want(what string, got, want int) {
+	a.that(got == want, "%s is %d, want %d", what, got, want)
+}
+
+func (a *audit) chain(p *Pool, n uint32, c *chain, sum *audited) {
+	a.that(len(c.txs) > 0 && len(c.txs) <= p.config.MaxPerSender, "a chain has %d", len(c.txs))
+	spends, consecutive, floor := uint64(0), 0, 0.0
+	for i, en := range c.txs {
+		e := p.entries.at(en)
+		byID, ok := p.byID.find(e.id())
+		a.that(ok && byID == en && e.chain == n && e.sender() == p.entries.at(c.txs[0]).sender(), "%v is not where it belongs", e.id())
+		a.that(e.nonce() >= c.account.Nonce && (i == 0 || e.nonce() > p.entries.at(c.txs[i-1]).nonce()), "nonce %d is out of order", e.nonce())
+		if e.nonce() == c.account.Nonce+uint64(i) {
+			consecutive++
 		}
+		if floor = min(floor, e.rate()); i == 0 {
+			floor = e.rate()
+		}
+		a.that(e.floor == floor, "floor is %v, want %v", e.floor, floor)
+		at, listed := p.expiry.get(en)
+		a.that(listed == (e.tx.Terms().ExpiresAt != 0) && at.rank == e.tx.Terms().ExpiresAt, "%v would not expire", e.id())
+		if listed {
+			sum.expiring++
+		}
+		sum.count++
+		sum.bytes += e.tx.Size()
+		spends += e.tx.Terms().Spends
 	}
-	return errors.Join(errs...)
+	a.want("spends", int(c.spends), int(spends))
+	a.want("ready of chain", int(c.ready), consecutive)
+	a.that(spends <= c.account.Balance, "%d are spent of %d", spends, c.account.Balance)
+	listed := &p.tails
+	if c.waiting() > 0 {
+		listed = &p.stuck
+	}
+	last, en := p.last(c)
+	at, ok := listed.get(n)
+	a.that(ok && at == place{rankOf(last.floor), en, n}, "a chain is not listed by its tail")
+	at, ok = p.heads.get(n)
+	a.that(ok == (c.ready > 0), "a head is listed wrongly")
+	if ok {
+		sum.heads++
+		a.that(at == place{rankOf(p.entries.at(c.txs[0]).rate()), c.txs[0], n}, "a chain is not listed by its head")
+	}
+	sum.ready += int(c.ready)
 }

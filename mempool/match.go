@@ -16,8 +16,12 @@ func (p *Pool) Match(salt wire.Salt, want []wire.ShortID) []validation.CheckedTx
 	}
 	wanted := newWanted(want)
 	ambiguous := make([]bool, len(want))
-	for id, e := range p.byID { // the order does not show in the answer
-		i, ok := wanted.index(wire.ShortIDOf(salt, id))
+	for n := range p.entries.used {
+		e := p.entries.at(n)
+		if e.tx.IsZero() {
+			continue
+		}
+		i, ok := wanted.index(wire.ShortIDOf(salt, e.id()))
 		switch {
 		case !ok:
 		case found[i].IsZero():

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/grapevine-p2p/grapevine/validation"
@@ -55,9 +56,8 @@ func unsigned(t validation.TxTerms, size int, salt uint64) *wire.Transaction {
 	return wire.NewTransaction(body, wire.Signature{})
 }
 
-// mint makes checked transactions. A block of our own store is believed
-// without its signatures, which spares tests the signing.
-func mint(txs ...*wire.Transaction) []validation.CheckedTx {
+// minter is the checker of all tests.
+var minter = sync.OnceValue(func() *validation.Checker {
 	g := &wire.Genesis{
 		Network: "mempool-test", AddressPrefix: "gv", Time: millis(start), SlotMillis: 1000,
 		Producers: []wire.ProducerSet{{Producers: []wire.Address{addressOf(0)}}},
@@ -68,6 +68,13 @@ func mint(txs ...*wire.Transaction) []validation.CheckedTx {
 	if err != nil {
 		panic(err)
 	}
+	return checker
+})
+
+// mint makes checked transactions. A block of our own store is believed
+// without its signatures, which spares tests the signing.
+func mint(txs ...*wire.Transaction) []validation.CheckedTx {
+	checker := minter()
 	checked := make([]validation.CheckedTx, 0, len(txs))
 	for len(txs) > 0 {
 		body := wire.HeaderBody{Version: 1, Height: 1, Slot: 1, Time: millis(start)}

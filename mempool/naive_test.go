@@ -3,6 +3,7 @@ package mempool_test
 import (
 	"bytes"
 	"cmp"
+	"math"
 	"slices"
 	"time"
 
@@ -17,6 +18,8 @@ type naive struct {
 	config   mempool.Config
 	txs      []validation.CheckedTx
 	accounts map[wire.Address]mempool.Account // as last told
+	floor    float64                          // fee per byte
+	floorAt  time.Time                        // until when the floor has sunk
 }
 
 func newNaive(c mempool.Config) *naive {
@@ -124,7 +127,35 @@ func removal(tx validation.CheckedTx, why mempool.Reason, by wire.TxID) mempool.
 	return mempool.Removal{ID: tx.ID(), Tx: tx, Reason: why, By: by}
 }
 
+// sink lowers the floor in steps of which 64 halve it, longer ones the fuller
+// the pool is.
+func (n *naive) sink(now time.Time) {
+	step := n.config.FloorHalfLife / 64
+	bytes := sum(n.txs, validation.CheckedTx.Size)
+	if len(n.txs) < n.config.MaxCount/4 && bytes < n.config.MaxBytes/4 {
+		step = n.config.FloorHalfLife / 4 / 64
+	} else if len(n.txs) < n.config.MaxCount/2 && bytes < n.config.MaxBytes/2 {
+		step = n.config.FloorHalfLife / 2 / 64
+	}
+	for n.floor > 0 && !n.floorAt.Add(step).After(now) {
+		n.floorAt = n.floorAt.Add(step)
+		if n.floor *= 0.98922801319397548412912495906558; n.floor < 0.5 {
+			n.floor = 0
+		}
+	}
+}
+
 func (n *naive) Add(now time.Time, tx validation.CheckedTx, account mempool.Account) (mempool.Change, error) {
+	n.sink(now)
+	return n.add(now, tx, account, n.floor)
+}
+
+func (n *naive) Return(now time.Time, tx validation.CheckedTx, account mempool.Account) (mempool.Change, error) {
+	n.sink(now)
+	return n.add(now, tx, account, 0)
+}
+
+func (n *naive) add(now time.Time, tx validation.CheckedTx, account mempool.Account, least float64) (mempool.Change, error) {
 	var change mempool.Change
 	t := tx.Terms()
 	n.settle(t.Sender, account, nil, &change)
@@ -133,13 +164,17 @@ func (n *naive) Add(now time.Time, tx validation.CheckedTx, account mempool.Acco
 	if err := n.admit(now, tx, account); err != nil {
 		return change, err
 	}
-	before := slices.Clone(n.txs)
+	before, floor := slices.Clone(n.txs), 0.0
 	removed := slices.Clone(change.Removed)
 	if old, ok := n.at(t.Sender, t.Nonce); ok {
 		n.drop(old.ID())
 		removed = append(removed, removal(old, mempool.Replaced, tx.ID()))
 	}
 	n.txs = append(n.txs, tx)
+	if me, _ := n.find(tx.ID()); me.floor < least {
+		n.txs = before
+		return change, validation.PoolFull
+	}
 	for {
 		me, _ := n.find(tx.ID())
 		chain := n.ranked(t.Sender)
@@ -147,13 +182,18 @@ func (n *naive) Add(now time.Time, tx validation.CheckedTx, account mempool.Acco
 		switch {
 		case len(chain) > n.config.MaxPerSender:
 			victim = chain[len(chain)-1]
-		case len(n.txs) > n.config.MaxCount,
-			sum(n.txs, validation.CheckedTx.Size) > n.config.MaxBytes,
-			!me.executable && n.waiting() > n.config.MaxWaiting:
+		case len(n.txs) > n.config.MaxCount, sum(n.txs, validation.CheckedTx.Size) > n.config.MaxBytes:
+			if victim = n.worst(); victim.executable {
+				floor = max(floor, math.Floor(victim.floor)+1)
+			}
+		case !me.executable && n.waiting() > n.config.MaxWaiting:
 			victim = n.worst()
 		default:
 			change.Removed = removed
 			change.Added = []wire.TxID{tx.ID()}
+			if floor > n.floor {
+				n.floor, n.floorAt = floor, now
+			}
 			return change, nil
 		}
 		vt := victim.tx.Terms()
@@ -257,7 +297,7 @@ func (n *naive) Settle(now time.Time, accounts []mempool.Touched, included []wir
 		}
 	}
 	change.Removed = append(change.Removed, n.Expire(now).Removed...)
-	return change
+	return change // the floor sank with Expire
 }
 
 func (n *naive) Expire(now time.Time) mempool.Change {
@@ -273,6 +313,7 @@ func (n *naive) Expire(now time.Time) mempool.Change {
 			change.Removed = append(change.Removed, removal(tx, mempool.Expired, wire.TxID{}))
 		}
 	}
+	n.sink(now)
 	return change
 }
 

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/tidwall/btree"
-
 	"github.com/grapevine-p2p/grapevine/validation"
 	"github.com/grapevine-p2p/grapevine/wire"
 )
@@ -20,17 +18,28 @@ type Account struct {
 
 // Pool holds transactions that wait for a block. It is not safe for concurrent
 // use.
+//
+// Entries and chains have numbers, by which all else names them: what a node
+// has most of should be small.
 type Pool struct {
 	config Config // constant since New
 
-	byID   map[wire.TxID]*entry
-	chains map[wire.Address]*chain
-	bytes  int
-	ready  int // executable ones
+	entries  slab[entry]
+	chains   slab[chain]
+	byID     index // entries
+	bySender index // chains
 
-	tails  *btree.BTreeG[place] // the last of each chain by floor: the first to be evicted comes first
-	heads  *btree.BTreeG[place] // the first of each chain, if executable, by rate: the best comes last
-	expiry *btree.BTreeG[place] // those that expire, by when
+	bytes int
+	ready int // executable ones
+	floor floor
+
+	// Chains, each by its last transaction: the first to be evicted comes first,
+	// those of stuck before those of tails.
+	tails ranking // whose last one is executable, by floor
+	stuck ranking // whose last one waits, by floor
+
+	heads  ranking // chains by the rate of their first transaction, if executable: the best comes first
+	expiry ranking // entries that expire, by when
 }
 
 // New returns an empty Pool, or an error that lists what is wrong with the
@@ -39,18 +48,16 @@ func New(config Config) (*Pool, error) {
 	if err := config.Validate(); err != nil {
 		return nil, fmt.Errorf("mempool: new pool: %w", err)
 	}
-	serial := btree.Options{NoLocks: true}
-	return &Pool{
-		config: config,
-		byID:   make(map[wire.TxID]*entry),
-		chains: make(map[wire.Address]*chain),
-		tails:  btree.NewBTreeGOptions(place.before, serial),
-		heads:  btree.NewBTreeGOptions(place.before, serial),
-		expiry: btree.NewBTreeGOptions(place.before, serial),
-	}, nil
+	p := &Pool{config: config}
+	p.byID = newIndex(func(n uint32) [32]byte { return p.entries.at(n).id() })
+	p.bySender = newIndex(func(n uint32) [32]byte { return p.entries.at(p.chains.at(n).txs[0]).sender() })
+	p.tails.before, p.stuck.before, p.expiry.before = p.worse, p.worse, p.worse
+	p.heads.before = p.better
+	return p, nil
 }
 
-// Add puts tx into the pool, given its sender's account at the head.
+// Add puts tx into the pool, given its sender's account at the head. The pool
+// keeps a copy, so that a transaction does not hold the message it came in.
 //
 // A refused transaction changes nothing, and the error is (wrapped) one of the
 // refusals AlreadyKnown, Expired, StaleNonce, NonceTooFar, Underpriced,
@@ -58,117 +65,169 @@ func New(config Config) (*Pool, error) {
 // which transactions of the sender left because the account is not what the
 // pool was told last.
 func (p *Pool) Add(now time.Time, tx validation.CheckedTx, account Account) (Change, error) {
+	p.sinkFloor(now)
+	return p.add(now, tx, account, p.floor.rate)
+}
+
+// Return is Add for a transaction of a block that a reorganisation took back.
+// It was in a block already, so the fee floor that rose meanwhile is not held
+// against it; all else is.
+func (p *Pool) Return(now time.Time, tx validation.CheckedTx, account Account) (Change, error) {
+	p.sinkFloor(now)
+	return p.add(now, tx, account, 0)
+}
+
+func (p *Pool) add(now time.Time, tx validation.CheckedTx, account Account, least float64) (Change, error) {
 	var change Change
 	if tx.IsZero() {
 		return change, errors.New("mempool: add: no transaction")
 	}
-	c := p.chains[tx.Terms().Sender]
-	if c != nil && c.account != account {
-		p.settle(c, account, nil, &change)
+	sender := tx.Terms().Sender
+	c := &chain{account: account} // of a sender who has nothing in the pool
+	at, known := p.bySender.find(sender)
+	if known && p.chains.at(at).account != account {
+		p.settle(at, account, nil, &change)
+		known = len(p.chains.at(at).txs) > 0
 	}
-	if c == nil || len(c.txs) == 0 {
-		c = &chain{account: account}
+	if known {
+		c = p.chains.at(at)
 	}
-	e := newEntry(tx, c)
-	if err := p.admit(now, e); err != nil {
-		return change, refused(e, err)
+	e := newEntry(tx)
+	if err := p.admit(now, &e, c, least); err != nil {
+		return change, refused(tx, err)
 	}
-	old := p.insert(e)
-	victims, ok := p.makeRoom(e)
+	if !known {
+		at = p.newChain(account)
+	}
+	n, old := p.insert(tx.Clone(), at)
+	victims, ok := p.makeRoom(n)
 	if !ok {
-		p.undo(e, old, victims)
-		return change, refused(e, validation.PoolFull)
+		p.undo(n, old, victims)
+		return change, refused(tx, validation.PoolFull)
 	}
-	if old != nil {
-		change.removed(old, Replaced, e.id())
+	if !old.tx.IsZero() {
+		change.removed(old.tx, Replaced, tx.ID())
 	}
 	for _, v := range victims {
-		change.removed(v, Evicted, e.id())
+		change.removed(v.tx, Evicted, tx.ID())
+		if v.lifts {
+			p.floor.lift(now, above(v.floor))
+		}
 	}
-	change.Added = append(change.Added, e.id())
+	change.Added = append(change.Added, tx.ID())
 	return change, nil
 }
 
-func refused(e *entry, why error) error {
-	return fmt.Errorf("mempool: add %v: %w", e.id(), why)
+func refused(tx validation.CheckedTx, why error) error {
+	return fmt.Errorf("mempool: add %v: %w", tx.ID(), why)
 }
 
-// insert puts e into its chain and all indexes, in place of the one with its
-// nonce, if any.
-func (p *Pool) insert(e *entry) (old *entry) {
-	c := e.chain
+// gone is a transaction that left, and what it takes to put it back.
+type gone struct {
+	tx      validation.CheckedTx
+	account Account
+	floor   float64
+	lifts   bool // it left because others pay more, so the fee floor is above it
+}
+
+func (p *Pool) newChain(account Account) uint32 {
+	n := p.chains.take()
+	p.chains.at(n).account = account
+	return n
+}
+
+// insert puts tx into the chain given, which is its sender's, and all indexes,
+// in place of the one with its nonce, if any, which it returns.
+func (p *Pool) insert(tx validation.CheckedTx, chain uint32) (n uint32, old gone) {
+	terms := tx.Terms()
+	n = p.entries.take()
+	e := p.entries.at(n)
+	*e = newEntry(tx)
+	e.chain = chain
+	c := p.chains.at(chain)
 	if len(c.txs) == 0 {
-		p.chains[e.tx.Terms().Sender] = c
+		p.bySender.add(chain, terms.Sender)
 	}
-	was := c.places()
-	i, found := c.find(e.nonce())
-	if found {
-		old = c.txs[i]
-		p.unlist(old)
-		c.txs[i] = e
-	} else {
-		c.txs = slices.Insert(c.txs, i, e)
+	i, found := p.find(c, terms.Nonce)
+	if !found {
+		c.txs = slices.Insert(c.txs, i, n)
+		p.list(n)
+		p.reindex(chain, i, terms.Sender)
+		return n, gone{}
 	}
-	p.list(e)
-	p.reindex(c, i, was)
-	return old
+	replaced := c.txs[i]
+	old = gone{tx: p.entries.at(replaced).tx, account: c.account}
+	p.unlist(replaced)
+	c.txs[i] = n
+	p.list(n)
+	p.reindex(chain, i, terms.Sender)
+	p.entries.give(replaced)
+	return n, old
 }
 
-// remove takes e out of its chain and all indexes.
-func (p *Pool) remove(e *entry) {
-	c := e.chain
-	was := c.places()
-	i, _ := c.find(e.nonce())
-	p.unlist(e)
+// remove takes an entry out of its chain and all indexes.
+func (p *Pool) remove(n uint32) gone {
+	e := p.entries.at(n)
+	c := p.chains.at(e.chain)
+	left := gone{tx: e.tx, account: c.account, floor: e.floor}
+	i, _ := p.find(c, e.nonce())
+	p.unlist(n)
 	c.txs = slices.Delete(c.txs, i, i+1)
-	p.reindex(c, i, was)
+	p.reindex(e.chain, i, left.tx.Terms().Sender)
+	p.entries.give(n)
+	return left
 }
 
 // list and unlist keep what is kept of each transaction on its own.
-func (p *Pool) list(e *entry) {
+func (p *Pool) list(n uint32) {
+	e := p.entries.at(n)
 	terms := e.tx.Terms()
-	p.byID[e.id()] = e
-	p.bytes += e.tx.Size()
-	e.chain.spends += terms.Spends
+	p.byID.add(n, e.id())
+	p.bytes += int(e.size)
+	p.chains.at(e.chain).spends += terms.Spends
 	if terms.ExpiresAt != 0 {
-		p.expiry.Set(place{terms.ExpiresAt, e})
+		p.expiry.set(place{rank: terms.ExpiresAt, entry: n, owner: n})
 	}
 }
 
-func (p *Pool) unlist(e *entry) {
-	terms := e.tx.Terms()
-	delete(p.byID, e.id())
-	p.bytes -= e.tx.Size()
-	e.chain.spends -= terms.Spends
-	if terms.ExpiresAt != 0 {
-		p.expiry.Delete(place{terms.ExpiresAt, e})
-	}
+func (p *Pool) unlist(n uint32) {
+	e := p.entries.at(n)
+	p.byID.remove(n, e.id())
+	p.bytes -= int(e.size)
+	p.chains.at(e.chain).spends -= e.tx.Terms().Spends
+	p.expiry.remove(n)
 }
 
-// reindex puts the chain's figures and its places in the pool's indexes right
-// after a change from index i on; was is where the chain stood before. A chain
-// without transactions is forgotten.
-func (p *Pool) reindex(c *chain, i int, was places) {
-	p.ready -= c.ready
-	c.refresh(i)
-	p.ready += c.ready
+// reindex puts the chain's figures and its places in the rankings right after a
+// change from index i on. A chain without transactions is forgotten. Entries
+// that left the chain are given back only after that: the rankings still name
+// them.
+func (p *Pool) reindex(n uint32, i int, sender wire.Address) {
+	c := p.chains.at(n)
+	p.ready -= int(c.ready)
+	p.refresh(c, i)
+	p.ready += int(c.ready)
 
-	now := c.places()
-	move(p.tails, was.tail, now.tail)
-	move(p.heads, was.head, now.head)
-	if len(c.txs) == 0 && was.tail.entry != nil {
-		delete(p.chains, was.tail.entry.tx.Terms().Sender)
+	if c.ready > 0 {
+		first := c.txs[0]
+		p.heads.set(place{rank: rankOf(p.entries.at(first).rate()), entry: first, owner: n})
+	} else {
+		p.heads.remove(n)
 	}
-}
-
-func move(index *btree.BTreeG[place], from, to place) {
-	if from == to {
+	if len(c.txs) == 0 {
+		p.tails.remove(n)
+		p.stuck.remove(n)
+		p.bySender.remove(n, sender)
+		p.chains.give(n)
 		return
 	}
-	if from.entry != nil {
-		index.Delete(from)
-	}
-	if to.entry != nil {
-		index.Set(to)
+	last, entry := p.last(c)
+	tail := place{rank: rankOf(last.floor), entry: entry, owner: n}
+	if c.waiting() > 0 {
+		p.tails.remove(n)
+		p.stuck.set(tail)
+	} else {
+		p.stuck.remove(n)
+		p.tails.set(tail)
 	}
 }

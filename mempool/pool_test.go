@@ -1,7 +1,10 @@
 package mempool_test
 
 import (
+	"flag"
+	"math/rand/v2"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -17,17 +20,26 @@ import (
 func small() mempool.Config {
 	return mempool.Config{
 		MaxBytes: wire.MaxTx, MaxCount: 10, MaxPerSender: 4, MaxWaiting: 3, MaxNonceGap: 2, ReplacePercent: 10,
+		FloorHalfLife: time.Second,
 	}
 }
 
 // tight draws such bounds.
-func tight(t *rapid.T) mempool.Config {
+func tight(rng *rand.Rand) mempool.Config {
 	c := small()
-	c.MaxCount = rapid.IntRange(1, 10).Draw(t, "MaxCount")
-	c.MaxPerSender = rapid.IntRange(1, 5).Draw(t, "MaxPerSender")
-	c.MaxWaiting = rapid.IntRange(0, 4).Draw(t, "MaxWaiting")
-	c.MaxNonceGap = rapid.IntRange(0, 4).Draw(t, "MaxNonceGap")
+	c.MaxCount = 1 + rng.IntN(10)
+	c.MaxPerSender = 1 + rng.IntN(5)
+	c.MaxWaiting = rng.IntN(5)
+	c.MaxNonceGap = rng.IntN(5)
+	c.FloorHalfLife = []time.Duration{time.Second, 10 * time.Second, 100 * time.Second}[rng.IntN(3)]
 	return c
+}
+
+// chance is what a test draws from. Rapid, which prints how to repeat it,
+// chooses only its seed: its own draws prefer small numbers so much that pools
+// would hardly ever be full.
+func chance(t *rapid.T) *rand.Rand {
+	return rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), rapid.Uint64().Draw(t, "and")))
 }
 
 func newPool(t require.TestingT, c mempool.Config) *mempool.Pool {
@@ -38,108 +50,183 @@ func newPool(t require.TestingT, c mempool.Config) *mempool.Pool {
 
 const senders = 5
 
+var addresses = [senders]wire.Address{addressOf(0), addressOf(1), addressOf(2), addressOf(3), addressOf(4)}
+
 // world is a pool, its model, and the accounts that both are told of.
 type world struct {
+	t        require.TestingT
+	rng      *rand.Rand
 	now      time.Time
 	pool     *mempool.Pool
 	model    *naive
 	accounts [senders]mempool.Account
-	ever     []wire.TxID // everything that was ever in the pool
+	left     []validation.CheckedTx // what blocks took
+	ever     []wire.TxID            // everything that was ever in the pool
 	trace    []mempool.Change
 }
 
-func newWorld(t require.TestingT, c mempool.Config) *world {
-	w := &world{now: start, pool: newPool(t, c), model: newNaive(c)}
+func newWorld(t require.TestingT, rng *rand.Rand, c mempool.Config) *world {
+	w := &world{t: t, rng: rng, now: start, pool: newPool(t, c), model: newNaive(c)}
 	for i := range w.accounts {
 		w.accounts[i] = mempool.Account{Nonce: uint64(10 * i), Balance: 10_000}
 	}
 	return w
 }
 
-func (w *world) note(t *rapid.T, got, want mempool.Change) {
-	require.Equal(t, want.Added, got.Added)
-	require.Equal(t, len(want.Removed), len(got.Removed), "want %v, got %v", want.Removed, got.Removed)
+func (w *world) oneIn(n int) bool { return w.rng.IntN(n) == 0 }
+
+func pick[T any](rng *rand.Rand, from ...T) T { return from[rng.IntN(len(from))] }
+
+func (w *world) note(got, want mempool.Change) {
+	require.Equal(w.t, want.Added, got.Added)
+	require.Equal(w.t, len(want.Removed), len(got.Removed), "want %v, got %v", want.Removed, got.Removed)
 	for i := range want.Removed {
-		require.Equal(t, want.Removed[i], got.Removed[i])
+		require.Equal(w.t, brief(want.Removed[i]), brief(got.Removed[i]))
 	}
 	w.trace = append(w.trace, got)
 	w.ever = append(w.ever, got.Added...)
 }
 
-var (
-	drawFee  = rapid.SampledFrom([]uint64{0, 100, 105, 110, 120, 200, 400, 1_000, 3_000})
-	drawSize = rapid.SampledFrom([]int{200, 200, 210, 400, 20_000, 60_000})
-)
-
-func (w *world) add(t *rapid.T) {
-	i := rapid.IntRange(0, senders-1).Draw(t, "sender")
-	account := w.accounts[i]
-	terms := validation.TxTerms{
-		Sender: addressOf(i),
-		Nonce:  account.Nonce + uint64(rapid.IntRange(0, 6).Draw(t, "nonce")),
-		Fee:    drawFee.Draw(t, "fee"),
+// brief leaves out what an id says as well.
+func brief(r mempool.Removal) mempool.Removal {
+	if r.Tx.ID() == r.ID {
+		r.Tx = validation.CheckedTx{}
 	}
-	if stale := rapid.IntRange(0, 20).Draw(t, "stale") == 0; stale && terms.Nonce > 0 {
-		terms.Nonce = account.Nonce - min(account.Nonce, 1)
-	}
-	terms.Spends = terms.Fee + uint64(rapid.SampledFrom([]int{0, 0, 10, 3_000}).Draw(t, "amount"))
-	if expires := rapid.IntRange(-1, 6).Draw(t, "expires"); expires < 3 {
-		terms.ExpiresAt = millis(w.now.Add(time.Duration(expires) * 10 * time.Second))
-	}
-	w.addTx(t, mint(unsigned(terms, drawSize.Draw(t, "size"), uint64(rapid.IntRange(0, 3).Draw(t, "salt"))))[0], account)
+	return r
 }
 
-func (w *world) addTx(t *rapid.T, tx validation.CheckedTx, account mempool.Account) {
+// same compares by id, as looking into transactions takes long.
+func same(t require.TestingT, want, got []validation.CheckedTx) {
+	if !slices.EqualFunc(want, got, func(a, b validation.CheckedTx) bool { return a.ID() == b.ID() }) {
+		require.Equal(t, want, got)
+	}
+}
+
+func (w *world) drawFee() uint64 {
+	return pick[uint64](w.rng, 0, 100, 105, 110, 120, 200, 400, 1_000, 3_000)
+}
+
+func (w *world) drawSize() int {
+	return pick(w.rng, 200, 200, 200, 200, 200, 200, 210, 400, 30_000, 60_000)
+}
+
+func (w *world) add() {
+	i := w.rng.IntN(senders)
+	account := w.accounts[i]
+	terms := validation.TxTerms{Sender: addresses[i], Nonce: account.Nonce, Fee: w.drawFee()}
+	switch {
+	case w.oneIn(2):
+		terms.Nonce = w.model.NextNonce(addresses[i], account.Nonce)
+	case w.oneIn(20):
+		terms.Nonce -= min(account.Nonce, 1)
+	default:
+		terms.Nonce += w.rng.Uint64N(6)
+	}
+	terms.Spends = terms.Fee + pick[uint64](w.rng, 0, 0, 10, 3_000)
+	if w.oneIn(3) {
+		terms.ExpiresAt = millis(w.now.Add(time.Duration(w.rng.IntN(6)-1) * 10 * time.Second))
+	}
+	w.addTx(mint(unsigned(terms, w.drawSize(), w.rng.Uint64N(4)))[0], account)
+}
+
+func (w *world) addTx(tx validation.CheckedTx, account mempool.Account) {
 	got, err := w.pool.Add(w.now, tx, account)
 	want, wantErr := w.model.Add(w.now, tx, account)
-	require.Equal(t, validation.RuleBroken(wantErr), validation.RuleBroken(err))
-	w.note(t, got, want)
+	require.Equal(w.t, validation.RuleBroken(wantErr), validation.RuleBroken(err))
+	w.note(got, want)
+}
+
+// known adds what is in already.
+func (w *world) known() {
+	if len(w.model.txs) > 0 {
+		tx := pick(w.rng, w.model.txs...)
+		w.addTx(tx, w.model.accounts[tx.Terms().Sender])
+	}
 }
 
 // block confirms some transactions of a template, and perhaps strangers with
 // the nonces of others.
-func (w *world) block(t *rapid.T) {
+func (w *world) block() {
 	var included []wire.TxID
 	touched := make(map[int]bool)
-	for _, tx := range w.pool.Template(w.now, 1<<20, rapid.IntRange(0, 6).Draw(t, "txs")) {
-		for i := range senders {
-			if addressOf(i) != tx.Terms().Sender {
-				continue
-			}
-			touched[i] = true
-			w.accounts[i].Nonce++
-			w.accounts[i].Balance -= tx.Terms().Spends
-			if rapid.IntRange(0, 3).Draw(t, "stranger") > 0 {
-				included = append(included, tx.ID())
-			}
+	for _, tx := range w.pool.Template(w.now, 1<<20, w.rng.IntN(7)) {
+		i := slices.Index(addresses[:], tx.Terms().Sender)
+		touched[i] = true
+		w.accounts[i].Nonce++
+		w.accounts[i].Balance -= tx.Terms().Spends
+		if !w.oneIn(4) {
+			included = append(included, tx.ID())
+			w.left = append(w.left, tx)
 		}
 	}
-	w.settle(t, touched, included)
+	w.settle(touched, included)
 }
 
-func (w *world) settle(t *rapid.T, touched map[int]bool, included []wire.TxID) {
+func (w *world) settle(touched map[int]bool, included []wire.TxID) {
 	var accounts []mempool.Touched
 	for i := range senders {
 		if touched[i] {
-			accounts = append(accounts, mempool.Touched{Address: addressOf(i), Account: w.accounts[i]})
+			accounts = append(accounts, mempool.Touched{Address: addresses[i], Account: w.accounts[i]})
 		}
 	}
-	w.note(t, w.pool.Settle(w.now, accounts, included), w.model.Settle(w.now, accounts, included))
+	w.note(w.pool.Settle(w.now, accounts, included), w.model.Settle(w.now, accounts, included))
 }
 
-// income moves money and nonces as blocks of others, or of a lost fork, may.
-func (w *world) income(t *rapid.T) {
-	i := rapid.IntRange(0, senders-1).Draw(t, "account")
-	w.accounts[i].Balance = uint64(rapid.IntRange(0, 12_000).Draw(t, "balance"))
-	if back := rapid.IntRange(0, 4).Draw(t, "back"); uint64(back) <= w.accounts[i].Nonce && back < 3 {
-		w.accounts[i].Nonce -= uint64(back)
-	}
-	if rapid.Bool().Draw(t, "told") { // else the next Add is the first to say so
-		w.settle(t, map[int]bool{i: true}, nil)
+// untold has a block include what its accounts do not say.
+func (w *world) untold() {
+	if len(w.model.txs) > 0 {
+		w.settle(nil, []wire.TxID{pick(w.rng, w.model.txs...).ID(), {1}})
 	}
 }
 
-func (w *world) compare(t *rapid.T) {
+// reorganise takes blocks back: nonces and money return, and so do
+// transactions.
+func (w *world) reorganise() {
+	touched := make(map[int]bool)
+	lost := w.left[max(0, len(w.left)-1-w.rng.IntN(6)):]
+	w.left = w.left[:len(w.left)-len(lost)]
+	for _, tx := range slices.Backward(lost) {
+		i := slices.Index(addresses[:], tx.Terms().Sender)
+		touched[i] = true
+		w.accounts[i].Nonce = tx.Terms().Nonce
+		w.accounts[i].Balance += tx.Terms().Spends
+	}
+	w.settle(touched, nil)
+	for _, tx := range lost {
+		account := w.accounts[slices.Index(addresses[:], tx.Terms().Sender)]
+		got, err := w.pool.Return(w.now, tx, account)
+		want, wantErr := w.model.Return(w.now, tx, account)
+		require.Equal(w.t, validation.RuleBroken(wantErr), validation.RuleBroken(err))
+		w.note(got, want)
+	}
+}
+
+// income moves money and nonces as blocks of others may.
+func (w *world) income() {
+	i := w.rng.IntN(senders)
+	w.accounts[i].Balance = w.rng.Uint64N(12_000)
+	if w.oneIn(2) {
+		w.accounts[i].Nonce -= min(w.accounts[i].Nonce, w.rng.Uint64N(3))
+	}
+	if w.oneIn(2) { // else the next Add is the first to say so
+		w.settle(map[int]bool{i: true}, nil)
+	}
+}
+
+func (w *world) wait() {
+	w.now = w.now.Add(time.Duration(w.rng.IntN(15_000)) * time.Millisecond)
+	w.note(w.pool.Expire(w.now), w.model.Expire(w.now))
+}
+
+// step does something, mostly what a peer would have it do.
+func (w *world) step() {
+	pick(w.rng,
+		w.add, w.add, w.add, w.add, w.add, w.add, w.add, w.add, w.add, w.add, w.add, w.add,
+		w.known, w.block, w.income, w.untold, w.reorganise, w.wait)()
+}
+
+func (w *world) compare() {
+	t := w.t
 	require.NoError(t, w.pool.Audit())
 
 	want := make(map[wire.TxID]bool)
@@ -155,69 +242,66 @@ func (w *world) compare(t *rapid.T) {
 	require.Equal(t, len(want), w.pool.Len())
 
 	s := w.pool.Stats()
+	require.Equal(t, w.model.floor, s.FeeFloor)
 	require.Equal(t, w.model.waiting(), s.Waiting)
 	require.Equal(t, len(want)-s.Waiting, s.Executable)
 	require.Equal(t, sum(w.model.txs, validation.CheckedTx.Size), s.Bytes)
 	require.Equal(t, len(w.model.senders()), s.Senders)
 
 	for i := range senders {
-		a := addressOf(i)
-		require.Equal(t, w.model.chain(a), w.pool.BySender(a))
+		a := addresses[i]
+		same(t, w.model.chain(a), w.pool.BySender(a))
 		for _, confirmed := range []uint64{w.accounts[i].Nonce, w.accounts[i].Nonce + 1} {
 			require.Equal(t, w.model.NextNonce(a, confirmed), w.pool.NextNonce(a, confirmed))
 		}
 	}
-	maxBytes := drawSize.Draw(t, "block") * 3
-	maxCount := rapid.IntRange(0, 12).Draw(t, "count")
-	require.Equal(t, w.model.Template(w.now, maxBytes, maxCount), w.pool.Template(w.now, maxBytes, maxCount))
+	maxBytes, maxCount := w.drawSize()*3, w.rng.IntN(13)
+	same(t, w.model.Template(w.now, maxBytes, maxCount), w.pool.Template(w.now, maxBytes, maxCount))
 
 	salt := wire.Salt{byte(len(w.trace))}
 	var short []wire.ShortID
 	for _, id := range w.ever {
 		short = append(short, wire.ShortIDOf(salt, id)) // what was in twice makes duplicates
 	}
-	require.Equal(t, w.model.Match(salt, short), w.pool.Match(salt, short))
+	same(t, w.model.Match(salt, short), w.pool.Match(salt, short))
 }
 
 // TestAgainstNaive compares the pool, call by call, with a list that is sorted
-// anew for every question.
+// anew for every question: in 10,000 sequences of calls, or as many as
+// -rapid.checks says, if that is more.
 func TestAgainstNaive(t *testing.T) {
+	if !testing.Short() {
+		atLeast(t, 10_000)
+	}
 	rapid.Check(t, func(t *rapid.T) {
-		w := newWorld(t, tight(t))
-		t.Repeat(map[string]func(*rapid.T){
-			"add":    w.add,
-			"more":   w.add,
-			"again":  w.add,
-			"block":  w.block,
-			"income": w.income,
-			"known": func(t *rapid.T) {
-				if len(w.model.txs) > 0 {
-					tx := rapid.SampledFrom(w.model.txs).Draw(t, "known")
-					w.addTx(t, tx, w.model.accounts[tx.Terms().Sender])
-				}
-			},
-			"untold": func(t *rapid.T) { // included, yet its sender is not among the accounts
-				if len(w.model.txs) > 0 {
-					w.settle(t, nil, []wire.TxID{rapid.SampledFrom(w.model.txs).Draw(t, "tx").ID(), {1}})
-				}
-			},
-			"wait": func(t *rapid.T) {
-				w.now = w.now.Add(time.Duration(rapid.IntRange(0, 15).Draw(t, "seconds")) * time.Second)
-				w.note(t, w.pool.Expire(w.now), w.model.Expire(w.now))
-			},
-			"": w.compare,
-		})
+		rng := chance(t)
+		w := newWorld(t, rng, tight(rng))
+		for range 1 + rng.IntN(60) {
+			w.step()
+			w.compare()
+		}
 	})
+}
+
+// atLeast has rapid check as many cases in this test.
+func atLeast(t *testing.T, cases int) {
+	checks := flag.Lookup("rapid.checks")
+	before := checks.Value.String()
+	if n, err := strconv.Atoi(before); err == nil && n >= cases {
+		return
+	}
+	require.NoError(t, checks.Value.Set(strconv.Itoa(cases)))
+	t.Cleanup(func() { require.NoError(t, checks.Value.Set(before)) })
 }
 
 // TestWhatEntersLeavesOnce follows the changes alone, as a store of events
 // would.
 func TestWhatEntersLeavesOnce(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := newWorld(t, tight(t))
-		steps := []func(*rapid.T){w.add, w.add, w.add, w.block, w.income}
-		for range rapid.IntRange(1, 60).Draw(t, "steps") {
-			rapid.SampledFrom(steps).Draw(t, "step")(t)
+		rng := chance(t)
+		w := newWorld(t, rng, tight(rng))
+		for range 1 + rng.IntN(60) {
+			w.step()
 			w.now = w.now.Add(time.Second)
 		}
 		inside := make(map[wire.TxID]bool)
@@ -242,10 +326,11 @@ func TestWhatEntersLeavesOnce(t *testing.T) {
 // not, and nobody is stranded.
 func TestEvictionIsJust(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := newWorld(t, tight(t))
-		for range rapid.IntRange(1, 60).Draw(t, "steps") {
+		rng := chance(t)
+		w := newWorld(t, rng, tight(rng))
+		for range 1 + rng.IntN(60) {
 			before := w.model.all()
-			w.add(t)
+			w.add()
 			for _, r := range w.trace[len(w.trace)-1].Removed {
 				if r.Reason != mempool.Evicted {
 					continue
@@ -273,22 +358,23 @@ func TestEvictionIsJust(t *testing.T) {
 // their maps different orders.
 func TestSameCallsSameTrace(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w, twin := newWorld(t, small()), newPool(t, small())
+		rng := chance(t)
+		one, two := newPool(t, small()), newPool(t, small())
+		now := start
 		for range 60 {
-			i := rapid.IntRange(0, senders-1).Draw(t, "sender")
 			terms := validation.TxTerms{
-				Sender: addressOf(i), Nonce: w.accounts[i].Nonce + uint64(rapid.IntRange(0, 4).Draw(t, "nonce")),
-				Fee: drawFee.Draw(t, "fee"), ExpiresAt: millis(start) + uint64(rapid.IntRange(0, 50_000).Draw(t, "expires")),
+				Sender: pick(rng, addresses[:]...), Nonce: rng.Uint64N(5), Fee: rng.Uint64N(3_000),
+				ExpiresAt: millis(start) + rng.Uint64N(50_000),
 			}
-			w.now = w.now.Add(time.Second)
-			tx := mint(unsigned(terms, drawSize.Draw(t, "size"), 0))[0]
-			one, err := w.pool.Add(w.now, tx, w.accounts[i])
-			two, twinErr := twin.Add(w.now, tx, w.accounts[i])
+			now = now.Add(time.Second)
+			tx := mint(unsigned(terms, 200, 0))[0]
+			change, err := one.Add(now, tx, rich)
+			twin, twinErr := two.Add(now, tx, rich)
 			require.Equal(t, err, twinErr)
-			require.Equal(t, one, two)
-			require.Equal(t, w.pool.Expire(w.now), twin.Expire(w.now))
+			require.Equal(t, change, twin)
+			require.Equal(t, one.Expire(now), two.Expire(now))
 		}
-		require.Equal(t, slices.Collect(w.pool.All()), slices.Collect(twin.All()))
+		require.Equal(t, slices.Collect(one.All()), slices.Collect(two.All()))
 	})
 }
 
@@ -296,10 +382,11 @@ func TestSameCallsSameTrace(t *testing.T) {
 // pools that have room for all: templates and orders are the same.
 func TestContentDecidesNotHistory(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
+		rng := chance(t)
 		var txs []validation.CheckedTx
 		for i := range senders {
-			for nonce := range rapid.IntRange(0, 4).Draw(t, "chain") {
-				terms := validation.TxTerms{Sender: addressOf(i), Nonce: uint64(nonce), Fee: drawFee.Draw(t, "fee")}
+			for nonce := range rng.IntN(5) {
+				terms := validation.TxTerms{Sender: addresses[i], Nonce: uint64(nonce), Fee: rng.Uint64N(5) * 100}
 				txs = append(txs, mint(unsigned(terms, 200, 0))...)
 			}
 		}
@@ -308,7 +395,8 @@ func TestContentDecidesNotHistory(t *testing.T) {
 			_, err := one.Add(start, tx, mempool.Account{})
 			require.NoError(t, err)
 		}
-		for _, tx := range rapid.Permutation(txs).Draw(t, "order") {
+		rng.Shuffle(len(txs), func(i, j int) { txs[i], txs[j] = txs[j], txs[i] })
+		for _, tx := range txs {
 			_, err := two.Add(start, tx, mempool.Account{})
 			require.NoError(t, err)
 		}
@@ -320,7 +408,7 @@ func TestContentDecidesNotHistory(t *testing.T) {
 
 func TestConfigIsRefusedWithEveryReason(t *testing.T) {
 	_, err := mempool.New(mempool.Config{MaxWaiting: -1, MaxNonceGap: -1})
-	for _, field := range []string{"MaxBytes", "MaxCount", "MaxPerSender", "MaxWaiting", "MaxNonceGap", "ReplacePercent"} {
+	for _, field := range []string{"MaxBytes", "MaxCount", "MaxPerSender", "MaxWaiting", "MaxNonceGap", "ReplacePercent", "FloorHalfLife"} {
 		require.ErrorContains(t, err, field)
 	}
 }

@@ -21,8 +21,8 @@ type Touched struct {
 // transactions of a chain go first where it cannot be paid whole.
 //
 // After a reorganisation an account's nonce may be lower than before. What the
-// sender has in the pool then waits until the caller has added the
-// transactions of the lost blocks again.
+// sender has in the pool then waits until the caller has returned the
+// transactions of the lost blocks ([Pool.Return]).
 func (p *Pool) Settle(now time.Time, accounts []Touched, included []wire.TxID) Change {
 	var change Change
 	inBlock := make(map[wire.TxID]bool, len(included))
@@ -30,17 +30,17 @@ func (p *Pool) Settle(now time.Time, accounts []Touched, included []wire.TxID) C
 		inBlock[id] = true
 	}
 	for _, t := range accounts {
-		if c := p.chains[t.Address]; c != nil {
-			p.settle(c, t.Account, inBlock, &change)
+		if n, ok := p.bySender.find(t.Address); ok {
+			p.settle(n, t.Account, inBlock, &change)
 		}
 	}
 	for _, id := range included { // those whose account did not say so
-		if e := p.byID[id]; e != nil {
-			p.remove(e)
-			change.removed(e, Included, wire.TxID{})
+		if n, ok := p.byID.find(id); ok {
+			change.removed(p.remove(n).tx, Included, wire.TxID{})
 		}
 	}
 	p.expire(now, &change)
+	p.sinkFloor(now)
 	return change
 }
 
@@ -49,58 +49,78 @@ func (p *Pool) Settle(now time.Time, accounts []Touched, included []wire.TxID) C
 func (p *Pool) Expire(now time.Time) Change {
 	var change Change
 	p.expire(now, &change)
+	p.sinkFloor(now)
 	return change
 }
 
-// settle gives a chain its account anew and removes what does not fit it.
-func (p *Pool) settle(c *chain, account Account, included map[wire.TxID]bool, change *Change) {
-	was := c.places()
+// settle gives the chain n its account anew and removes what does not fit it.
+func (p *Pool) settle(n uint32, account Account, included map[wire.TxID]bool, change *Change) {
+	c := p.chains.at(n)
 	c.account = account
+	first := p.entries.at(c.txs[0])
+	sender := first.sender()
+
 	stale := 0
-	for stale < len(c.txs) && c.txs[stale].nonce() < account.Nonce {
-		e := c.txs[stale]
-		p.unlist(e)
-		why := Invalid
-		if included[e.id()] {
-			why = Included
-		}
-		change.removed(e, why, wire.TxID{})
+	for stale < len(c.txs) && p.entries.at(c.txs[stale]).nonce() < account.Nonce {
 		stale++
 	}
-	c.txs = slices.Delete(c.txs, 0, stale)
-	for c.spends > account.Balance {
-		e := c.last()
-		p.unlist(e)
-		c.txs = slices.Delete(c.txs, len(c.txs)-1, len(c.txs))
-		change.removed(e, Invalid, wire.TxID{})
+	paid, spends := stale, uint64(0) // from the start, how many the account can pay
+	for ; paid < len(c.txs); paid++ {
+		spends += p.entries.at(c.txs[paid]).tx.Terms().Spends // no overflow: their sum was affordable before
+		if spends > account.Balance {
+			break
+		}
 	}
-	p.reindex(c, 0, was)
+	var left []uint32
+	leave := func(e uint32, why Reason) {
+		tx := p.entries.at(e).tx
+		p.unlist(e)
+		left = append(left, e)
+		change.removed(tx, why, wire.TxID{})
+	}
+	for _, e := range c.txs[:stale] {
+		if included[p.entries.at(e).id()] {
+			leave(e, Included)
+		} else {
+			leave(e, Invalid)
+		}
+	}
+	for _, e := range slices.Backward(c.txs[paid:]) {
+		leave(e, Invalid)
+	}
+	c.txs = slices.Delete(c.txs[:paid], 0, stale)
+	p.reindex(n, 0, sender)
+	for _, e := range left {
+		p.entries.give(e)
+	}
 }
 
 // expire walks each chain once, however many of its transactions are too old.
 func (p *Pool) expire(now time.Time, change *Change) {
 	millis := validation.UnixMillis(now)
-	type shortened struct {
-		chain *chain
-		was   places
-	}
-	var chains []shortened
-	seen := make(map[*chain]bool)
+	var left, shortened []uint32
+	seen := make(map[uint32]bool)
 	for {
-		first, ok := p.expiry.Min()
-		if !ok || !first.entry.tx.Terms().ExpiredAt(millis) {
+		first, ok := p.expiry.first()
+		if !ok || !p.entries.at(first.entry).tx.Terms().ExpiredAt(millis) {
 			break
 		}
-		e := first.entry
+		e := p.entries.at(first.entry)
 		if !seen[e.chain] {
 			seen[e.chain] = true
-			chains = append(chains, shortened{e.chain, e.chain.places()})
+			shortened = append(shortened, e.chain)
 		}
-		p.unlist(e)
-		change.removed(e, Expired, wire.TxID{})
+		p.unlist(first.entry)
+		left = append(left, first.entry)
+		change.removed(e.tx, Expired, wire.TxID{})
 	}
-	for _, s := range chains {
-		s.chain.txs = slices.DeleteFunc(s.chain.txs, func(e *entry) bool { return e.tx.Terms().ExpiredAt(millis) })
-		p.reindex(s.chain, 0, s.was)
+	for _, n := range shortened {
+		c := p.chains.at(n)
+		sender := p.entries.at(c.txs[0]).sender()
+		c.txs = slices.DeleteFunc(c.txs, func(e uint32) bool { return p.entries.at(e).tx.Terms().ExpiredAt(millis) })
+		p.reindex(n, 0, sender)
+	}
+	for _, n := range left {
+		p.entries.give(n)
 	}
 }

@@ -1,7 +1,6 @@
 package mempool
 
 import (
-	"container/heap"
 	"math"
 	"time"
 
@@ -27,7 +26,7 @@ func (p *Pool) Template(now time.Time, maxBytes, maxCount int) []validation.Chec
 		return nil
 	}
 	p.bestFirst(func(e *entry) step {
-		size := e.tx.Size()
+		size := int(e.size)
 		switch {
 		case e.tx.Terms().ExpiredAt(millis):
 			return skip
@@ -52,13 +51,13 @@ func (p *Pool) Template(now time.Time, maxBytes, maxCount int) []validation.Chec
 // Estimate returns the least fee per byte with which a transaction of a sender
 // who has none in the pool comes to lie among the best aheadBytes bytes of it:
 // with the size of a block, the price of the next block, as far as the pool
-// knows. It is 0 where the pool has no more than that, so the caller applies
-// the floor of genesis.
+// knows. Where the pool has no more than that it is the fee floor, which may be
+// 0, so the caller applies the floor of genesis.
 func (p *Pool) Estimate(aheadBytes int) uint64 {
-	rate, ahead := 0.0, 0
+	rate, ahead := p.floor.rate, 0
 	p.bestFirst(func(e *entry) step {
-		if ahead += e.tx.Size(); ahead > aheadBytes {
-			rate = above(e.floor)
+		if ahead += int(e.size); ahead > aheadBytes {
+			rate = max(rate, above(e.floor))
 			return stop
 		}
 		return follow
@@ -68,22 +67,26 @@ func (p *Pool) Estimate(aheadBytes int) uint64 {
 
 // FeeRateToEnter returns the least fee per byte with which an executable
 // transaction, however large, of a sender who has none in the pool is sure to
-// find room now: 0 while there is room anyway.
+// find room now: the fee floor while there is room anyway, 0 if there is none.
 func (p *Pool) FeeRateToEnter() uint64 {
-	rate, count, bytes := 0.0, 1, wire.MaxTx
-	p.tails.Scan(func(t place) bool {
-		if !p.over(count, bytes) {
-			return false
+	rate, count, bytes := p.floor.rate, 1, wire.MaxTx
+	for _, tails := range []*ranking{&p.stuck, &p.tails} {
+		w := tails.walk()
+		for p.over(count, bytes) {
+			t, ok := w.peek()
+			if !ok {
+				break
+			}
+			w.skip()
+			if tails == &p.tails {
+				rate = max(rate, above(t.rate()))
+			}
+			count--
+			bytes -= int(p.entries.at(t.entry).size)
 		}
-		if t.executable() {
-			rate = above(t.rate())
-		}
-		count--
-		bytes -= t.entry.tx.Size()
-		return true
-	})
-	if best, ok := p.heads.Max(); ok && p.over(count, bytes) {
-		rate = above(best.rate()) // the last of each chain are not enough
+	}
+	if best, ok := p.heads.first(); ok && p.over(count, bytes) {
+		rate = max(rate, above(best.rate())) // the last of each chain are not enough
 	}
 	return wholeRate(rate)
 }
@@ -91,11 +94,12 @@ func (p *Pool) FeeRateToEnter() uint64 {
 // above is the next whole fee per byte over a rate.
 func above(rate float64) float64 { return math.Floor(rate) + 1 }
 
+// wholeRate rounds up, so that who pays it pays the rate.
 func wholeRate(rate float64) uint64 {
-	if rate >= math.MaxUint64 {
-		return math.MaxUint64
+	if rate = math.Ceil(rate); rate < math.MaxUint64 {
+		return uint64(rate)
 	}
-	return uint64(rate)
+	return math.MaxUint64
 }
 
 // step is what a visitor of bestFirst wants next.
@@ -110,41 +114,30 @@ const (
 // bestFirst visits executable transactions, of those that can come next always
 // the best.
 func (p *Pool) bestFirst(visit func(*entry) step) {
-	heads := p.heads.Iter()
-	defer heads.Release()
-	more := heads.Last()
-	var next followers
-	for more || len(next) > 0 {
-		var e *entry
-		if len(next) == 0 || more && next[0].before(heads.Item()) {
-			e = heads.Item().entry
-			more = heads.Prev()
-		} else {
-			e = heap.Pop(&next).(place).entry
+	heads := p.heads.walk()
+	next := ranking{before: p.better} // of chains whose head was visited, by what follows in them
+	for {
+		at, ok := heads.peek()
+		if follower, some := next.first(); some && (!ok || p.better(follower, at)) {
+			at, ok = follower, true
+			next.remove(at.owner)
+		} else if ok {
+			heads.skip()
 		}
+		if !ok {
+			return
+		}
+		e := p.entries.at(at.entry)
 		switch visit(e) {
 		case stop:
 			return
 		case follow:
-			if i := int(e.nonce()-e.chain.account.Nonce) + 1; i < e.chain.ready {
-				after := e.chain.txs[i]
-				heap.Push(&next, place{rankOf(after.rate, false), after})
+			c := p.chains.at(at.owner)
+			if i := e.nonce() - c.account.Nonce + 1; i < uint64(c.ready) {
+				after := c.txs[i]
+				next.set(place{rank: rankOf(p.entries.at(after).rate()), entry: after, owner: at.owner})
 			}
 		case skip:
 		}
 	}
-}
-
-// followers is a heap of transactions whose predecessors were visited, best
-// first.
-type followers []place
-
-func (f followers) Len() int           { return len(f) }
-func (f followers) Less(i, j int) bool { return f[j].before(f[i]) }
-func (f followers) Swap(i, j int)      { f[i], f[j] = f[j], f[i] }
-func (f *followers) Push(x any)        { *f = append(*f, x.(place)) }
-func (f *followers) Pop() any {
-	last := (*f)[len(*f)-1]
-	*f = (*f)[:len(*f)-1]
-	return last
 }

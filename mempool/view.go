@@ -2,6 +2,7 @@ package mempool
 
 import (
 	"iter"
+	"slices"
 
 	"github.com/grapevine-p2p/grapevine/validation"
 	"github.com/grapevine-p2p/grapevine/wire"
@@ -20,65 +21,77 @@ type Stats struct {
 	// 0 if there is none. Chains that end in waiting transactions do not count
 	// for the latter, since those would leave before.
 	MinFeeRate, MaxFeeRate float64
+
+	// FeeFloor is the fee per byte below which nothing enters: it rose with what
+	// was evicted, and sinks with time.
+	FeeFloor float64
 }
 
 // Stats sums up the pool.
 func (p *Pool) Stats() Stats {
 	s := Stats{
-		Count:      len(p.byID),
+		Count:      p.Len(),
 		Bytes:      p.bytes,
 		Executable: p.ready,
 		Waiting:    p.waiting(),
-		Senders:    len(p.chains),
+		Senders:    p.bySender.count,
+		FeeFloor:   p.floor.rate,
 	}
-	if best, ok := p.heads.Max(); ok {
+	if best, ok := p.heads.first(); ok {
 		s.MaxFeeRate = best.rate()
 	}
-	p.tails.Ascend(place{rank: executableRank - 1}, func(t place) bool {
-		s.MinFeeRate = t.rate()
-		return false
-	})
+	if worst, ok := p.tails.first(); ok {
+		s.MinFeeRate = worst.rate()
+	}
 	return s
 }
 
 // Len is the number of transactions.
-func (p *Pool) Len() int { return len(p.byID) }
+func (p *Pool) Len() int { return p.byID.count }
 
 // Bytes is the sum of their sizes as carried.
 func (p *Pool) Bytes() int { return p.bytes }
 
 // Has says whether the transaction is in the pool.
-func (p *Pool) Has(id wire.TxID) bool { return p.byID[id] != nil }
+func (p *Pool) Has(id wire.TxID) bool {
+	_, ok := p.byID.find(id)
+	return ok
+}
 
 // Get returns the transaction, if it is in the pool.
 func (p *Pool) Get(id wire.TxID) (validation.CheckedTx, bool) {
-	e := p.byID[id]
-	if e == nil {
+	n, ok := p.byID.find(id)
+	if !ok {
 		return validation.CheckedTx{}, false
 	}
-	return e.tx, true
+	return p.entries.at(n).tx, true
 }
 
 // Executable says whether the transaction is in the pool and could be in the
 // next block.
 func (p *Pool) Executable(id wire.TxID) bool {
-	e := p.byID[id]
-	return e != nil && !e.waiting()
+	n, ok := p.byID.find(id)
+	if !ok {
+		return false
+	}
+	e := p.entries.at(n)
+	return !p.chains.at(e.chain).waits(e.nonce())
 }
 
 // NextNonce is the first nonce from the confirmed one on that none of the
 // sender's pooled transactions has: what a wallet should use next.
 func (p *Pool) NextNonce(a wire.Address, confirmed uint64) uint64 {
-	c := p.chains[a]
-	if c == nil {
+	n, ok := p.bySender.find(a)
+	if !ok {
 		return confirmed
 	}
+	c := p.chains.at(n)
 	if c.account.Nonce == confirmed {
 		return c.next()
 	}
 	next := confirmed
-	for _, e := range c.txs {
-		if e.nonce() == next {
+	for _, n := range c.txs {
+		if p.entries.at(n).nonce() == next {
 			next++
 		}
 	}
@@ -87,13 +100,14 @@ func (p *Pool) NextNonce(a wire.Address, confirmed uint64) uint64 {
 
 // BySender returns the sender's transactions in the order of nonces.
 func (p *Pool) BySender(a wire.Address) []validation.CheckedTx {
-	c := p.chains[a]
-	if c == nil {
+	n, ok := p.bySender.find(a)
+	if !ok {
 		return nil
 	}
+	c := p.chains.at(n)
 	txs := make([]validation.CheckedTx, len(c.txs))
-	for i, e := range c.txs {
-		txs[i] = e.tx
+	for i, n := range c.txs {
+		txs[i] = p.entries.at(n).tx
 	}
 	return txs
 }
@@ -101,16 +115,24 @@ func (p *Pool) BySender(a wire.Address) []validation.CheckedTx {
 // All yields every transaction, a sender's in the order of nonces, so that
 // adding them to another pool in this order makes nothing wait that did not
 // before. The senders who would be evicted from last come first. The pool must
-// not change meanwhile.
+// not change meanwhile. It sorts the senders.
 func (p *Pool) All() iter.Seq[validation.CheckedTx] {
 	return func(yield func(validation.CheckedTx) bool) {
-		p.tails.Reverse(func(t place) bool {
-			for _, e := range t.entry.chain.txs {
-				if !yield(e.tx) {
-					return false
+		for _, r := range []*ranking{&p.tails, &p.stuck} {
+			tails := slices.Clone(r.heap)
+			slices.SortFunc(tails, func(a, b place) int {
+				if p.better(a, b) {
+					return -1
+				}
+				return 1 // no two are equal
+			})
+			for _, t := range tails {
+				for _, n := range p.chains.at(t.owner).txs {
+					if !yield(p.entries.at(n).tx) {
+						return
+					}
 				}
 			}
-			return true
-		})
+		}
 	}
 }

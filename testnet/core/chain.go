@@ -82,7 +82,8 @@ func (c *chain) addBlock(now time.Time, b validation.CheckedBlock, m *Message) (
 	}
 	for i := len(change.RolledBack) - 1; i >= 0; i-- {
 		for _, tx := range c.blocks[change.RolledBack[i].ID].block.Txs() {
-			_ = c.addTx(now, tx) // refused where the new chain has it, or leaves no place for it
+			// Refused where the new chain has it, or leaves no place for it.
+			_, _ = c.pool.Return(now, tx, accountOf(c.ledger.Account(tx.Terms().Sender)))
 		}
 	}
 	return nil, nil

@@ -1,0 +1,59 @@
+package mempool
+
+import "time"
+
+// floor is the fee per byte below which nothing enters: it rises with what is
+// evicted and sinks with time, as Bitcoin Core's rolling minimum fee
+// (CTxMemPool::GetMinFee). Without it whoever pays a little more than the worst
+// of a full pool has every message relayed for nothing, since each is evicted
+// by the next.
+type floor struct {
+	rate float64
+	at   time.Time // until when it has sunk
+}
+
+// A half-life is cut into steps, so that the floor does not depend on how often
+// it is asked for, and multiplication rounds the same on every machine.
+const (
+	floorSteps = 64
+	floorStep  = 0.98922801319397548412912495906558 // 2^(-1/64)
+)
+
+// lift raises the floor to rate, if it is lower.
+func (f *floor) lift(now time.Time, rate float64) {
+	if rate > f.rate {
+		*f = floor{rate: rate, at: now}
+	}
+}
+
+// sink lowers the floor by what has passed until now.
+func (f *floor) sink(now time.Time, halfLife time.Duration) {
+	step := halfLife / floorSteps
+	for f.rate > 0 && now.Sub(f.at) >= step {
+		f.at = f.at.Add(step)
+		f.rate *= floorStep
+		if f.rate < 0.5 { // half of what lift adds: as good as nothing
+			f.rate = 0
+		}
+	}
+}
+
+// sinkFloor lets the floor sink, faster where there is room: the emptier the
+// pool, the less there is to protect. The quarters are Bitcoin Core's. It also
+// bounds what anybody gains by filling the pool with transactions that are then
+// made invalid.
+func (p *Pool) sinkFloor(now time.Time) {
+	halfLife := p.config.FloorHalfLife
+	switch {
+	case !p.filled(4):
+		halfLife /= 4
+	case !p.filled(2):
+		halfLife /= 2
+	}
+	p.floor.sink(now, halfLife)
+}
+
+// filled says whether one part in so many of the pool is taken.
+func (p *Pool) filled(part int) bool {
+	return p.Len() >= p.config.MaxCount/part || p.bytes >= p.config.MaxBytes/part
+}
