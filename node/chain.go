@@ -31,6 +31,7 @@ type chain struct {
 	checker *validation.Checker // set by newChain, then constant
 	watch   watcher
 	locals  *locals
+	archive *archive
 
 	writer sync.Mutex // taken before mu, by whoever changes the ledger
 
@@ -69,7 +70,7 @@ type headNews struct {
 // newChain loads what the store holds, or begins with genesis.
 func newChain(cfg Config, g *wire.Genesis, s *store.Store, w *events) (*chain, error) {
 	c := &chain{genesis: g, store: s, now: cfg.Now, watch: w, blocks: make(blockNotes)}
-	c.locals = newLocals(s)
+	c.locals, c.archive = newLocals(s), newArchive(s)
 	w.locals = c.locals
 	var err error
 	if c.pool, err = mempool.New(cfg.Mempool); err != nil {
@@ -93,6 +94,9 @@ func newChain(cfg Config, g *wire.Genesis, s *store.Store, w *events) (*chain, e
 			err = fmt.Errorf("%w; restore %s from a backup, or move it away: the node then fetches the chain again", err, dataDir(cfg.Home))
 		}
 		return nil, fmt.Errorf("load the chain: %w", err)
+	}
+	if err := c.archive.restore(c.ledger); err != nil {
+		return nil, err
 	}
 	var judge validation.Application = c
 	if cfg.Judge != nil {
@@ -185,6 +189,7 @@ func (c *chain) Observe(h validation.CheckedHeader) (first bool, ev *wire.Eviden
 	defer c.mu.Unlock()
 	first, ev = c.ledger.Observe(h)
 	if ev != nil {
+		c.archive.add(ev, c.now())
 		c.watch.evidence(ev)
 	}
 	return first, ev
@@ -195,6 +200,7 @@ func (c *chain) AddEvidence(ev *wire.Evidence) (news bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if news = c.ledger.AddEvidence(ev); news {
+		c.archive.add(ev, c.now())
 		c.watch.evidence(ev)
 	}
 	return news
@@ -218,6 +224,14 @@ func (c *chain) AddTx(_ context.Context, tx validation.CheckedTx, _ peerscore.Pe
 func (c *chain) addLocked(tx validation.CheckedTx) error {
 	account := c.ledger.Account(tx.Terms().Sender)
 	change, err := c.pool.Add(c.now(), tx, poolAccount(account))
+	c.poolChangedLocked(change)
+	return err
+}
+
+// returnLocked gives back to the pool what a lost block had taken.
+func (c *chain) returnLocked(tx validation.CheckedTx) error {
+	account := c.ledger.Account(tx.Terms().Sender)
+	change, err := c.pool.Return(c.now(), tx, poolAccount(account))
 	c.poolChangedLocked(change)
 	return err
 }

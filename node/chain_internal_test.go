@@ -9,6 +9,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
+	"github.com/grapevine-p2p/grapevine/internal/crashdisk"
 	"github.com/grapevine-p2p/grapevine/node/api"
 	"github.com/grapevine-p2p/grapevine/node/keyfile"
 	"github.com/grapevine-p2p/grapevine/overlay"
@@ -272,4 +273,44 @@ func TestBackendAnswers(t *testing.T) {
 	peers, err := asked.Peers(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, peers)
+}
+
+// TestEvidenceOutlivesTheProcess convicts a producer, restarts, and asks.
+func TestEvidenceOutlivesTheProcess(t *testing.T) {
+	disk := crashdisk.New()
+	b := newBench(t, 1, disk)
+	g := b.Genesis()
+	header := func(fee wire.Address) *wire.Header {
+		return wire.SignHeader(g.ID(), b.home.producer, &wire.HeaderBody{
+			Version: 1, Height: 1, Parent: g.ID().GenesisBlock(), Producer: keyfile.Address(b.home.producer), FeeRecipient: fee,
+			Slot: 1, Time: g.SlotStart(1), TxRoot: wire.TxRoot(nil), ShortIDsHash: wire.ShortIDsHash(nil),
+		})
+	}
+	one, two := header(wire.Address{1}), header(wire.Address{2})
+	if one.ID().String() > two.ID().String() {
+		one, two = two, one
+	}
+	ev, err := b.chain.checker.Evidence((&wire.Evidence{First: one, Second: two}).AppendTo(nil))
+	require.NoError(t, err)
+	require.True(t, b.chain.AddEvidence(ev))
+	require.NoError(t, b.chain.archive.write())
+	want, err := b.Backend().Evidence(t.Context())
+	require.NoError(t, err)
+	require.Len(t, want, 1)
+	require.Equal(t, one.ID(), want[0].First)
+	status, err := b.Backend().Status(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 1, status.Equivocations)
+
+	crashed := disk.Crash(vfs.CrashCloneCfg{})
+	cfg := b.cfg
+	require.NoError(t, b.Close())
+	cfg.FS = crashed
+	again, err := New(cfg)
+	require.NoError(t, err)
+	defer again.Close()
+	got, err := again.Backend().Evidence(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+	require.False(t, again.chain.AddEvidence(ev), "no news any more")
 }

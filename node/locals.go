@@ -260,13 +260,10 @@ func (l *locals) run(ctx context.Context) error {
 		select {
 		case <-l.wake:
 		case <-ctx.Done():
-			if err := l.flush(); !errors.Is(err, store.Failed) {
-				return err
-			}
-			return nil
+			return notFailed(l.flush())
 		}
 		for err := l.flush(); err != nil && ctx.Err() == nil; err = l.flush() {
-			if !errors.Is(err, store.Failed) {
+			if notFailed(err) != nil {
 				return err
 			}
 			sleep(ctx, endRetry)

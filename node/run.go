@@ -65,6 +65,7 @@ func (n *Node) runOn(ctx context.Context, h host.Host, g *gate) error {
 	group.Go(func() error { return o.Run(ctx) })
 	group.Go(func() error { return n.settleIn(ctx, o) })
 	group.Go(func() error { return n.chain.locals.run(ctx) })
+	group.Go(func() error { return n.chain.archive.run(ctx) })
 	group.Go(func() error { return n.keepHouse(ctx) })
 	group.Go(func() error {
 		n.announcer.run(ctx, o)

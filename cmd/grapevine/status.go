@@ -26,12 +26,18 @@ func (c *cli) statusCommand() *cobra.Command {
 			if err != nil {
 				return nodeFailure("ask the node for its status", err)
 			}
-			return c.show(s, func(w io.Writer) { printStatus(w, s) })
+			var evidence []api.Equivocation
+			if s.Equivocations > 0 {
+				if evidence, err = client.Evidence(cmd.Context()); err != nil {
+					return nodeFailure("ask the node for evidence", err)
+				}
+			}
+			return c.show(s, func(w io.Writer) { printStatus(w, s, evidence) })
 		},
 	})
 }
 
-func printStatus(w io.Writer, s api.Status) {
+func printStatus(w io.Writer, s api.Status, evidence []api.Equivocation) {
 	ready := "ready"
 	if !s.Ready {
 		ready = "not ready: " + strings.Join(s.Waiting, ", ")
@@ -55,6 +61,10 @@ func printStatus(w io.Writer, s api.Status) {
 			turn = fmt.Sprintf("%d blocks since the start", p.Produced)
 		}
 		pairs = append(pairs, "producer", p.Address+", "+turn)
+	}
+	for _, e := range evidence {
+		pairs = append(pairs, "equivocation", fmt.Sprintf("%s signed %s and %s for slot %d, learnt %s ago",
+			e.Producer, e.First, e.Second, e.Slot, ago(time.Since(time.UnixMilli(int64(e.Found))))))
 	}
 	for _, a := range s.Addrs {
 		pairs = append(pairs, "address", a)

@@ -21,6 +21,7 @@ type ChainReader interface {
 	Account(ctx context.Context, a wire.Address) (Account, error)
 	Head(ctx context.Context) (Head, error)
 	BlockByID(ctx context.Context, id wire.BlockID) (StoredBlock, error)
+	Evidence(ctx context.Context) ([]Equivocation, error)            // oldest first
 	BlockAt(ctx context.Context, height uint64) (StoredBlock, error) // of the best chain
 }
 

@@ -167,6 +167,14 @@ func (c *Client) Fees(ctx context.Context) (Fees, error) {
 	return f, err
 }
 
+// Evidence asks for the producers that signed two headers for one slot, oldest
+// case first.
+func (c *Client) Evidence(ctx context.Context) ([]Equivocation, error) {
+	var list Equivocations
+	err := c.get(ctx, "/v1/evidence", &list)
+	return list.Evidence, err
+}
+
 // Status asks for the node at a glance.
 func (c *Client) Status(ctx context.Context) (Status, error) {
 	var s Status

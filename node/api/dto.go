@@ -74,6 +74,19 @@ type Head struct {
 	Final Ref `json:"final"`
 }
 
+// Equivocation is a producer that signed two headers for one slot, with what
+// proves it to anybody who has the genesis.
+type Equivocation struct {
+	EvidenceEvent
+	Found uint64 `json:"found" doc:"When this node learnt of it, unix milliseconds."`
+	Proof string `json:"proof" doc:"Both headers with their signatures, in hex (Evidence of the protocol)."`
+}
+
+// Equivocations is the answer of GET /v1/evidence.
+type Equivocations struct {
+	Evidence []Equivocation `json:"evidence"`
+}
+
 // Syncing says whether the node is catching up.
 type Syncing struct {
 	Active bool   `json:"active"`
@@ -91,22 +104,23 @@ type Producer struct {
 
 // Status is the node at a glance. Started is in unix milliseconds.
 type Status struct {
-	Network   string         `json:"network"`
-	NetworkID wire.NetworkID `json:"network_id"`
-	Version   string         `json:"version"`
-	PeerID    string         `json:"peer_id"`
-	Addrs     []string       `json:"addrs" doc:"Multiaddresses to dial this node at."`
-	Head      Ref            `json:"head"`
-	Final     Ref            `json:"final"`
-	Syncing   Syncing        `json:"syncing"`
-	Peers     int            `json:"peers"`
-	Guests    int            `json:"guests" doc:"Those among the peers that do not speak hello."`
-	Mempool   Mempool        `json:"mempool"`
-	Producer  *Producer      `json:"producer,omitempty"`
-	Started   uint64         `json:"started" doc:"Unix milliseconds."`
-	Uptime    uint64         `json:"uptime_s"`
-	Ready     bool           `json:"ready"`
-	Waiting   []string       `json:"waiting,omitempty" doc:"What keeps the node from being ready."`
+	Network       string         `json:"network"`
+	NetworkID     wire.NetworkID `json:"network_id"`
+	Version       string         `json:"version"`
+	PeerID        string         `json:"peer_id"`
+	Addrs         []string       `json:"addrs" doc:"Multiaddresses to dial this node at."`
+	Head          Ref            `json:"head"`
+	Final         Ref            `json:"final"`
+	Syncing       Syncing        `json:"syncing"`
+	Peers         int            `json:"peers"`
+	Guests        int            `json:"guests" doc:"Those among the peers that do not speak hello."`
+	Mempool       Mempool        `json:"mempool"`
+	Producer      *Producer      `json:"producer,omitempty"`
+	Equivocations int            `json:"equivocations" doc:"Known cases of a producer that signed two headers for one slot: GET /v1/evidence."`
+	Started       uint64         `json:"started" doc:"Unix milliseconds."`
+	Uptime        uint64         `json:"uptime_s"`
+	Ready         bool           `json:"ready"`
+	Waiting       []string       `json:"waiting,omitempty" doc:"What keeps the node from being ready."`
 }
 
 // Peer is one connection. Since is in unix milliseconds.

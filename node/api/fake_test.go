@@ -176,6 +176,10 @@ func (f *fake) Account(ctx context.Context, a wire.Address) (Account, error) {
 	return Account{Address: a.Encode("gvt"), Balance: 1<<63 + 1, Nonce: 7, NextNonce: 9}, f.enter(ctx)
 }
 
+func (f *fake) Evidence(context.Context) ([]Equivocation, error) {
+	return []Equivocation{{EvidenceEvent: EvidenceEvent{Producer: "gvt1producer", Slot: 7}, Found: 1_700_000_000_000, Proof: "1a"}}, nil
+}
+
 func (f *fake) Head(ctx context.Context) (Head, error) {
 	return Head{Head: Ref{Height: 12, Slot: 15}, Final: Ref{Height: 10}}, f.enter(ctx)
 }

@@ -280,6 +280,10 @@ func (s *Server) routeChain(doc huma.API) {
 	get(s, doc, "/v1/head", "head", "The end of the best chain", func(ctx context.Context, _ *noInput) (Head, error) {
 		return b.Head(ctx)
 	})
+	get(s, doc, "/v1/evidence", "evidence", "Producers that signed two headers for one slot", func(ctx context.Context, _ *noInput) (Equivocations, error) {
+		list, err := b.Evidence(ctx)
+		return Equivocations{Evidence: append([]Equivocation{}, list...)}, err
+	})
 	type accountInput struct {
 		Address string `path:"address" doc:"bech32m address."`
 	}

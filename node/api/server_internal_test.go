@@ -225,6 +225,7 @@ func TestScopes(t *testing.T) {
 		"GET /v1/mempool":   Read,
 		"GET /v1/fees":      Read,
 		"GET /v1/head":      Read,
+		"GET /v1/evidence":  Read,
 		"GET /v1/genesis":   Read,
 		"GET /v1/blocks/1":  Read,
 		"GET /v1/transactions/" + wire.TxID{}.String():        Read,
@@ -353,7 +354,7 @@ func TestOpenAPI(t *testing.T) {
 	}
 	require.ElementsMatch(t, []string{
 		"GET /livez", "GET /readyz", "GET /metrics", "GET /openapi.json",
-		"POST /v1/transactions", "GET /v1/transactions/{id}", "GET /v1/accounts/{address}", "GET /v1/head",
+		"POST /v1/transactions", "GET /v1/transactions/{id}", "GET /v1/accounts/{address}", "GET /v1/head", "GET /v1/evidence",
 		"GET /v1/blocks/{block}", "GET /v1/peers", "GET /v1/mempool", "GET /v1/fees", "GET /v1/status",
 		"GET /v1/genesis", "GET /v1/events",
 	}, listed)

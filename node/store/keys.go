@@ -10,15 +10,16 @@ import (
 // Every key starts with the letter of its table. Numbers are big-endian, so
 // that keys sort by them.
 const (
-	tableStamp   = 'm' // → schema, network id
-	tableState   = 's' // name → head, final, signed slot or number of the last batch
-	tableAccount = 'a' // address → balance, nonce
-	tableBlock   = 'b' // block id, part → piece of the block
-	tableTree    = 'n' // height, block id → nothing: the blocks above final that the ledger knows
-	tableHeight  = 'h' // height → block id, best chain
-	tableTx      = 't' // transaction id → block id, height; best chain
-	tableLocal   = 'l' // transaction id → local transaction
-	tableEnded   = 'e' // sequence number → transaction id of an ended local transaction
+	tableStamp    = 'm' // → schema, network id
+	tableState    = 's' // name → head, final, signed slot or number of the last batch
+	tableAccount  = 'a' // address → balance, nonce
+	tableBlock    = 'b' // block id, part → piece of the block
+	tableTree     = 'n' // height, block id → nothing: the blocks above final that the ledger knows
+	tableHeight   = 'h' // height → block id, best chain
+	tableTx       = 't' // transaction id → block id, height; best chain
+	tableLocal    = 'l' // transaction id → local transaction
+	tableEnded    = 'e' // sequence number → transaction id of an ended local transaction
+	tableEvidence = 'v' // producer, slot → when it was learnt, proof of equivocation
 )
 
 func keyStamp() []byte             { return []byte{tableStamp} }
@@ -34,6 +35,10 @@ func keyBlockPart(id wire.BlockID, part uint16) []byte {
 }
 
 func keyAccount(a wire.Address) []byte { return append([]byte{tableAccount}, a[:]...) }
+
+func keyEvidence(producer wire.Address, slot uint64) []byte {
+	return binary.BigEndian.AppendUint64(append([]byte{tableEvidence}, producer[:]...), slot)
+}
 
 func keyHeight(height uint64) []byte {
 	return binary.BigEndian.AppendUint64([]byte{tableHeight}, height)
