@@ -1,0 +1,425 @@
+package compact
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/grapevine-p2p/grapevine/validation"
+	"github.com/grapevine-p2p/grapevine/wire"
+)
+
+// seek begins to collect chunks, and tells everybody so.
+func (m *Machine) seek(j *job) {
+	j.seeking = true
+	j.stallAt = m.now.Add(m.cfg.Stall)
+	j.room()
+	for _, l := range m.links {
+		if t := j.mate(l); !t.barred {
+			m.tell(j, t, false)
+		}
+	}
+	m.tryDecode(j)
+}
+
+// room makes the list of chunks; it stays nil for a block that never needs one.
+func (j *job) room() {
+	if j.pieces == nil {
+		j.pieces = make([]piece, j.layout.Total())
+	}
+}
+
+// tell sends what the link does not know of what we have. Without always it is only sent
+// where it says anything new.
+func (m *Machine) tell(j *job, t *mate, always bool) {
+	fresh := j.have.Without(t.told).Without(t.has)
+	if !always && fresh.IsZero() && (t.toldSeeking || !j.seeking) {
+		return
+	}
+	t.told = t.told.With(fresh)
+	t.toldSeeking = t.toldSeeking || j.seeking
+	m.send(t.link, &Have{Block: j.id, Chunks: fresh, Seeking: j.seeking})
+}
+
+// tellWhole says that we have everything, to those who are still looking and to those who
+// promised us something.
+func (m *Machine) tellWhole(j *job, t *mate) {
+	if t.toldWhole || t.whole || !(t.seeking || t.toldSeeking || t.owes) || !j.seedAt.IsZero() {
+		return
+	}
+	t.toldWhole = true
+	m.send(t.link, &Have{Block: j.id, Whole: true})
+}
+
+func (m *Machine) tellIfDue(j *job) {
+	if !passed(j.haveAt, m.now) {
+		return
+	}
+	j.haveAt = time.Time{}
+	if j.over {
+		return // all were told of the whole
+	}
+	for _, l := range m.links {
+		if t := j.mates[l.ID]; t != nil && t.seeking && !t.whole && !t.barred {
+			m.tell(j, t, false)
+		}
+	}
+}
+
+func (m *Machine) onHave(j *job, t *mate, f *Have) error {
+	if !f.Chunks.Without(all(j.layout.Total())).IsZero() || (f.Seeking || !f.Chunks.IsZero()) && !j.chunked {
+		return fmt.Errorf("%w: chunks that block %s does not have", Garbage, j.id)
+	}
+	t.has = t.has.With(f.Chunks)
+	t.seeking = t.seeking || f.Seeking
+	if f.Whole {
+		t.whole, t.dry = true, false
+		t.has = all(j.layout.Total())
+		t.waiting = nil
+	}
+	if f.Coming && !j.over {
+		m.expect(j, t, f.Chunks.Without(j.have).Without(t.got))
+	}
+	if t.seeking && !t.whole {
+		m.offer(j, t)
+	}
+	return nil
+}
+
+// expect counts upon chunks that a link said are on their way, unless others send them.
+func (m *Machine) expect(j *job, t *mate, coming Bitmap) {
+	t.asked = t.asked.With(coming.Without(j.outstanding()))
+	t.due = m.soon(j, t)
+}
+
+// offer gives a link that collects chunks what is ours to spread, and tells it the rest.
+func (m *Machine) offer(j *job, t *mate) {
+	switch {
+	case j.own && j.coded != nil && !j.seeded:
+		// Our own judgement was that few lack it. If several do, each gets a part.
+		if j.seedAt.IsZero() {
+			j.seedAt = m.now.Add(m.cfg.HaveEvery)
+		}
+		return
+	case j.txs != nil:
+		m.tellWhole(j, t)
+		return
+	}
+	for i := range j.onward.each {
+		m.push(j, t, i)
+	}
+	if !j.have.Without(t.told).Without(t.has).IsZero() && j.haveAt.IsZero() {
+		j.haveAt = m.now.Add(m.cfg.HaveEvery)
+	}
+}
+
+// seed gives each chunk to one link, which is to spread it: our uplink carries the block
+// about once, and the uplinks of all neighbours the rest.
+func (m *Machine) seed(j *job, links []*link) {
+	j.seeded = true
+	j.seedAt = m.now.Add(m.cfg.SeedQuiet)
+	links = slices.Clone(links)
+	links = slices.DeleteFunc(links, func(l *link) bool { t := j.mate(l); return t.whole || t.barred })
+	if len(links) == 0 {
+		return
+	}
+	m.rng.Shuffle(len(links), func(a, b int) { links[a], links[b] = links[b], links[a] })
+	total := j.layout.Total()
+	if len(links)*j.layout.Parity < total {
+		total = j.layout.Data // too few for parity to be of use
+	}
+	for k, l := range links {
+		var coming Bitmap
+		for i := k; i < total; i += len(links) {
+			coming.Set(i)
+		}
+		if !coming.IsZero() {
+			m.send(l, &Have{Block: j.id, Chunks: coming, Coming: true})
+		}
+	}
+	for i := range total {
+		m.sendChunk(j, j.mate(links[i%len(links)]), Chunk{Index: i, Pushed: true, Onward: true})
+	}
+}
+
+func (m *Machine) seedIfDue(j *job) {
+	if !passed(j.seedAt, m.now) {
+		return
+	}
+	j.seedAt = time.Time{}
+	if !j.seeded {
+		m.seed(j, slices.DeleteFunc(slices.Clone(m.links), func(l *link) bool { t := j.mates[l.ID]; return t == nil || !t.seeking }))
+		return
+	}
+	for _, l := range m.links {
+		if t := j.mates[l.ID]; t != nil && t.seeking && !t.barred {
+			m.tellWhole(j, t)
+		}
+	}
+}
+
+// push gives a link a chunk that is ours to spread, if it lacks it. What is given away so
+// is bounded by the size of the block.
+func (m *Machine) push(j *job, t *mate, i int) {
+	if t.barred || t.has.Has(i) || j.spread+j.layout.Chunk > j.layout.Size+MaxChunk {
+		return
+	}
+	j.spread += j.layout.Chunk
+	var coming Bitmap
+	coming.Set(i)
+	m.send(t.link, &Have{Block: j.id, Chunks: coming, Coming: true, Seeking: j.seeking})
+	t.toldSeeking = t.toldSeeking || j.seeking
+	m.sendChunk(j, t, Chunk{Index: i, Pushed: true})
+}
+
+// sendChunk completes f and sends it, if we have the chunk and the link was not sent it.
+func (m *Machine) sendChunk(j *job, t *mate, f Chunk) {
+	i := f.Index
+	p, ok := m.pieceOf(j, i)
+	if !ok || t.sent.Has(i) {
+		return
+	}
+	t.sent.Set(i)
+	t.has.Set(i)
+	t.told.Set(i)
+	f.Block, f.Data, f.Proof = j.id, p.data, p.proof
+	m.send(t.link, &f)
+}
+
+// pieceOf is chunk i if we have it, or can make it.
+func (m *Machine) pieceOf(j *job, i int) (piece, bool) {
+	switch {
+	case j.have.Has(i):
+		return j.pieces[i], true
+	case j.coded != nil:
+		return j.coded.piece(i), true
+	case j.txs == nil || !j.chunked:
+		return piece{}, false
+	}
+	coded, err := Encode(j.layout, j.txs)
+	switch {
+	case err != nil: // the header signs another size: the body is invalid, as others say
+		j.chunked = false
+	case coded.Root() != j.header.ChunkRoot:
+		j.chunked = false
+		m.act(Accuse{j.id, fmt.Errorf("%w: block %s", BadCoding, j.id)})
+	default:
+		j.coded = coded
+		return coded.piece(i), true
+	}
+	return piece{}, false
+}
+
+// onWant sends the chunks wanted that we have. Each goes out once on a link: a second
+// wish for it crossed with it.
+func (m *Machine) onWant(j *job, t *mate, f *Want) error {
+	if !f.Chunks.Without(all(j.layout.Total())).IsZero() {
+		return fmt.Errorf("%w: chunks that block %s does not have", Garbage, j.id)
+	}
+	for i := range f.Chunks.each {
+		m.sendChunk(j, t, Chunk{Index: i})
+	}
+	return nil
+}
+
+func (m *Machine) onChunk(j *job, t *mate, f *Chunk) error {
+	switch {
+	case !j.chunked && j.own, !j.chunked && j.over:
+		return nil
+	case !j.chunked, f.Index >= j.layout.Total(), len(f.Data) != j.layout.Chunk:
+		return fmt.Errorf("%w: chunk %d of block %s", Garbage, f.Index, j.id)
+	case t.got.Has(f.Index):
+		return fmt.Errorf("%w: chunk %d of block %s", Repeated, f.Index, j.id)
+	case !f.Pushed && !t.wanted.Has(f.Index):
+		return fmt.Errorf("%w: chunk %d of block %s", Unasked, f.Index, j.id)
+	}
+	t.lateAt = time.Time{}
+	t.got.Set(f.Index)
+	t.has.Set(f.Index)
+	t.asked.Clear(f.Index)
+	t.due = m.soon(j, t)
+	if j.over || j.have.Has(f.Index) {
+		j.how.Spare++
+		return nil
+	}
+	if !proves(j.header.ChunkRoot, f.Data, f.Index, j.layout.Total(), f.Proof) {
+		return fmt.Errorf("%w: %d of block %s", BadProof, f.Index, j.id)
+	}
+	j.room()
+	j.pieces[f.Index] = piece{f.Data, f.Proof}
+	j.have.Set(f.Index)
+	j.how.Chunks++
+	j.how.From = append(j.how.From, t.link.ID)
+	if !j.stallAt.IsZero() {
+		j.stallAt = m.now.Add(m.cfg.Stall)
+	}
+	if j.haveAt.IsZero() {
+		j.haveAt = m.now.Add(m.cfg.HaveEvery)
+	}
+	if f.Onward {
+		j.onward.Set(f.Index)
+		m.pushAll(j, f.Index)
+	}
+	m.tryDecode(j)
+	return nil
+}
+
+// pushAll spreads a chunk that only we were given, in an order that differs from node to
+// node, so that no link is always the last.
+func (m *Machine) pushAll(j *job, i int) {
+	for _, k := range m.rng.Perm(len(m.links)) {
+		if t := j.mates[m.links[k].ID]; t != nil && t.seeking && !t.whole {
+			m.push(j, t, i)
+		}
+	}
+}
+
+// tryDecode puts the body together once there are chunks enough.
+func (m *Machine) tryDecode(j *job) {
+	if j.over || !j.chunked || j.have.Count() < j.layout.Data {
+		return
+	}
+	chunks := make([][]byte, len(j.pieces))
+	for i := range j.have.each {
+		chunks[i] = j.pieces[i].data
+	}
+	txs, err := decode(j.layout, j.draft.Len(), chunks)
+	if err == nil && wire.TxRoot(idsOf(txs)) != j.header.TxRoot {
+		err = fmt.Errorf("%w: they give another tx_root", BadCoding)
+	}
+	if err != nil {
+		// Every chunk proved, so that the producer signed what is no body. The
+		// transactions that it signs, too, may exist all the same.
+		j.chunked, j.seeking, j.stallAt = false, false, time.Time{}
+		if errors.Is(err, BadCoding) {
+			m.act(Accuse{j.id, fmt.Errorf("block %s: %w", j.id, err)})
+		}
+		j.askAt = m.now
+		m.askIfDue(j)
+		return
+	}
+	for _, liar := range j.draft.Liars(txs) {
+		m.act(Blame{liar, j.id, fmt.Errorf("%w: in block %s", WrongTx, j.id)})
+	}
+	parts := make([]validation.Part, len(txs))
+	for i, tx := range txs {
+		parts[i] = validation.Part{Tx: tx}
+		if known := j.draft.places[i].part.Checked; !known.IsZero() && known.ID() == tx.ID() {
+			parts[i] = validation.Part{Checked: known} // spares a signature check
+		}
+	}
+	j.how.Way = Chunks
+	m.built(j, parts)
+}
+
+func idsOf(txs []*wire.Transaction) []wire.TxID {
+	ids := make([]wire.TxID, len(txs))
+	for i, tx := range txs {
+		ids[i] = tx.ID()
+	}
+	return ids
+}
+
+// outstanding are the chunks that some link is to send.
+func (j *job) outstanding() (b Bitmap) {
+	for _, t := range j.mates {
+		b = b.With(t.asked)
+	}
+	return b
+}
+
+// overdue stops counting upon chunks that did not come. Others are asked for other chunks
+// in their place, early, since any will do; that it is a lapse is said later.
+func (m *Machine) overdue(j *job) {
+	for _, l := range m.links {
+		t := j.mates[l.ID]
+		if t == nil {
+			continue
+		}
+		if !t.asked.IsZero() && passed(t.due, m.now) {
+			if t.lateAt.IsZero() {
+				t.lateAt = m.now.Add(m.wait(l, t.asked.Count()*j.layout.Chunk))
+			}
+			t.asked, t.slow = Bitmap{}, true
+		}
+		if passed(t.lateAt, m.now) {
+			t.lateAt = time.Time{}
+			m.act(Missed{l.ID, j.id, Late})
+		}
+	}
+}
+
+// soon is until when chunks under way on a link are counted upon.
+func (m *Machine) soon(j *job, t *mate) time.Time {
+	size := t.asked.Count() * j.layout.Chunk
+	return m.now.Add(t.link.rtt.mean() + m.cfg.Hurry + time.Duration(size)*time.Second/time.Duration(m.cfg.ChunkRate))
+}
+
+// pull asks for as many chunks as are still needed, the rarest first, each of the link
+// that has least to do for us already: so that all nodes ask different ones.
+func (m *Machine) pull(j *job) {
+	if !j.seeking || j.over {
+		return
+	}
+	waiting := j.outstanding()
+	need := j.layout.Data - j.have.Count() - waiting.Count()
+	if need <= 0 {
+		return
+	}
+	holders := make([][]*mate, j.layout.Total())
+	for _, l := range m.links {
+		if t := j.mates[l.ID]; t != nil && !t.barred && m.free(t) > 0 {
+			for i := range t.has.Without(j.have).Without(waiting).Without(t.wanted).each {
+				holders[i] = append(holders[i], t)
+			}
+		}
+	}
+	order := m.rng.Perm(len(holders))
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(len(holders[a]), len(holders[b])) })
+	wants := make(map[*mate]*Bitmap)
+	for _, i := range order {
+		if t := m.idlest(holders[i]); t != nil && need > 0 {
+			if wants[t] == nil {
+				wants[t] = new(Bitmap)
+			}
+			wants[t].Set(i)
+			t.asked.Set(i)
+			t.wanted.Set(i)
+			need--
+		}
+	}
+	for _, l := range m.links {
+		t := j.mates[l.ID]
+		if t != nil && wants[t] != nil {
+			t.due = m.soon(j, t)
+			m.send(l, &Want{Block: j.id, Chunks: *wants[t]})
+		}
+	}
+}
+
+// free is how many more chunks a link may be asked for.
+func (m *Machine) free(t *mate) int {
+	limit := m.cfg.Pipeline
+	switch {
+	case t.slow && t.got.IsZero():
+		limit = 0 // it says more than it does
+	case t.slow:
+		limit = 1
+	}
+	return limit - t.asked.Count()
+}
+
+// idlest is the link with the fewest chunks under way to us, the nearest among equals.
+func (m *Machine) idlest(holders []*mate) (best *mate) {
+	for _, t := range holders {
+		if m.free(t) <= 0 {
+			continue
+		}
+		if best == nil || cmp.Or(cmp.Compare(t.asked.Count(), best.asked.Count()), cmp.Compare(t.link.rtt.mean(), best.link.rtt.mean())) < 0 {
+			best = t
+		}
+	}
+	return best
+}
