@@ -1,0 +1,73 @@
+package fetch
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Config bounds what peers can make us keep and wait for.
+type Config struct {
+	// OtherDelay is how long peers that are not preferred are left aside after they
+	// announced a transaction.
+	OtherDelay time.Duration
+	// MinExpiry and MaxExpiry bound the time that a peer has to answer a request.
+	// Between them it is two round trips and ExpirySlack.
+	MinExpiry, MaxExpiry, ExpirySlack time.Duration
+	// MaxAnnounced is how many transactions one peer may have announced that are
+	// still wanted or remembered; what it announces beyond is not kept.
+	MaxAnnounced int
+	// MaxInFlight is how many transactions one peer may be asked for at a time.
+	MaxInFlight int
+	// MaxRequest is how many ids one Request has at most.
+	MaxRequest int
+}
+
+// DefaultConfig suits transactions of some hundred bytes. MaxAnnounced takes what
+// one exchange of overlay/recon tells.
+func DefaultConfig() Config {
+	return Config{
+		OtherDelay:   100 * time.Millisecond,
+		MinExpiry:    100 * time.Millisecond,
+		MaxExpiry:    800 * time.Millisecond,
+		ExpirySlack:  150 * time.Millisecond,
+		MaxAnnounced: 10_000,
+		MaxInFlight:  1024,
+		MaxRequest:   256,
+	}
+}
+
+// Validate reports every reason why the configuration cannot be used.
+func (c Config) Validate() error {
+	var errs []error
+	refuse := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("fetch: "+format, args...))
+	}
+	if c.OtherDelay < 0 {
+		refuse("OtherDelay is %v, want >= 0", c.OtherDelay)
+	}
+	if c.MinExpiry <= 0 {
+		refuse("MinExpiry is %v, want > 0", c.MinExpiry)
+	}
+	if c.MaxExpiry < c.MinExpiry {
+		refuse("MaxExpiry is %v, want >= MinExpiry, which is %v", c.MaxExpiry, c.MinExpiry)
+	}
+	if c.ExpirySlack < 0 {
+		refuse("ExpirySlack is %v, want >= 0", c.ExpirySlack)
+	}
+	if c.MaxAnnounced < 1 {
+		refuse("MaxAnnounced is %d, want >= 1", c.MaxAnnounced)
+	}
+	if c.MaxInFlight < 1 {
+		refuse("MaxInFlight is %d, want >= 1", c.MaxInFlight)
+	}
+	if c.MaxRequest < 1 {
+		refuse("MaxRequest is %d, want >= 1", c.MaxRequest)
+	}
+	return errors.Join(errs...)
+}
+
+// expiry is the time that a peer at this distance has for an answer.
+func (c Config) expiry(rtt time.Duration) time.Duration {
+	return min(c.MaxExpiry, max(c.MinExpiry, 2*rtt+c.ExpirySlack))
+}
