@@ -33,7 +33,7 @@ func from(peer string, preferred bool) fetch.Source {
 	return fetch.Source{Peer: peerscore.PeerID(peer), Preferred: preferred, RTT: 50 * time.Millisecond}
 }
 
-// TestOneRequestAtATime: the second source is asked when the first has failed, at
+// R64: TestOneRequestAtATime: the second source is asked when the first has failed, at
 // once, and each only once.
 func TestOneRequestAtATime(t *testing.T) {
 	tr := tracker(t, fetch.DefaultConfig(), fetch.Key{1})

@@ -100,7 +100,7 @@ func BenchmarkBadSketch(b *testing.B) {
 	}
 }
 
-// TestBadSketchStaysCheap counts looks, which are the same on every machine; what
+// R61: TestBadSketchStaysCheap counts looks, which are the same on every machine; what
 // a look costs is in the benchmark.
 func TestBadSketchStaysCheap(t *testing.T) {
 	key := NewKey(Salt{1}, Salt{2})

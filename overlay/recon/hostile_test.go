@@ -39,7 +39,7 @@ const (
 	responder
 )
 
-// TestLyingResponders is what a responder can do to an initiator, by the numbers
+// R61, R62: TestLyingResponders is what a responder can do to an initiator, by the numbers
 // of the list of bad inputs (S1 and so on).
 func TestLyingResponders(t *testing.T) {
 	rng := rand.New(rand.NewPCG(9, 10))
@@ -133,7 +133,7 @@ func always[F recon.Frame](with func(f F) recon.Frame) func(int, recon.Frame) []
 	}
 }
 
-// TestLyingInitiators is the same for who asks.
+// R61, R62: TestLyingInitiators is the same for who asks.
 func TestLyingInitiators(t *testing.T) {
 	type frames = []recon.Frame
 	open := recon.Open{Size: 5, Sum: 1, Check: 2}
@@ -203,7 +203,7 @@ func TestHalfAnHonestExchange(t *testing.T) {
 	require.Equal(t, recon.DefaultConfig().Exchange.Round(time.Second), p.now.Sub(epoch).Round(time.Second))
 }
 
-// TestCollisionIsCuredByFreshSalts is S11: two ids with one short id (here one id,
+// R61: TestCollisionIsCuredByFreshSalts is S11: two ids with one short id (here one id,
 // twice in the set, which makes the same symbols) cannot be told from one
 // another in this session, and can in the next.
 func TestCollisionIsCuredByFreshSalts(t *testing.T) {

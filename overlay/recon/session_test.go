@@ -146,11 +146,12 @@ func TestIntervals(t *testing.T) {
 	require.NoError(t, p.answers.closed)
 }
 
-// TestOneLargeExchangeAtATime gives one node two peers from which it differs much.
+// R63: TestOneLargeExchangeAtATime gives one node two peers from which it differs much.
 func TestOneLargeExchangeAtATime(t *testing.T) {
 	var shared recon.Large
 	rng := rand.New(rand.NewPCG(1, 2))
 	pairs := make([]*pair, 2)
+	var busy [2]bool
 	for i := range pairs {
 		p := newPair(t, recon.DefaultConfig(), uint64(i))
 		asks, err := recon.NewInitiator(recon.DefaultConfig(), &shared, recon.Salt{1, byte(i)}, rng)
@@ -158,6 +159,17 @@ func TestOneLargeExchangeAtATime(t *testing.T) {
 		p.asks.session = asks
 		p.keen = true
 		p.fill(rng, 5000, 800, 800)
+		p.spy = func(from int, f recon.Frame) {
+			switch f := f.(type) {
+			case recon.More:
+				busy[i] = busy[i] || f.Upto > recon.Live
+			case recon.All:
+				busy[i] = true
+			case recon.Done:
+				busy[i] = busy[i] && from == initiator // the responder's comes last
+			}
+			require.False(t, busy[0] && busy[1])
+		}
 		pairs[i] = p
 	}
 	at := [2]bool{}

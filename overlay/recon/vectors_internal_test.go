@@ -126,6 +126,7 @@ var vectorSalts = [][2]Salt{
 	{{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, {0, 0, 0, 0, 0, 0, 0, 1}},
 }
 
+// R60: short ids and the symbols that hold them, by another implementation.
 func TestVectorsOfKeys(t *testing.T) {
 	var list []keyVector
 	for i, salts := range vectorSalts {
@@ -168,6 +169,7 @@ func TestVectorsOfSteps(t *testing.T) {
 	vectors(t, "steps", "from one symbol to the next that holds a short id", list)
 }
 
+// R60: symbols on the wire, and what they decode to.
 func TestVectorsOfDifferences(t *testing.T) {
 	var list []differenceVector
 	for i, c := range []struct{ shared, theirs, ours int }{{0, 0, 0}, {3, 0, 0}, {0, 1, 0}, {5, 0, 1}, {20, 4, 5}, {300, 15, 0}, {50, 20, 25}} {
