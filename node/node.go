@@ -157,5 +157,7 @@ func (n *Node) Run(ctx context.Context) error {
 	if n.ran.Swap(true) {
 		return errRanBefore
 	}
-	return errors.Join(n.run(ctx), n.release())
+	err := n.run(ctx)
+	n.saveSnapshot()
+	return errors.Join(err, n.release())
 }

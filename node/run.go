@@ -66,6 +66,7 @@ func (n *Node) runOn(ctx context.Context, h host.Host, g *gate) error {
 	group.Go(func() error { return n.settleIn(ctx, o) })
 	group.Go(func() error { return n.chain.locals.run(ctx) })
 	group.Go(func() error { return n.chain.archive.run(ctx) })
+	group.Go(func() error { return n.runSnapshots(ctx) })
 	group.Go(func() error { return n.keepHouse(ctx) })
 	group.Go(func() error {
 		n.announcer.run(ctx, o)

@@ -128,9 +128,12 @@ func (c *chain) restoreLocals() error {
 	}
 	_, final := c.ends()
 	for _, k := range kept {
-		tx, err := c.checker.Sound(k.Tx.Bytes())
-		if err != nil {
-			return fmt.Errorf("accepted transaction %s in the store: %w", k.Tx.ID(), err)
+		tx, err := c.checker.StoredTx(k.Tx)
+		if err != nil { // the rules have changed since
+			if err := c.store.EndLocalTx(k.Tx.ID(), endInvalid); err != nil {
+				return err
+			}
+			continue
 		}
 		place, included, err := c.store.TxPlace(tx.ID())
 		if err != nil {

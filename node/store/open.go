@@ -37,6 +37,9 @@ const (
 	lockName  = "LOCK"
 	markName  = "synced" // of the mark
 	probeName = "probe"  // what a disk that failed is tried with
+
+	snapshotName = "mempool" // of the mempool's snapshot
+	newSuffix    = ".new"    // of a snapshot that is being written
 )
 
 // minBuffer is the least write buffer: below it a block of full size would
@@ -147,7 +150,9 @@ func (s *Store) inspect(files vfs.FS) error {
 	if err != nil {
 		return fmt.Errorf("open store %s: %w; check the path and its permissions", s.dir, err)
 	}
-	names = slices.DeleteFunc(names, func(name string) bool { return slices.Contains([]string{lockName, markName, probeName}, name) })
+	names = slices.DeleteFunc(names, func(name string) bool {
+		return slices.Contains([]string{lockName, markName, probeName, snapshotName, snapshotName + newSuffix}, name)
+	})
 	if len(names) == 0 {
 		return nil
 	}

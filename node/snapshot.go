@@ -1,0 +1,83 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/grapevine-p2p/grapevine/node/store"
+	"github.com/grapevine-p2p/grapevine/validation"
+)
+
+const (
+	// snapshotEvery is how much of what peers sent a crash may cost. They have it
+	// too, so it is for a quick start only.
+	snapshotEvery = 2 * time.Minute
+	// snapshotBatch is how many transactions of a snapshot are checked at once:
+	// enough for batches of signatures, few enough not to delay live ones.
+	snapshotBatch = 64
+)
+
+// runSnapshots fills the pool with what it held before the last stop, and then
+// writes down from time to time what it holds.
+func (n *Node) runSnapshots(ctx context.Context) error {
+	n.loadSnapshot(ctx)
+	tick := time.NewTicker(snapshotEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			n.saveSnapshot()
+		}
+	}
+}
+
+// loadSnapshot gives the pool what the snapshot holds, as if peers sent it.
+func (n *Node) loadSnapshot(ctx context.Context) {
+	raws, err := n.store.ReadSnapshot()
+	if err != nil {
+		n.cfg.Logger.Warn("the snapshot of the mempool cannot be used and is dropped; peers have what it held", "err", err)
+		return
+	}
+	begun, taken := time.Now(), 0
+	for len(raws) > 0 && ctx.Err() == nil {
+		var batch []validation.Arrival
+		for _, raw := range raws[:min(snapshotBatch, len(raws))] {
+			batch = append(batch, validation.Arrival{Raw: raw})
+		}
+		raws = raws[len(batch):]
+		for _, r := range n.chain.checker.Txs(ctx, n.cfg.Now(), batch) {
+			if r.Err == nil && n.chain.AddTx(ctx, r.Checked, "") == nil {
+				taken++
+			}
+		}
+	}
+	if taken > 0 {
+		n.cfg.Logger.Info("filled the mempool from its snapshot", "transactions", taken, "took", time.Since(begun).Round(time.Millisecond))
+	}
+}
+
+// saveSnapshot writes down what peers sent; the rest is in the store anyway.
+func (n *Node) saveSnapshot() {
+	c := n.chain
+	var txs []validation.CheckedTx
+	c.mu.Lock()
+	for tx := range c.pool.All() {
+		if local, _ := c.locals.has(tx.ID()); !local {
+			txs = append(txs, tx)
+		}
+	}
+	c.mu.Unlock()
+	_, err := n.store.WriteSnapshot(func(yield func([]byte) bool) {
+		for _, tx := range txs {
+			if !yield(tx.Tx().Bytes()) {
+				return
+			}
+		}
+	})
+	if err != nil && !errors.Is(err, store.Failed) && !errors.Is(err, store.Closed) {
+		n.cfg.Logger.Warn("the mempool could not be written down", "err", err)
+	}
+}
