@@ -1,16 +1,13 @@
 package local
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
-	"os"
-	"strconv"
-	"strings"
 
 	"github.com/grapevine-p2p/grapevine/testnet/attack"
 	"github.com/grapevine-p2p/grapevine/testnet/report"
 	"github.com/grapevine-p2p/grapevine/testnet/scenario"
+	"github.com/grapevine-p2p/grapevine/testnet/sim"
 )
 
 // Check says everything that s, which must be valid, asks for and this world
@@ -68,7 +65,7 @@ const (
 
 // fits fails where a run would not fit in memory.
 func fits(s *scenario.Scenario) error {
-	free, ok := availableMB()
+	free, ok := sim.AvailableMB()
 	if !ok {
 		return nil
 	}
@@ -78,21 +75,4 @@ func fits(s *scenario.Scenario) error {
 			s.Nodes, txs, need/1e3, free/1e3)
 	}
 	return nil
-}
-
-// availableMB is the memory that this machine can give without swapping, where
-// it says so.
-func availableMB() (float64, bool) {
-	f, err := os.Open("/proc/meminfo")
-	if err != nil {
-		return 0, false
-	}
-	defer f.Close() // it was only read
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		if fields := strings.Fields(lines.Text()); len(fields) >= 2 && fields[0] == "MemAvailable:" {
-			kb, err := strconv.ParseFloat(fields[1], 64)
-			return kb / 1e3, err == nil
-		}
-	}
-	return 0, false
 }

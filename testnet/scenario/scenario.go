@@ -77,7 +77,8 @@ type Txs struct {
 	Fee       int           `yaml:"fee"`        // what the cheapest pays, as a multiple of the network's floor; zero is one
 }
 
-// ShapesMainnet takes the sizes of transactions from real blocks.
+// ShapesMainnet takes transactions from real blocks: their sizes, how many one
+// sender has in a row, and the order of their fees.
 const ShapesMainnet = "mainnet"
 
 // Blocks is the load of blocks: Count blocks of a given Size, or, where Count

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/peer"
+
 	"github.com/grapevine-p2p/grapevine/testnet/report"
 )
 
@@ -19,18 +21,9 @@ func (g *stage) watchAttackers(ctx context.Context) {
 	}
 	g.course.evicted = make(map[int]time.Duration)
 	for Sleep(ctx, watchEvery) {
-		known := make(map[string]bool)
-		for _, p := range g.up(-1) {
-			node := p.participant()
-			if node == nil {
-				continue // it went down since
-			}
-			for _, id := range node.Peers() {
-				known[string(id)] = true
-			}
-		}
+		known := peersOf(g.up(-1))
 		for i, p := range g.places {
-			if p.Attack == nil || known[string(p.ID)] {
+			if p.Attack == nil || known[p.ID] {
 				delete(g.course.evicted, i) // it may have come back
 				continue
 			}
@@ -39,6 +32,21 @@ func (g *stage) watchAttackers(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// peersOf are all peers of those who are up.
+func peersOf(places []*place) map[peer.ID]bool {
+	known := make(map[peer.ID]bool)
+	for _, p := range places {
+		node := p.participant()
+		if node == nil {
+			continue // it went down since they were listed
+		}
+		for _, id := range node.Peers() {
+			known[id] = true
+		}
+	}
+	return known
 }
 
 // banned counts the honest nodes that some honest node has banned.

@@ -148,22 +148,17 @@ func (g *stage) up(most int) []*place {
 }
 
 // txs publishes transactions at random times, as wallets do that know nothing
-// of each other, at random places.
+// of each other.
 func (g *stage) txs(ctx context.Context) {
 	t := g.s.Txs
 	if t.PerSecond == 0 {
 		return
 	}
-	next, err := sizes(t)
+	rng := stream(g.s.Seed, streamTxs)
+	load, err := g.newSource(rng)
 	if err != nil {
 		g.status.warn(err)
 		return
-	}
-	rng := stream(g.s.Seed, streamTxs)
-	m := &mint{g.genesis.ID(), rng}
-	most := t.Origins
-	if most == 0 {
-		most = -1
 	}
 	var sending sync.WaitGroup
 	defer sending.Wait()
@@ -172,26 +167,31 @@ func (g *stage) txs(ctx context.Context) {
 		if at.After(g.load.Add(t.For)) || !Sleep(ctx, time.Until(at)) {
 			return
 		}
-		tx := m.load(next())
-		origins := g.up(most)
-		if len(origins) == 0 {
+		tx, p, undo := load.next()
+		if tx == nil {
 			continue
 		}
-		p := origins[rng.IntN(len(origins))]
-		sending.Go(func() { g.publish(ctx, p, Message{Tx, ID(tx.ID()), tx.Bytes()}) })
+		sending.Go(func() {
+			if !g.publish(ctx, p, Message{Tx, ID(tx.ID()), tx.Bytes()}) {
+				undo()
+			}
+		})
 	}
 }
 
-func (g *stage) publish(ctx context.Context, p *place, m Message) {
+// publish says whether the place took m.
+func (g *stage) publish(ctx context.Context, p *place, m Message) bool {
 	participant := p.participant()
 	if participant == nil {
-		return
+		return false
 	}
-	if err := participant.Publish(ctx, m); err != nil && ctx.Err() == nil {
+	err := participant.Publish(ctx, m)
+	if err != nil && ctx.Err() == nil {
 		g.course.mu.Lock()
 		defer g.course.mu.Unlock()
 		g.course.refused[m.ID] = err
 	}
+	return err == nil
 }
 
 // blocks sees to it that a block of the asked size is made in each slot: by

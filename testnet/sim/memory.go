@@ -41,7 +41,7 @@ func estimate(s *scenario.Scenario) float64 {
 // fits fails where the run would not fit in memory, and returns the limit to
 // set, in MB; 0 where this system does not say what it has.
 func fits(s *scenario.Scenario) (limitMB int, err error) {
-	free, ok := availableMB()
+	free, ok := AvailableMB()
 	if !ok {
 		return 0, nil
 	}
@@ -53,13 +53,14 @@ func fits(s *scenario.Scenario) (limitMB int, err error) {
 	return int(max(min(free*spare, need*garbage), minimumMB)), nil
 }
 
-// availableMB is the memory that this machine can give without swapping.
-func availableMB() (float64, bool) {
+// AvailableMB is the memory that this machine can give without swapping, in
+// 10^6 bytes, where it says so.
+func AvailableMB() (float64, bool) {
 	f, err := os.Open("/proc/meminfo")
 	if err != nil {
 		return 0, false
 	}
-	defer f.Close()
+	defer f.Close() // it was only read
 	lines := bufio.NewScanner(f)
 	for lines.Scan() {
 		fields := strings.Fields(lines.Text())

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/grapevine-p2p/grapevine/testnet/scenario"
@@ -81,28 +82,6 @@ func sizeOf(body *wire.TxBody) int {
 	return wire.NewTransaction(body.AppendTo(nil), wire.Signature{}).Size()
 }
 
-// sizes yields the sizes of the load's transactions, one after the other.
-func sizes(t scenario.Txs) (func() int, error) {
-	if t.Shapes == "" {
-		return func() int { return t.Size }, nil
-	}
-	samples, err := shapes.Mainnet()
-	if err != nil {
-		return nil, err
-	}
-	var rows []int
-	for _, s := range samples {
-		for _, r := range s.Rows {
-			rows = append(rows, r.Size)
-		}
-	}
-	next := -1
-	return func() int {
-		next = (next + 1) % len(rows)
-		return rows[next]
-	}, nil
-}
-
 // genesisOf describes the network of a run whose load begins at start, with a
 // slot beginning just then. Producers make one block a slot, and none after
 // the last that was asked for.
@@ -116,7 +95,13 @@ func genesisOf(s *scenario.Scenario, start time.Time, producers []ed25519.Privat
 		Limits:     wire.DefaultLimits(),
 		Producers:  []wire.ProducerSet{{Height: 0}},
 	}
-	g.Limits.MinFeePerByte = 0 // senders own nothing
+	g.Limits.MinFeePerByte = 0 // most senders own nothing
+	if s.Txs.Shapes == scenario.ShapesMainnet {
+		for _, key := range crowdWallets(s.Seed) {
+			g.Allocations = append(g.Allocations, wire.Allocation{Address: shapes.Address(key), Amount: crowdFunds})
+		}
+		slices.SortFunc(g.Allocations, func(a, b wire.Allocation) int { return a.Address.Compare(b.Address) })
+	}
 	for _, key := range producers {
 		g.Producers[0].Producers = append(g.Producers[0].Producers, shapes.Address(key))
 	}
@@ -149,6 +134,10 @@ func slotOf(b scenario.Blocks) time.Duration {
 // slotsPerBlock is how many slots pass from one block with content to the
 // next; those between are empty.
 func slotsPerBlock(b scenario.Blocks) uint64 { return max(1, uint64(b.Every/slotOf(b))) }
+
+// crowdFunds let a wallet send all day, and keep the sum of all within a
+// genesis' bound.
+const crowdFunds = 1_000_000_000_000_000
 
 // filler makes the content of one block.
 func (m *mint) filler(c *validation.Checker, b scenario.Blocks) ([]validation.CheckedTx, error) {

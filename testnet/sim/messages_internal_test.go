@@ -75,12 +75,50 @@ func TestSlots(t *testing.T) {
 	require.NotEqual(t, g.ProducersAt(7), g.ProducersAt(8))
 }
 
-func TestMainnetSizes(t *testing.T) {
-	next, err := sizes(scenario.Txs{Shapes: scenario.ShapesMainnet})
+// TestCrowd: load like that of real blocks has their sizes, comes of few
+// senders with nonces in order, pays, and is valid.
+func TestCrowd(t *testing.T) {
+	s := &scenario.Scenario{Seed: 1, Nodes: 3, Txs: scenario.Txs{PerSecond: 1, Shapes: scenario.ShapesMainnet, Origins: 2}}
+	g, err := genesisOf(s, time.Unix(1_000_000, 0), nil)
 	require.NoError(t, err)
-	sum, n := 0, 422
-	for range n {
-		sum += next()
+	stage := &stage{s: s, genesis: g}
+	for range s.Nodes {
+		stage.places = append(stage.places, &place{honest: true, up: new(running)})
 	}
-	require.Equal(t, 413_467+39_520, sum, "one pass over both blocks")
+	stage.places[0].up.Participant, stage.places[1].up.Participant = linked{}, linked{}
+	load, err := stage.newSource(stream(1, streamTxs))
+	require.NoError(t, err)
+	checker, err := stage.checker()
+	require.NoError(t, err)
+	nonces, homes := make(map[wire.Address]uint64), make(map[wire.Address]*place)
+	fees := make(map[uint64]bool)
+	large := 0
+	for range 800 {
+		tx, at, undo := load.next()
+		body, err := wire.DecodeTxBody(tx.Body())
+		require.NoError(t, err)
+		require.Equal(t, nonces[body.Sender], body.Nonce)
+		if home, ok := homes[body.Sender]; ok {
+			require.Same(t, home, at, "one place for one wallet")
+		}
+		homes[body.Sender] = at
+		_, err = checker.Sound(tx.Bytes())
+		require.NoError(t, err)
+		if body.Nonce == 2 {
+			undo() // it was refused: the next takes its nonce
+			continue
+		}
+		nonces[body.Sender]++
+		fees[body.Fee/uint64(tx.Size())] = true
+		if tx.Size() > 4000 {
+			large++
+		}
+	}
+	require.NotZero(t, large)
+	require.Greater(t, len(fees), 50, "rates of fees")
+	require.Less(t, len(nonces), 513)
+
+	stage.places[0].up, stage.places[1].up = nil, nil
+	tx, _, _ := load.next()
+	require.Nil(t, tx, "who is down sends nothing")
 }
