@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/grapevine-p2p/grapevine/testnet/attack"
 	"github.com/grapevine-p2p/grapevine/testnet/page"
 	"github.com/grapevine-p2p/grapevine/testnet/report"
 	"github.com/grapevine-p2p/grapevine/testnet/scenario"
@@ -23,11 +24,15 @@ func (c *cli) testnetCommand() *cobra.Command {
 }
 
 func (c *cli) testnetListCommand() *cobra.Command {
-	return c.jsonFlag(&cobra.Command{
+	attackers := false
+	cmd := c.jsonFlag(&cobra.Command{
 		Use:   "list",
 		Short: "List the scenarios that come with the program",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
+			if attackers {
+				return c.listAttackers()
+			}
 			infos, err := scenario.Shipped()
 			if err != nil {
 				return &failure{tried: "list the scenarios", cause: err}
@@ -40,6 +45,22 @@ func (c *cli) testnetListCommand() *cobra.Command {
 				table(w, []string{"SCENARIO", "WORLD", "RELAY", "NODES", "WHAT"}, rows)
 			})
 		},
+	})
+	cmd.Flags().BoolVar(&attackers, "attackers", false, "list the kinds of attackers instead, and their params")
+	return cmd
+}
+
+func (c *cli) listAttackers() error {
+	kinds := attack.Describe()
+	return c.show(kinds, func(w io.Writer) {
+		var rows [][]string
+		for _, k := range kinds {
+			rows = append(rows, []string{k.Name, "", k.Breaks})
+			for _, p := range k.Params {
+				rows = append(rows, []string{"", p.Name, fmt.Sprintf("%s: %s", p.Means, p.Takes)})
+			}
+		}
+		table(w, []string{"ATTACKER", "PARAM", "WHAT"}, rows)
 	})
 }
 

@@ -97,8 +97,14 @@ func runSim(ctx context.Context, s *scenario.Scenario, o testnetOptions) (*repor
 	return sim.Run(ctx, s, so)
 }
 
+// spareMemory is the share of the available memory that a run may take.
+const spareMemory = 0.9
+
 func runCore(ctx context.Context, s *scenario.Scenario, o testnetOptions) (*report.Report, error) {
 	co := core.Options{Trace: o.Trace}
+	if free, ok := sim.AvailableMB(); ok {
+		co.MemoryMB = free * spareMemory
+	}
 	if o.Progress != nil {
 		co.Progress = func(p core.Progress) {
 			o.Progress(testnetProgress{p.Phase, p.VirtualS, p.TotalS, p.Published, p.Delivered})

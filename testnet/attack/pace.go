@@ -18,7 +18,8 @@ func (p *pace) due(now time.Time) int {
 	if p.spent.IsZero() {
 		p.spent = now.Add(-beatEvery)
 	}
-	if late := now.Add(-catchUp); p.spent.Before(late) {
+	each := time.Second / time.Duration(p.perSecond)
+	if late := now.Add(-catchUp - each); p.spent.Before(late) {
 		p.spent = late
 	}
 	n := int(now.Sub(p.spent) * time.Duration(p.perSecond) / time.Second)
