@@ -2,7 +2,6 @@ package overlay
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -14,165 +13,270 @@ import (
 	"github.com/grapevine-p2p/grapevine/validation"
 )
 
-// run starts a collector whose checks take a time and whose batches are noted.
-func collecting(t *testing.T, workers int, takes time.Duration, check func([]validation.Arrival) []validation.TxResult) (c *collector, sizes func() []int, stop func()) {
+// fakeChecker is a checker to which "bad" is signed badly.
+type fakeChecker struct {
+	verifying func(arrivals []validation.Arrival) // may sleep, block or panic; nil is nothing
+	asking    func(results []validation.TxResult)
+
+	mu      sync.Mutex // guards what follows
+	batches [][]validation.Arrival
+}
+
+func (f *fakeChecker) VerifyTxs(_ time.Time, arrivals []validation.Arrival) []validation.TxResult {
+	f.mu.Lock()
+	f.batches = append(f.batches, arrivals)
+	f.mu.Unlock()
+	if f.verifying != nil {
+		f.verifying(arrivals)
+	}
+	results := make([]validation.TxResult, len(arrivals))
+	for i, a := range arrivals {
+		if string(a.Raw) == "bad" {
+			results[i].Err = validation.BadSignature
+		}
+	}
+	return results
+}
+
+func (f *fakeChecker) AskTxs(_ context.Context, _ time.Time, results []validation.TxResult) {
+	if f.asking != nil {
+		f.asking(results)
+	}
+}
+
+func (f *fakeChecker) sizes() (sizes []int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, b := range f.batches {
+		sizes = append(sizes, len(b))
+	}
+	return sizes
+}
+
+// bench is a collector at work, and what came of it.
+type bench struct {
+	*collector
+	stop func()
+
+	mu    sync.Mutex // guards what follows
+	taken []peer.ID
+	late  []validation.TxResult
+}
+
+func collecting(t *testing.T, cores int, checker txChecker) *bench {
 	t.Helper()
-	var (
-		mu   sync.Mutex
-		list []int
-	)
-	c = newCollector(DefaultLimits(), workers, func(_ context.Context, arrivals []validation.Arrival) []validation.TxResult {
-		mu.Lock()
-		list = append(list, len(arrivals))
-		mu.Unlock()
-		time.Sleep(takes)
-		if check != nil {
-			return check(arrivals)
-		}
-		out := make([]validation.TxResult, len(arrivals))
-		for i, a := range arrivals {
-			if string(a.Raw) == "bad" {
-				out[i].Err = validation.BadSignature
-			}
-		}
-		return out
-	}, func(context.Context, validation.CheckedTx, peer.ID) error { return nil })
+	b := new(bench)
+	b.collector = newCollector(DefaultLimits(), cores, checker, time.Now,
+		func(_ context.Context, _ validation.CheckedTx, from peer.ID) error {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.taken = append(b.taken, from)
+			return nil
+		}, func(_ context.Context, r validation.TxResult, _ peer.ID) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.late = append(b.late, r)
+		})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
-		c.run(ctx)
+		b.run(ctx)
 		close(done)
 	}()
-	return c, func() []int {
-			mu.Lock()
-			defer mu.Unlock()
-			return append([]int(nil), list...)
-		}, func() {
-			cancel()
-			<-done
-		}
+	b.stop = func() {
+		cancel()
+		<-done
+	}
+	return b
+}
+
+// tell asks and waits for the answer.
+func (b *bench) tell(t *testing.T, raw string, from peer.ID) (validation.TxResult, error) {
+	a, err := b.ask(t.Context(), []byte(raw), from)
+	if err != nil {
+		return validation.TxResult{}, err
+	}
+	return <-a.answer, nil
 }
 
 func TestIdleCollectorChecksAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, sizes, stop := collecting(t, 1, 0, nil)
-		defer stop()
+		checker := new(fakeChecker)
+		b := collecting(t, 1, checker)
+		defer b.stop()
 		for range 3 {
 			start := time.Now()
-			r, err := c.ask(t.Context(), []byte("x"), "")
+			r, err := b.tell(t, "good", "p")
 			require.NoError(t, err)
 			require.NoError(t, r.Err)
 			require.Zero(t, time.Since(start))
 			time.Sleep(time.Second)
 		}
-		require.Equal(t, []int{1, 1, 1}, sizes())
+		require.Equal(t, []int{1, 1, 1}, checker.sizes())
 	})
 }
 
 func TestBusyCollectorFillsBatches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, sizes, stop := collecting(t, 1, time.Millisecond, nil)
-		defer stop()
+		checker := &fakeChecker{verifying: func([]validation.Arrival) { time.Sleep(time.Millisecond) }}
+		b := collecting(t, 1, checker)
+		defer b.stop()
 		var all sync.WaitGroup
 		for i := range 200 {
 			all.Go(func() {
-				raw := []byte("good")
+				raw := "good"
 				if i == 77 {
-					raw = []byte("bad")
+					raw = "bad"
 				}
-				r, err := c.ask(t.Context(), raw, "")
+				r, err := b.tell(t, raw, peer.ID(rune('a'+i)))
 				require.NoError(t, err)
 				require.Equal(t, i == 77, r.Err != nil, "everybody gets their own answer")
 			})
 		}
 		all.Wait()
 		total := 0
-		for _, n := range sizes() {
+		for _, n := range checker.sizes() {
 			require.LessOrEqual(t, n, DefaultLimits().BatchTxs)
 			total += n
 		}
 		require.Equal(t, 200, total)
-		require.LessOrEqual(t, len(sizes()), 6)
+		require.LessOrEqual(t, len(checker.sizes()), 6)
 	})
 }
 
-// Under load a batch that is not full waits, but no longer than it may.
+// Under load a batch that is not full waits, but no longer than it may, and not at all
+// once there is enough for the arithmetic.
 func TestCollectorWaitIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, _, stop := collecting(t, 4, 0, nil)
-		defer stop()
+		b := collecting(t, 4, new(fakeChecker))
+		defer b.stop()
+		company := func(n int) {
+			var all sync.WaitGroup
+			for range n {
+				all.Go(func() { _, _ = b.tell(t, "good", "p") })
+			}
+			all.Wait()
+		}
+		company(batchEnough - 1) // the collector is busy now
+		start := time.Now()
+		company(1)
+		require.LessOrEqual(t, time.Since(start), DefaultLimits().BatchWait)
+
+		company(batchEnough - 1)
+		start = time.Now()
+		company(batchEnough)
+		require.Zero(t, time.Since(start))
+	})
+}
+
+// Large transactions end a batch early: what waits for the rest of it waits no longer for
+// them than for small ones.
+func TestBatchesAreBoundedByBytes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		checker := &fakeChecker{verifying: func([]validation.Arrival) { time.Sleep(time.Millisecond) }}
+		b := collecting(t, 1, checker)
+		defer b.stop()
+		large := string(make([]byte, batchBytes/4))
 		var all sync.WaitGroup
-		for range 10 { // company: the collector is busy now
-			all.Go(func() { _, _ = c.ask(t.Context(), []byte("x"), "") })
+		for range 40 {
+			all.Go(func() { _, _ = b.tell(t, large, "p") })
 		}
 		all.Wait()
-		start := time.Now()
-		_, err := c.ask(t.Context(), []byte("x"), "")
-		require.NoError(t, err)
-		require.LessOrEqual(t, time.Since(start), DefaultLimits().BatchWait)
+		for _, n := range checker.sizes() {
+			require.LessOrEqual(t, n, 4)
+		}
 	})
 }
 
 // A panic of ours blames nobody and stops nothing.
 func TestCollectorSurvivesAPanic(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		calls := 0
-		c, _, stop := collecting(t, 1, 0, func(arrivals []validation.Arrival) []validation.TxResult {
-			if calls++; calls == 1 {
-				panic("ours")
+	for _, suspect := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			calls := 0
+			b := collecting(t, 1, &fakeChecker{verifying: func([]validation.Arrival) {
+				if calls++; calls == 1 {
+					panic("ours")
+				}
+			}})
+			defer b.stop()
+			if suspect {
+				b.note(time.Now(), "p", validation.BadSignature)
+				for range 2 {
+					_, err := b.tell(t, "good", "p")
+					require.ErrorIs(t, err, errApart)
+				}
+				synctest.Wait()
+				require.Len(t, b.late, 2)
+				require.ErrorIs(t, b.late[0].Err, validation.Unavailable)
+				require.NoError(t, b.late[1].Err)
+				return
 			}
-			return make([]validation.TxResult, len(arrivals))
+			r, err := b.tell(t, "good", "p")
+			require.NoError(t, err)
+			require.ErrorIs(t, r.Err, validation.Unavailable)
+			require.Equal(t, validation.Ignore, validation.Judge(r.Err))
+			r, err = b.tell(t, "good", "p")
+			require.NoError(t, err)
+			require.NoError(t, r.Err)
 		})
-		defer stop()
-		r, err := c.ask(t.Context(), []byte("x"), "")
-		require.NoError(t, err)
-		require.ErrorIs(t, r.Err, validation.Unavailable)
-		require.Equal(t, validation.Ignore, validation.Judge(r.Err))
-		r, err = c.ask(t.Context(), []byte("x"), "")
-		require.NoError(t, err)
-		require.NoError(t, r.Err)
-	})
+	}
 }
 
 func TestCollectorEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, _, stop := collecting(t, 1, time.Second, nil)
-		go func() { _, _ = c.ask(t.Context(), []byte("x"), "") }()
+		b := collecting(t, 1, &fakeChecker{verifying: func([]validation.Arrival) { time.Sleep(time.Second) }})
+		b.note(time.Now(), "suspect", validation.BadSignature)
+		for range 3 * DefaultLimits().BatchTxs { // more than can be verified at once
+			go func() { _, _ = b.ask(t.Context(), []byte("good"), "p") }()
+			_, err := b.ask(t.Context(), []byte("good"), "suspect")
+			require.ErrorIs(t, err, errApart)
+		}
 		synctest.Wait()
-		stop()
+		b.stop()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		_, err := c.ask(ctx, []byte("x"), "")
-		require.True(t, errors.Is(err, context.DeadlineExceeded))
+		_, err := b.ask(ctx, []byte("good"), "p")
+		require.ErrorIs(t, err, context.DeadlineExceeded)
 	})
 }
 
 // A batch that is checked sooner than the one before is not taken sooner.
 func TestCollectorTakesInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var (
-			mu    sync.Mutex
-			taken []peer.ID
-		)
-		c := newCollector(DefaultLimits(), 4, func(_ context.Context, arrivals []validation.Arrival) []validation.TxResult {
+		b := collecting(t, 4, &fakeChecker{verifying: func(arrivals []validation.Arrival) {
 			time.Sleep(time.Duration(arrivals[0].Raw[0]) * time.Millisecond)
-			return make([]validation.TxResult, len(arrivals))
-		}, func(_ context.Context, _ validation.CheckedTx, from peer.ID) error {
-			mu.Lock()
-			defer mu.Unlock()
-			taken = append(taken, from)
-			return nil
-		})
-		ctx, cancel := context.WithCancel(t.Context())
-		var all sync.WaitGroup
-		all.Go(func() { c.run(ctx) })
+		}})
+		defer b.stop()
 		for i, takes := range []byte{90, 50, 10} {
-			all.Go(func() { _, _ = c.ask(ctx, []byte{takes}, peer.ID(rune('a'+i))) })
+			go func() { _, _ = b.tell(t, string(takes), peer.ID(rune('a'+i))) }()
 			time.Sleep(5 * time.Millisecond)
 		}
 		time.Sleep(time.Second)
-		cancel()
-		all.Wait()
-		require.Equal(t, []peer.ID{"a", "b", "c"}, taken)
+		require.Equal(t, []peer.ID{"a", "b", "c"}, b.taken)
+	})
+}
+
+// What is signed may be passed on while a slow application thinks, and other batches are
+// verified meanwhile, but no more than may be open.
+func TestSlowApplicationHoldsUpNoSignature(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		checker := &fakeChecker{asking: func([]validation.TxResult) { time.Sleep(time.Second) }}
+		b := collecting(t, 1, checker)
+		defer b.stop()
+		start := time.Now()
+		var open []asked
+		for range openBatches {
+			a, err := b.ask(t.Context(), []byte("good"), "p")
+			require.NoError(t, err)
+			<-a.signed
+			open = append(open, a)
+		}
+		require.Less(t, time.Since(start), 100*time.Millisecond)
+		go func() { _, _ = b.tell(t, "good", "p") }()
+		synctest.Wait()
+		require.Len(t, checker.sizes(), openBatches, "the application hangs: no more is begun")
+		for _, a := range open {
+			require.NoError(t, (<-a.answer).Err)
+		}
 	})
 }

@@ -46,11 +46,10 @@ func newTxRoad(cfg Config, self peer.ID, l *links, r *roster, c *court, w *crew)
 		again:   perMinute(cfg.Limits.AgainInAll),
 		outflow: newOutflow(cfg.Gossip.OutboundQueue),
 	}
-	t.collector = newCollector(cfg.Limits, runtime.GOMAXPROCS(0), func(ctx context.Context, arrivals []validation.Arrival) []validation.TxResult {
-		return cfg.Checker.Txs(ctx, cfg.Now(), arrivals)
-	}, func(ctx context.Context, tx validation.CheckedTx, from peer.ID) error {
-		return cfg.Pool.AddTx(ctx, tx, peerscore.PeerID(from))
-	})
+	t.collector = newCollector(cfg.Limits, runtime.GOMAXPROCS(0), cfg.Checker, cfg.Now,
+		func(ctx context.Context, tx validation.CheckedTx, from peer.ID) error {
+			return cfg.Pool.AddTx(ctx, tx, peerscore.PeerID(from))
+		}, t.late)
 	return t
 }
 
@@ -64,6 +63,14 @@ func (t *txRoad) validate(ctx context.Context, from peer.ID, msg *pubsub.Message
 	}
 	defer t.crew.leave()
 	tx, err := t.believe(ctx, from, msg.GetData())
+	if errors.Is(err, errApart) {
+		return pubsub.ValidationIgnore
+	}
+	return result(t.judge(from, tx, err))
+}
+
+// judge draws the conclusions from a check, and says what becomes of the message.
+func (t *txRoad) judge(from peer.ID, tx validation.CheckedTx, err error) validation.Verdict {
 	t.court.judge(from, err)
 	if validation.Chargeable(err) {
 		t.chargeAvoidable(from, err)
@@ -73,9 +80,22 @@ func (t *txRoad) validate(ctx context.Context, from peer.ID, msg *pubsub.Message
 		t.cfg.Hooks.TxArrived(tx.ID(), peerscore.PeerID(from), verdict, err)
 	}
 	if errors.Is(err, validation.AlreadyKnown) && t.travelsAgain(from) {
-		return pubsub.ValidationAccept
+		return validation.Accept
 	}
-	return result(verdict)
+	return verdict
+}
+
+// late does for the transaction of a suspect, which the router was told to ignore, what
+// validate does for others: what is good is passed on as if it were ours.
+func (t *txRoad) late(ctx context.Context, r validation.TxResult, from peer.ID) {
+	t.keepEarly(r, from)
+	m := t.mesh.Load()
+	if t.judge(from, r.Checked, r.Err) != validation.Accept || m == nil {
+		return
+	}
+	if err := t.send(ctx, m, r.Checked); err != nil && ctx.Err() == nil {
+		t.log.Warn("passing on a transaction that was verified apart failed", "tx", r.Checked.ID(), "err", err)
+	}
 }
 
 // travelsAgain says whether a transaction that is pooled here is passed on all the same.
@@ -97,14 +117,24 @@ func (t *txRoad) believe(ctx context.Context, from peer.ID, raw []byte) (tx vali
 			err = fmt.Errorf("%w: panic: %v", validation.Unavailable, r)
 		}
 	}()
-	r, err := t.collector.ask(ctx, raw, from)
+	asked, err := t.collector.ask(ctx, raw, from)
 	if err != nil {
 		return tx, fmt.Errorf("%w: %w", validation.Unavailable, err)
 	}
+	select {
+	case r := <-asked.answer:
+		t.keepEarly(r, from)
+		return r.Checked, r.Err
+	case <-ctx.Done():
+		return tx, fmt.Errorf("%w: %w", validation.Unavailable, ctx.Err())
+	}
+}
+
+// keepEarly keeps what came too early to be pooled.
+func (t *txRoad) keepEarly(r validation.TxResult, from peer.ID) {
 	if errors.Is(r.Err, validation.NonceTooFar) && !r.Checked.IsZero() {
 		t.gaps.put(early{r.Checked, from, time.Now().Add(gapPatience)})
 	}
-	return r.Checked, r.Err
 }
 
 // retryGaps gives waiting transactions to the pool when those before them have come, and
