@@ -33,7 +33,7 @@
 // What it guarantees:
 //
 //   - No frame and no symbols make it loop, panic, or keep or do more than the
-//     bounds say: [MaxSymbols] symbols, 64 looks at a symbol for each, [MaxSize]
+//     bounds say: [MaxSymbols] symbols, 32 looks at a symbol for each, [MaxSize]
 //     ids, one [Large] exchange per node.
 //   - Symbols, short ids and what they decode to are the same on every machine;
 //     testdata has vectors for other languages.

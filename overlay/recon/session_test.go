@@ -232,6 +232,28 @@ func TestOursIsNobodysFault(t *testing.T) {
 	}
 }
 
+// TestOpenMayComeBeforeTheFirstScan, once: the responder answers when it can.
+func TestOpenMayComeBeforeTheFirstScan(t *testing.T) {
+	r, err := recon.NewResponder(recon.DefaultConfig(), &recon.Large{}, recon.Salt{})
+	require.NoError(t, err)
+	out := r.Step(epoch, recon.Received{Frame: recon.Greeting{}}, nil)
+	require.Len(t, out, 2)
+	scan := out[1].(recon.RunScan).Scan
+	require.Empty(t, r.Step(epoch, recon.Received{Frame: recon.Open{}}, nil))
+	require.Empty(t, r.Step(epoch, recon.Scanned{Scan: scan}, nil), "it has not run")
+	scan.Run(ids(nil))
+	out = r.Step(epoch, recon.Scanned{Scan: scan}, nil)
+	require.Equal(t, []recon.Action{recon.Send{Frame: recon.Equal{}}}, out)
+	require.Empty(t, r.Step(epoch, recon.Scanned{Scan: scan}, nil), "it is done")
+
+	r, err = recon.NewResponder(recon.DefaultConfig(), &recon.Large{}, recon.Salt{})
+	require.NoError(t, err)
+	r.Step(epoch, recon.Received{Frame: recon.Greeting{}}, nil)
+	r.Step(epoch, recon.Received{Frame: recon.Open{}}, nil)
+	out = r.Step(epoch, recon.Received{Frame: recon.Open{}}, nil)
+	require.Equal(t, []recon.Action{recon.Close{Err: recon.OutOfTurn}}, out)
+}
+
 func TestConfigIsRefusedWithEveryReason(t *testing.T) {
 	require.NoError(t, recon.DefaultConfig().Validate())
 	err := recon.Config{Grace: -1, MaxInterval: -1, Exchange: -5, MaxAge: -2}.Validate()

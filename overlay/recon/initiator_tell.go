@@ -1,0 +1,110 @@
+package recon
+
+import (
+	"slices"
+	"time"
+
+	"github.com/grapevine-p2p/grapevine/wire"
+)
+
+// listDone tells the peer's ids from ours.
+func (i *Initiator) listDone(now time.Time, s *Scan) {
+	var lacking []wire.TxID
+	for j, id := range i.listed {
+		if !s.shared[j] {
+			lacking = append(lacking, id)
+		}
+	}
+	compared := Compared{Theirs: len(lacking), Ours: s.size - (len(i.listed) - len(lacking))}
+	if i.guess > maxGuess*(compared.Theirs+compared.Ours+len(i.journal))+guessMargin {
+		i.close(Undecodable) // so many differences there are not: the symbols were none
+		return
+	}
+	i.actions = append(i.actions, compared)
+	if len(lacking) > 0 {
+		i.actions = append(i.actions, Learned{lacking[:min(len(lacking), maxTold)]})
+		i.again = true
+	}
+	i.tell(now, nil, s.found)
+}
+
+// linger gives gossip its time to bring what differs, unless there is much of it.
+func (i *Initiator) linger(now time.Time) {
+	if i.hasty || i.config.Grace == 0 || i.peeler.Len() > Live {
+		i.resolve(now)
+		return
+	}
+	i.phase, i.until = lingers, now.Add(i.config.Grace)
+}
+
+// resolve finds the ids of what only we have.
+func (i *Initiator) resolve(now time.Time) {
+	if len(i.diff.Ours) == 0 {
+		i.compared()
+		i.tell(now, i.diff.Theirs, nil)
+		return
+	}
+	i.phase = looksAround
+	i.start(&Scan{key: i.key, want: set(i.diff.Ours)})
+}
+
+// compared takes out what came in meanwhile, and reports.
+func (i *Initiator) compared() {
+	came := i.changed(1)
+	i.diff.Theirs = slices.DeleteFunc(i.diff.Theirs, func(s Short) bool { return came[s] })
+	i.actions = append(i.actions, Compared{Theirs: len(i.diff.Theirs), Ours: len(i.diff.Ours)})
+}
+
+func (i *Initiator) resolved(now time.Time, s *Scan) {
+	missing := set(i.diff.Ours)
+	for _, id := range s.found {
+		delete(missing, i.key.Short(id))
+	}
+	for short := range i.changed(-1) {
+		delete(missing, short)
+	}
+	if len(missing) > 0 {
+		i.close(Invented)
+		return
+	}
+	i.compared()
+	i.tell(now, i.diff.Theirs, s.found)
+}
+
+// tell asks for ids, offers ids, and ends our part of the exchange.
+func (i *Initiator) tell(now time.Time, needs []Short, offers []wire.TxID) {
+	if len(needs) > maxTold || len(offers) > maxTold {
+		needs, offers = needs[:min(len(needs), maxTold)], offers[:min(len(offers), maxTold)]
+		i.again = true
+	}
+	for chunk := range slices.Chunk(needs, MaxNeeds) {
+		i.send(Need{chunk})
+	}
+	i.needs, i.told = set(needs), len(needs)
+	i.sendIDs(offers)
+	i.send(Done{})
+	i.await(now, told)
+}
+
+// ids takes ids that were needed. That they have the short ids asked for is sure
+// before anything is done with them.
+func (i *Initiator) ids(now time.Time, f IDs) {
+	for _, id := range f.IDs {
+		short := i.key.Short(id)
+		if _, ok := i.needs[short]; !ok {
+			i.close(NotAsked)
+			return
+		}
+		delete(i.needs, short)
+	}
+	i.actions = append(i.actions, Learned(f))
+	i.await(now, told)
+}
+
+func (i *Initiator) done(now time.Time) {
+	if len(i.needs) > withheldMargin+i.told/2 {
+		i.close(Withheld)
+		return
+	}
+	i.rest(now, i.told > len(i.needs))
+}
