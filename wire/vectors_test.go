@@ -26,8 +26,10 @@ var update = flag.Bool("update", false, "write testdata/*.json anew")
 
 // vectorFile is one file of testdata.
 type vectorFile[V any] struct {
-	About   string `json:"about"`
-	Vectors []V    `json:"vectors"`
+	About     string `json:"about"`
+	Source    string `json:"source,omitempty"`    // of the cases
+	Generator string `json:"generator,omitempty"` // where it is not messageVectors
+	Vectors   []V    `json:"vectors"`
 }
 
 // vector is bytes in, fields or an error kind out.

@@ -3,13 +3,9 @@ package wire_test
 import (
 	"bytes"
 	"crypto/ed25519"
-	"crypto/sha512"
 	"encoding/hex"
-	"fmt"
 	"testing"
 
-	"github.com/oasisprotocol/curve25519-voi/curve"
-	"github.com/oasisprotocol/curve25519-voi/curve/scalar"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
@@ -24,180 +20,84 @@ type signatureVector struct {
 	Valid   bool    `json:"valid"`
 }
 
-// smallOrder holds the encodings of the eight points of small order, then the
-// six other encodings of three of them that ZIP-215 accepts as well.
-var smallOrder = [][]byte{
-	unhex("0100000000000000000000000000000000000000000000000000000000000000"),
-	unhex("ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"),
-	unhex("0000000000000000000000000000000000000000000000000000000000000000"),
-	unhex("0000000000000000000000000000000000000000000000000000000000000080"),
-	unhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"),
-	unhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85"),
-	unhex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"),
-	unhex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa"),
-	unhex("0100000000000000000000000000000000000000000000000000000000000080"),
-	unhex("ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"),
-	unhex("edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"),
-	unhex("edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"),
-	unhex("eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"),
-	unhex("eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"),
-}
-
-// order is the group order L, little-endian.
-var order = unhex("edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010")
-
-func unhex(s string) []byte {
-	b, err := hex.DecodeString(s)
-	if err != nil {
-		panic(err)
-	}
-	return b
-}
-
-// addOrder returns s + L, the same scalar in a form that must be refused.
-func addOrder(s []byte) []byte {
-	sum, carry := make([]byte, 32), 0
-	for i := range sum {
-		carry += int(s[i]) + int(order[i])
-		sum[i], carry = byte(carry), carry>>8
-	}
-	return sum
-}
-
-// signedBytes is what a transaction's signature covers, put together anew.
-func signedBytes(domain string, network, body []byte) []byte {
-	return bytes.Join([][]byte{[]byte(domain), network, body}, nil)
-}
-
-// signWithTorsion signs as an attacker would who adds a point of small order
-// to the key: valid where the cofactor is multiplied in, as ZIP-215 demands,
-// and invalid to most verifiers that leave it out.
-func signWithTorsion(t testing.TB, torsion, message []byte) (key, sig []byte) {
-	digest := sha512.Sum512(fill(3, 32))
-	secret, nonce := clamp(t, digest[:32]), wide(t, sha512.Sum512(message))
-	point := decompress(t, torsion)
-	var public curve.EdwardsPoint
-	public.MulBasepoint(curve.ED25519_BASEPOINT_TABLE, secret)
-	public.Add(&public, point)
-	var commitment curve.EdwardsPoint
-	commitment.MulBasepoint(curve.ED25519_BASEPOINT_TABLE, nonce)
-	key, commit := compress(public), compress(commitment)
-
-	challenge := wide(t, sha512.Sum512(bytes.Join([][]byte{commit, key, message}, nil)))
-	var s scalar.Scalar
-	s.Mul(challenge, secret)
-	s.Add(&s, nonce)
-	response := make([]byte, 32)
-	require.NoError(t, s.ToBytes(response))
-	return key, append(commit, response...)
-}
-
-func clamp(t testing.TB, b []byte) *scalar.Scalar {
-	b = bytes.Clone(b)
-	b[0] &= 248
-	b[31] = b[31]&127 | 64
-	var s scalar.Scalar
-	_, err := s.SetBytesModOrder(b)
-	require.NoError(t, err)
-	return &s
-}
-
-func wide(t testing.TB, digest [64]byte) *scalar.Scalar {
-	var s scalar.Scalar
-	_, err := s.SetBytesModOrderWide(digest[:])
-	require.NoError(t, err)
-	return &s
-}
-
-func decompress(t testing.TB, b []byte) *curve.EdwardsPoint {
-	var c curve.CompressedEdwardsY
-	_, err := c.SetBytes(b)
-	require.NoError(t, err)
-	var p curve.EdwardsPoint
-	_, err = p.SetCompressedY(&c)
-	require.NoError(t, err)
-	return &p
-}
-
-func compress(p curve.EdwardsPoint) []byte {
-	var c curve.CompressedEdwardsY
-	c.SetEdwardsPoint(&p)
-	return bytes.Clone(c[:])
-}
-
-// edgeSignatures makes signatures over body that verifiers are known to
-// disagree about. wrap gives the encoded message.
-func edgeSignatures(t testing.TB, domain string, network, body []byte, wrap func(sig []byte) []byte) []signatureVector {
-	var list []signatureVector
-	add := func(name string, signer, sig []byte, valid bool) {
-		list = append(list, signatureVector{
-			Name: name, Network: hex.EncodeToString(network), Signer: hex.EncodeToString(signer), Message: hexOf(wrap(sig)), Valid: valid,
-		})
-	}
-	message := signedBytes(domain, network, body)
-	private := key(1)
-	public := []byte(private.Public().(ed25519.PublicKey))
-	good := ed25519.Sign(private, message)
-	add("ordinary", public, good, true)
-	add("over another domain", public, ed25519.Sign(private, signedBytes("grapevine/other/1", network, body)), false)
-	add("for another network", public, ed25519.Sign(private, signedBytes(domain, fill(99, 32), body)), false)
-	add("over the body alone", public, ed25519.Sign(private, body), false)
-	add("of another key", []byte(key(2).Public().(ed25519.PublicKey)), good, false)
-	add("one bit of R changed", public, append([]byte{good[0] ^ 1}, good[1:]...), false)
-	add("S with the order added", public, append(bytes.Clone(good[:32]), addOrder(good[32:])...), false)
-	add("S with its highest bit set", public, append(bytes.Clone(good[:63]), good[63]|0x80), false)
-	add("zeros", public, make([]byte, 64), false)
-	notOnCurve := append([]byte{2}, make([]byte, 31)...)
-	add("a key that is no point", notOnCurve, good, false)
-	add("an R that is no point", public, append(bytes.Clone(notOnCurve), good[32:]...), false)
-	for i, torsion := range smallOrder[:8] {
-		signer, sig := signWithTorsion(t, torsion, message)
-		add(fmt.Sprintf("key with torsion %d", i), signer, sig, true)
-	}
-	for i, a := range smallOrder {
-		for j, r := range smallOrder {
-			zero := append(bytes.Clone(r), make([]byte, 32)...)
-			add(fmt.Sprintf("small order, key %d, R %d, S 0", i, j), a, zero, true)
-			if i == j {
-				add(fmt.Sprintf("small order, key %d, R %d, S is the order", i, j), a, append(bytes.Clone(r), order...), false)
-				one := append(bytes.Clone(r), append([]byte{1}, make([]byte, 31)...)...)
-				add(fmt.Sprintf("small order, key %d, R %d, S 1", i, j), a, one, false)
-			}
-		}
-	}
-	return list
-}
-
 func txSignatureVectors(t testing.TB) vectorFile[signatureVector] {
 	body := field(1, "any body")
 	return vectorFile[signatureVector]{
 		About: "signature of a transaction: network id, signer and encoded Transaction in, valid or not out (rules of ZIP-215)",
+		Source: "https://zips.z.cash/zip-0215: its rules, and the 14 × 14 encodings of points of small order with S = 0 of its test set, which hold for every message. " +
+			"Chalkias, Garillot, Nikolaenko, Taming the many EdDSAs (https://eprint.iacr.org/2020/1244), section 5: " +
+			"the classes of its 12 cases (key and R of small, mixed and full order, S not below the order, other forms, which form is hashed), each in all its combinations.",
+		Generator: "edgeSignatures in wire/edges_test.go: go test ./wire -run Vectors -update",
 		Vectors: edgeSignatures(t, "grapevine/tx/1", fill(50, 32), body, func(sig []byte) []byte {
 			return cat(field(1, body), field(2, sig))
 		}),
 	}
 }
 
-// R3: ZIP-215, over domain, network and body.
-func TestTxSignatureVectors(t *testing.T) {
-	list := vectors(t, "tx_signatures", txSignatureVectors(t))
-	network := wire.NetworkID(unhex(list[0].Network))
-	batch := wire.NewTxBatch(network, 4) // grows
-	for _, v := range list {
+// edges are the vectors of tx_signatures.json, decoded.
+type edge struct {
+	signatureVector
+	network wire.NetworkID
+	signer  wire.Address
+	tx      *wire.Transaction
+}
+
+func edges(t *testing.T) (list []edge) {
+	for _, v := range vectors(t, "tx_signatures", txSignatureVectors(t)) {
 		tx, err := wire.DecodeTransaction(v.Message.decode(t))
 		require.NoError(t, err)
-		signer := wire.Address(unhex(v.Signer))
-		require.Equal(t, v.Valid, wire.VerifyTx(network, signer, tx), v.Name)
-		batch.Add(signer, tx)
+		list = append(list, edge{v, wire.NetworkID(unhex(v.Network)), wire.Address(unhex(v.Signer)), tx})
+	}
+	return list
+}
 
-		alone := wire.NewTxBatch(network, 1)
-		alone.Add(signer, tx)
-		require.Equal(t, []bool{v.Valid}, alone.Verify(), "%s, a batch of one", v.Name)
+// together returns the verdicts that edges have in one batch.
+func together(list ...edge) []bool {
+	batch := wire.NewTxBatch(list[0].network, 1) // grows
+	for _, e := range list {
+		batch.Add(e.signer, e.tx)
 	}
-	for i, valid := range batch.Verify() {
-		require.Equal(t, list[i].Valid, valid, "%s, in a batch of all", list[i].Name)
+	return batch.Verify()
+}
+
+// Each edge case has one verdict: single, in a batch alone, among good ones (where the
+// equation is solved for all), among bad ones (where it fails), among both, and in a
+// batch of all.
+//
+// R3: ZIP-215, over domain, network and body; one verdict, single or batched.
+func TestTxSignatureVectors(t *testing.T) {
+	list := edges(t)
+	var good, bad []edge
+	var verdicts []bool
+	for _, e := range list {
+		require.Equal(t, e.Valid, wire.VerifyTx(e.network, e.signer, e.tx), e.Name)
+		if verdicts = append(verdicts, e.Valid); e.Valid {
+			good = append(good, e)
+		} else {
+			bad = append(bad, e)
+		}
 	}
-	require.Nil(t, batch.Verify(), "a batch is empty after Verify")
+	require.Greater(t, len(good), 400)
+	require.Greater(t, len(bad), 80)
+	around := func(from []edge, i, n int) (some []edge) {
+		for k := range n {
+			some = append(some, from[(i*31+k*17)%len(from)])
+		}
+		return some
+	}
+	for i, e := range list {
+		require.Equal(t, []bool{e.Valid}, together(e), "%s, alone", e.Name)
+		for among, company := range map[string][]edge{
+			"one good": around(good, i, 1),
+			"good":     around(good, i, 15),
+			"bad":      around(bad, i, 3),
+			"both":     append(around(good, i, 5), around(bad, i, 2)...),
+		} {
+			require.Equal(t, e.Valid, together(append(company, e)...)[len(company)], "%s, among %s", e.Name, among)
+		}
+	}
+	require.Equal(t, verdicts, together(list...), "all of them")
+	require.Nil(t, wire.NewTxBatch(list[0].network, 4).Verify(), "nothing to verify")
 }
 
 // TestBatchEqualsSingle mixes edge cases: however they are batched, each has
@@ -205,28 +105,23 @@ func TestTxSignatureVectors(t *testing.T) {
 //
 // R3: one verdict, single or batched.
 func TestBatchEqualsSingle(t *testing.T) {
-	list := txSignatureVectors(t).Vectors
-	network := wire.NetworkID(unhex(list[0].Network))
-	var txs []*wire.Transaction
+	list := edges(t)
 	var good []int
-	for i, v := range list {
-		tx, err := wire.DecodeTransaction(v.Message.decode(t))
-		require.NoError(t, err)
-		txs = append(txs, tx)
-		if v.Valid {
+	for i, e := range list {
+		if e.Valid {
 			good = append(good, i)
 		}
 	}
-	batch := wire.NewTxBatch(network, 64)
+	batch := wire.NewTxBatch(list[0].network, 64)
 	rapid.Check(t, func(t *rapid.T) {
 		picks := rapid.SliceOfN(rapid.SampledFrom(good), 0, 70).Draw(t, "valid")
 		picks = append(picks, rapid.SliceOfN(rapid.IntRange(0, len(list)-1), 0, 2).Draw(t, "any")...)
 		var want []bool
 		for _, i := range picks {
-			batch.Add(wire.Address(unhex(list[i].Signer)), txs[i])
+			batch.Add(list[i].signer, list[i].tx)
 			want = append(want, list[i].Valid)
 		}
-		require.Equal(t, want, batch.Verify())
+		require.Equal(t, want, batch.Verify(), "a batch is empty after Verify, so that it can be used again")
 	})
 }
 
@@ -267,7 +162,7 @@ func TestStandardLibraryDiffers(t *testing.T) {
 	message := []byte("any")
 	differs := 0
 	for _, torsion := range smallOrder[:8] {
-		public, sig := signWithTorsion(t, torsion, message)
+		public, sig := signer{key: torsion}.sign(t, message)
 		if !ed25519.Verify(public, message, sig) {
 			differs++
 		}
