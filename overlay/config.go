@@ -60,6 +60,11 @@ type Config struct {
 	Bootstrap []peer.AddrInfo // kept connected for ever
 	Agent     string          // said in hello; at most 64 bytes
 
+	// EchoNetworks is in how many networks (IPv4 /16, IPv6 /32) there must be peers that
+	// echoed a transaction of our own before it counts as told. 1 where all peers are
+	// expected behind one address, as in a testnet.
+	EchoNetworks int
+
 	Logger *slog.Logger // nil: slog.Default
 	Hooks  Hooks
 	Limits Limits
@@ -72,10 +77,12 @@ type Config struct {
 // chain and pool.
 func DefaultConfig() Config {
 	return Config{
-		Agent:  "grapevine",
-		Limits: DefaultLimits(),
-		Gossip: DefaultGossip(),
-		Score:  peerscore.DefaultConfig(),
+		Agent: "grapevine",
+		// One network can be one operator, or one that surrounds us.
+		EchoNetworks: 2,
+		Limits:       DefaultLimits(),
+		Gossip:       DefaultGossip(),
+		Score:        peerscore.DefaultConfig(),
 	}
 }
 
@@ -98,6 +105,9 @@ func (c Config) Validate() error {
 	}
 	if len(c.Agent) > maxAgent {
 		errs = append(errs, fmt.Errorf("overlay: Agent has %d bytes, want at most %d", len(c.Agent), maxAgent))
+	}
+	if c.EchoNetworks < 1 || c.EchoNetworks > enoughEchoes {
+		errs = append(errs, fmt.Errorf("overlay: EchoNetworks is %d, want 1 to %d", c.EchoNetworks, enoughEchoes))
 	}
 	return errors.Join(append(errs, c.Limits.Validate(), c.Gossip.Validate(), c.Score.Validate())...)
 }

@@ -92,6 +92,8 @@ type chain struct {
 	g *wire.Genesis
 	c *clock
 
+	slow atomic.Pointer[chan struct{}] // while it is set and open, transactions are not answered for
+
 	mu     sync.Mutex
 	l      *ledger.Ledger
 	pool   *mempool.Pool
@@ -125,6 +127,12 @@ func (n *chain) DescribeTx(tx *wire.Transaction) (validation.TxTerms, error) {
 }
 
 func (n *chain) CheckTxs(ctx context.Context, now time.Time, txs []validation.CheckedTx) []error {
+	if slow := n.slow.Load(); slow != nil {
+		select {
+		case <-*slow:
+		case <-ctx.Done():
+		}
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.l.CheckTxs(ctx, now, txs)
@@ -234,6 +242,9 @@ func (n *chain) pooled() int {
 	return n.pool.Len()
 }
 
+// HasTx implements overlay.TxHolder.
+func (n *chain) HasTx(id wire.TxID) bool { return n.has(id) }
+
 func (n *chain) has(id wire.TxID) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -292,6 +303,7 @@ type sightings struct {
 	dropped  int
 	unjudged int
 	shed     map[overlay.Shed]int
+	echoed   []wire.TxID
 	cut      []string
 }
 
@@ -314,6 +326,7 @@ func (s *sightings) hooks() overlay.Hooks {
 		HelloRefused:      func(_ peer.ID, why string) { locked(func() { s.refused = append(s.refused, why) }) },
 		ValidationDropped: func(peerscore.PeerID, string) { locked(func() { s.unjudged++ }) },
 		RPCDropped:        func(peerscore.PeerID, string) { locked(func() { s.dropped++ }) },
+		TxEchoed:          func(id wire.TxID) { locked(func() { s.echoed = append(s.echoed, id) }) },
 		PeerCut:           func(_ peerscore.PeerID, why string) { locked(func() { s.cut = append(s.cut, why) }) },
 		TxShed: func(_ peerscore.PeerID, n int, why overlay.Shed) {
 			locked(func() {

@@ -22,6 +22,9 @@ type Hooks struct {
 	// TxKept reports how many transactions wait for a peer on the topic.
 	TxKept func(waiting int)
 
+	// TxEchoed reports that enough peers are known to have a transaction of our own.
+	TxEchoed func(id wire.TxID)
+
 	// BlockHeard reports a valid header that came by gossip.
 	BlockHeard func(id wire.BlockID, from peerscore.PeerID)
 	// BlockRebuilt reports a block that gossip announced and that is now in the chain.

@@ -59,6 +59,17 @@ type Limits struct {
 	BatchWait          time.Duration
 	KeptTxs            int // own transactions that wait for a peer
 	KeptBytes          int
+	AppPatience        time.Duration // a transaction that is well signed is passed on without the application's answer after this
+
+	// Announcements of transactions, our own and those of peers.
+	FollowedTxs      int           // own transactions that are announced until they are echoed
+	AnnounceAfter    time.Duration // from a publication on the topic to the first announcement
+	AnnouncePause    time.Duration // between the first two of one transaction; each is twice the last
+	AnnouncePauseMax time.Duration //
+	AnnounceTime     time.Duration // for one exchange
+	AnnounceBytes    int           // of transactions in one exchange; not below the largest
+	ServeAnnounce    int           // exchanges answered at once
+	ServeAnnouncePer int           // with one peer
 
 	// Blocks.
 	Rebuilds            int           // blocks rebuilt at once
@@ -149,6 +160,19 @@ func DefaultLimits() Limits {
 		BatchWait:          2 * time.Millisecond,
 		KeptTxs:            20_000,
 		KeptBytes:          16 << 20,
+		// Far longer than an application that works takes, and than it should hold up a
+		// validator: 256 of them, each this long, still judge 2,560 a second.
+		AppPatience: 100 * time.Millisecond,
+
+		FollowedTxs: 20_000, // as KeptTxs: what nobody hears is followed as well
+		// Three heartbeats: by then an echo would have come.
+		AnnounceAfter:    2 * time.Second,
+		AnnouncePause:    2 * time.Second,
+		AnnouncePauseMax: time.Minute,
+		AnnounceTime:     10 * time.Second,
+		AnnounceBytes:    1 << 20,
+		ServeAnnounce:    16,
+		ServeAnnouncePer: 1,
 
 		Rebuilds:       16,
 		RebuildTime:    15 * time.Second,
@@ -195,6 +219,9 @@ func (l Limits) Validate() error {
 	}
 	if l.TxFrame < 256<<10 || l.BlockFrame < 300<<10 {
 		errs = append(errs, fmt.Errorf("overlay: TxFrame is %d and BlockFrame %d, want room for the largest transaction and compact block", l.TxFrame, l.BlockFrame))
+	}
+	if l.AnnounceBytes < wire.MaxTx {
+		errs = append(errs, fmt.Errorf("overlay: limit AnnounceBytes is %d, want room for a transaction of %d", l.AnnounceBytes, wire.MaxTx))
 	}
 	if l.ServedBurst < wire.MaxBlock {
 		errs = append(errs, fmt.Errorf("overlay: limit ServedBurst is %d, want room for a block of %d", l.ServedBurst, wire.MaxBlock))

@@ -33,9 +33,11 @@ type Overlay struct {
 	txLinks *links
 	bkLinks *links
 	txs     *txRoad
-	ready   chan struct{}
-	isReady sync.Once
-	running atomic.Bool
+	// announcer follows our own transactions; its desk is set by Run.
+	announcer *announcer
+	ready     chan struct{}
+	isReady   sync.Once
+	running   atomic.Bool
 
 	// Set by Run, which happens once.
 	greeter *greeter
@@ -73,7 +75,9 @@ func New(cfg Config) (*Overlay, error) {
 		o.crew.spawn(func() { o.dismiss(p, "it is banned: "+why) })
 	}}
 	o.cutter = &cutter{threshold: cfg.Score.Thresholds.Graylist, barred: cfg.Limits.CutFor}
+	o.announcer = newAnnouncer(cfg, o.roster)
 	o.txs = newTxRoad(cfg, cfg.Host.ID(), o.txLinks, o.roster, o.court, o.crew)
+	o.txs.echoed = o.announcer.relayed
 	return o, nil
 }
 
@@ -140,6 +144,7 @@ func (o *Overlay) assemble(ctx context.Context) {
 			o.crew.spawn(func() { syncer.prove(ctx, m.id) })
 		},
 	}
+	o.announcer.desk = o.desk
 	o.desk.meet = func(p peer.ID) *member { return o.greeter.meet(p) }
 	o.blocks.Store(blocks)
 	o.syncer.Store(syncer)
@@ -160,6 +165,10 @@ func (o *Overlay) serve(ctx context.Context) {
 		id: SyncProtocol(o.id), within: l.SyncTime, total: l.ServeSync, perPeer: l.ServeSyncPer,
 		handle: o.syncer.Load().answerSync,
 	})
+	o.desk.open(ctx, service{
+		id: AnnounceProtocol(o.id), within: l.AnnounceTime, total: l.ServeAnnounce, perPeer: l.ServeAnnouncePer,
+		handle: o.txs.answerAnnounce,
+	})
 }
 
 // hellosAtOnce bounds the hellos that are answered at once. One is a kilobyte, and a peer
@@ -178,6 +187,7 @@ func (o *Overlay) work(ctx context.Context, group *errgroup.Group, txMesh, block
 	run(func() { o.txs.collector.run(ctx) })
 	run(func() { o.txs.run(ctx, txMesh) })
 	run(func() { o.txs.retryGaps(ctx, txMesh) })
+	run(func() { o.announcer.run(ctx) })
 	run(func() { o.blocks.Load().run(ctx, blockMesh) })
 	run(func() { o.syncer.Load().run(ctx) })
 	pace := newDialPace()
@@ -195,19 +205,39 @@ func (o *Overlay) advertised() { o.isReady.Do(func() { close(o.ready) }) }
 
 // protocols are all that this node speaks.
 func (o *Overlay) protocols() []protocol.ID {
-	out := []protocol.ID{HelloProtocol, CompactProtocol(o.id), SyncProtocol(o.id)}
+	out := []protocol.ID{HelloProtocol, CompactProtocol(o.id), SyncProtocol(o.id), AnnounceProtocol(o.id)}
 	return append(append(out, txProtocols...), blockProtocols...)
 }
 
 // Ready is closed when the topics are joined and the protocols advertised.
 func (o *Overlay) Ready() <-chan struct{} { return o.ready }
 
-// PublishTx announces a transaction that this node believes. While no peer would hear it,
-// it is kept (within bounds; beyond them PublishTx fails and nothing is kept) and sent
-// when one joins. Where peers read slowly it waits for them, for two seconds at most.
+// PublishTx announces a transaction of this node's own that it believes. While no peer would
+// hear it, it is kept (within bounds; beyond them PublishTx fails and nothing is kept) and
+// sent when one joins. Where peers read slowly it waits for them, for two seconds at most.
+// From then on it is followed, as Reannounce does.
 func (o *Overlay) PublishTx(ctx context.Context, tx validation.CheckedTx) error {
-	return o.txs.publish(ctx, tx)
+	if err := o.txs.publish(ctx, tx); err != nil {
+		return err
+	}
+	o.announcer.follow(tx, o.cfg.Limits.AnnounceAfter)
+	return nil
 }
+
+// Reannounce tells peers of transactions of this node's own, on streams for that purpose,
+// until three of them (or all, where fewer are connected) in EchoNetworks networks are known
+// to have each, or it ended: its time is over, or the Pool, if it is a TxHolder, has it no
+// more. It sends nothing itself. What is followed already is not followed twice.
+func (o *Overlay) Reannounce(txs ...validation.CheckedTx) {
+	for _, tx := range txs {
+		if !tx.IsZero() {
+			o.announcer.follow(tx, 0)
+		}
+	}
+}
+
+// Unechoed is the number of own transactions that are followed and not echoed enough.
+func (o *Overlay) Unechoed() int { return o.announcer.open() }
 
 // PublishBlock announces a block of this node's own, in compact form. The chain must have
 // it already, since peers will ask for its transactions.
@@ -285,8 +315,13 @@ func (o *Overlay) join(ctx context.Context) (txMesh, blockMesh *mesh, err error)
 		inspectScore: o.inspect(func(m *member) *float64 { return &m.txScore }),
 		tracer: &tracer{
 			self: o.host.ID(), sluice: txIn, outflow: o.txs.outflow,
-			meshed:    o.txs.meshed,
-			duplicate: func(p peer.ID) { call(o.cfg.Hooks.TxDuplicate, peerscore.PeerID(p)) },
+			meshed: o.txs.meshed,
+			duplicate: func(p peer.ID, raw []byte) {
+				call(o.cfg.Hooks.TxDuplicate, peerscore.PeerID(p))
+				o.announcer.relayed(raw, p)
+			},
+			announced: func(p peer.ID, messages []string) { o.announcer.heard(messages, p) },
+			sent:      func(p peer.ID, raw []byte) { o.announcer.sent(raw, p) },
 			dropped:   func(p peer.ID) { call2(o.cfg.Hooks.RPCDropped, peerscore.PeerID(p), topicTx) },
 			unjudged:  func(p peer.ID) { call2(o.cfg.Hooks.ValidationDropped, peerscore.PeerID(p), topicTx) },
 		},
@@ -311,7 +346,7 @@ func (o *Overlay) join(ctx context.Context) (txMesh, blockMesh *mesh, err error)
 		tracer: &tracer{
 			self: o.host.ID(), sluice: blockIn, outflow: blockOut,
 			meshed:    o.bkLinks.set,
-			duplicate: func(peer.ID) {},
+			duplicate: func(peer.ID, []byte) {},
 			dropped:   func(p peer.ID) { call2(o.cfg.Hooks.RPCDropped, peerscore.PeerID(p), topicBlock) },
 			unjudged:  func(p peer.ID) { call2(o.cfg.Hooks.ValidationDropped, peerscore.PeerID(p), topicBlock) },
 		},

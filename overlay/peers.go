@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
 
 	"github.com/grapevine-p2p/grapevine/wire"
 )
@@ -302,6 +304,37 @@ func (r *roster) barredUntil(p peer.ID) (time.Time, bool) {
 	defer r.mu.Unlock()
 	until, ok := r.refused[p]
 	return until, ok && r.now().Before(until)
+}
+
+// networkOf is the group of addresses from which a peer is connected, empty if that is
+// unknown.
+func (r *roster) networkOf(p peer.ID) string {
+	for _, c := range r.network.ConnsToPeer(p) {
+		if n := networkGroup(c.RemoteMultiaddr()); n != "" {
+			return n
+		}
+	}
+	return ""
+}
+
+// networkGroup is the part of an address that one operator is likely to hold: an IPv4 /16 or
+// an IPv6 /32.
+func networkGroup(a multiaddr.Multiaddr) string {
+	ip, err := manet.ToIP(a)
+	if err != nil {
+		return ""
+	}
+	addr, _ := netip.AddrFromSlice(ip)
+	addr = addr.Unmap()
+	size := 32
+	if addr.Is4() {
+		size = 16
+	}
+	group, err := addr.Prefix(size)
+	if err != nil {
+		return ""
+	}
+	return group.String()
 }
 
 // info describes a member for the outside.

@@ -51,6 +51,11 @@ func SyncProtocol(n wire.NetworkID) protocol.ID {
 	return protocol.ID("/grapevine/" + n.Short() + "/sync/1")
 }
 
+// AnnounceProtocol tells a peer of transactions, and sends it those that it lacks.
+func AnnounceProtocol(n wire.NetworkID) protocol.ID {
+	return protocol.ID("/grapevine/" + n.Short() + "/announce/1")
+}
+
 // messageIDSize is the length of a gossip message id.
 const messageIDSize = 20
 

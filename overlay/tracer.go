@@ -12,7 +12,9 @@ type tracer struct {
 	sluice    *sluice
 	outflow   *outflow
 	meshed    func(p peer.ID, in bool)
-	duplicate func(from peer.ID)
+	duplicate func(from peer.ID, raw []byte)
+	announced func(from peer.ID, messages []string)
+	sent      func(to peer.ID, raw []byte)
 	dropped   func(to peer.ID)
 	unjudged  func(from peer.ID)
 }
@@ -28,11 +30,20 @@ func (t *tracer) OnClosedOutboundStream(p peer.ID) {
 	t.outflow.forget(p)
 }
 
-func (t *tracer) RecvRPC(*pubsub.RPC) {}
+func (t *tracer) RecvRPC(rpc *pubsub.RPC) {
+	if t.announced == nil {
+		return
+	}
+	for _, have := range rpc.GetControl().GetIhave() {
+		t.announced(rpc.From(), have.GetMessageIDs())
+	}
+}
 
 func (t *tracer) DuplicateMessage(m *pubsub.Message) {
 	t.judged(m)
-	t.duplicate(m.ReceivedFrom)
+	if m.ReceivedFrom != t.self {
+		t.duplicate(m.ReceivedFrom, m.GetData())
+	}
 }
 
 func (t *tracer) DeliverMessage(m *pubsub.Message) { t.judged(m) }
@@ -45,7 +56,15 @@ func (t *tracer) judged(m *pubsub.Message) {
 	}
 }
 
-func (t *tracer) SendRPC(_ *pubsub.RPC, p peer.ID) { t.outflow.queued(p) }
+func (t *tracer) SendRPC(rpc *pubsub.RPC, p peer.ID) {
+	t.outflow.queued(p)
+	if t.sent == nil {
+		return
+	}
+	for _, m := range rpc.GetPublish() {
+		t.sent(p, m.GetData())
+	}
+}
 
 func (t *tracer) DropRPC(rpc *pubsub.RPC, p peer.ID) {
 	if len(rpc.GetPublish()) > 0 {

@@ -34,6 +34,7 @@ type txRoad struct {
 	links     *links
 	again     *rate.Limiter // of all peers
 	mesh      atomic.Pointer[mesh]
+	echoed    func(raw []byte, from peer.ID) // told of what came and is known; set before Run
 }
 
 func newTxRoad(cfg Config, self peer.ID, l *links, r *roster, c *court, w *crew) *txRoad {
@@ -63,8 +64,13 @@ func (t *txRoad) validate(ctx context.Context, from peer.ID, msg *pubsub.Message
 	}
 	defer t.crew.leave()
 	tx, err := t.believe(ctx, from, msg.GetData())
-	if errors.Is(err, errApart) {
+	switch {
+	case errors.Is(err, errApart):
 		return pubsub.ValidationIgnore
+	case errors.Is(err, errUndecided):
+		return pubsub.ValidationAccept
+	case errors.Is(err, validation.AlreadyKnown):
+		t.echoed(msg.GetData(), from)
 	}
 	return result(t.judge(from, tx, err))
 }
@@ -121,12 +127,42 @@ func (t *txRoad) believe(ctx context.Context, from peer.ID, raw []byte) (tx vali
 	if err != nil {
 		return tx, fmt.Errorf("%w: %w", validation.Unavailable, err)
 	}
+	signed, patience := asked.signed, (<-chan time.Time)(nil)
+	for {
+		select {
+		case r := <-asked.answer:
+			t.keepEarly(r, from)
+			return r.Checked, r.Err
+		case tx = <-signed:
+			signed = nil
+			if !tx.IsZero() {
+				timer := time.NewTimer(t.cfg.Limits.AppPatience)
+				defer timer.Stop()
+				patience = timer.C
+			}
+		case <-patience:
+			patience = nil
+			if t.crew.spawn(func() { t.decided(ctx, asked, from) }) {
+				return tx, errUndecided
+			}
+		case <-ctx.Done():
+			return tx, fmt.Errorf("%w: %w", validation.Unavailable, ctx.Err())
+		}
+	}
+}
+
+// errUndecided says that a transaction is well signed and that the application takes its
+// time. It is passed on: were it ignored now, it would be lost, for the router remembers it
+// as seen; and whoever it does not convince will ignore it.
+var errUndecided = fmt.Errorf("%w: the application has not answered yet", validation.Unavailable)
+
+// decided draws the conclusions from an answer that came after the transaction was passed on.
+func (t *txRoad) decided(ctx context.Context, asked asked, from peer.ID) {
 	select {
 	case r := <-asked.answer:
 		t.keepEarly(r, from)
-		return r.Checked, r.Err
+		t.judge(from, r.Checked, r.Err)
 	case <-ctx.Done():
-		return tx, fmt.Errorf("%w: %w", validation.Unavailable, ctx.Err())
 	}
 }
 
