@@ -140,20 +140,23 @@ func BenchmarkIdle(b *testing.B) {
 	}
 }
 
-// BenchmarkChange is one update of one link's sketch at a change of the pool.
+// BenchmarkChange is what one change of the pool costs for each link.
 func BenchmarkChange(b *testing.B) {
-	sketch := recon.NewSketch(recon.NewKey(recon.Salt{1}, recon.Salt{2}))
+	r, err := recon.NewResponder(recon.DefaultConfig(), &recon.Large{}, recon.Salt{})
+	require.NoError(b, err)
+	r.Step(epoch, recon.Received{Frame: recon.Greeting{}}, nil)
 	rng := rand.New(rand.NewPCG(1, 2))
-	ids := make([]wire.TxID, 4096)
-	for i := range ids {
-		ids[i] = randomID(rng)
+	pool := make([]wire.TxID, 8192) // as ids enter, the oldest leave
+	for i := range pool {
+		pool[i] = randomID(rng)
 	}
 	before, n := cpu(), 0
 	for b.Loop() {
-		sketch.Add(ids[n%len(ids)])
+		r.Add(pool[n%len(pool)])
+		r.Remove(pool[(n+len(pool)/2)%len(pool)])
 		n++
 	}
-	b.ReportMetric(float64(cpu()-before)/float64(n), "cpu-ns/change")
+	b.ReportMetric(float64(cpu()-before)/float64(2*n), "cpu-ns/change")
 }
 
 // BenchmarkScan is a look at the whole set for its first symbols, as at the

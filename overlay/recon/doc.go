@@ -15,7 +15,8 @@
 // comes out, in steps that follow an ever better estimate. Beyond Live symbols both
 // sides take a look at the whole set, away from the hot path; where the sets
 // have little in common, the responder lists its ids instead. Then the initiator
-// asks for the ids of what it lacks and tells the ids of what the other side lacks.
+// asks for the ids of what it lacks and tells the ids of what the other side lacks;
+// those that entered a set lately are at hand, for others it is looked through.
 // Transactions themselves are fetched by other means: see overlay/fetch.
 //
 //	initiator                           responder

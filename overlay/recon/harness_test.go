@@ -31,6 +31,7 @@ type side struct {
 	set      map[wire.TxID]bool
 	learned  []wire.TxID
 	compared []recon.Compared
+	scans    int
 	closed   error
 	ended    bool
 }
@@ -127,6 +128,7 @@ func (p *pair) step(s *side, ev recon.Event) {
 				p.push(happening{p.now.Add(p.oneWay), to, recon.Received{Frame: f}})
 			}
 		case recon.RunScan:
+			s.scans++
 			a.Scan.Run(ids(s.set))
 			p.push(happening{p.now.Add(p.scanTime), s, recon.Scanned(a)})
 		case recon.Learned:

@@ -39,20 +39,20 @@ func (i *Initiator) linger(now time.Time) {
 
 // resolve finds the ids of what only we have.
 func (i *Initiator) resolve(now time.Time) {
-	if len(i.diff.Ours) == 0 {
-		i.compared()
-		i.tell(now, i.diff.Theirs, nil)
+	if ids, ok := i.recent.find(i.diff.Ours); ok {
+		i.compared(now, ids)
 		return
 	}
 	i.phase = looksAround
 	i.start(&Scan{key: i.key, want: set(i.diff.Ours)})
 }
 
-// compared takes out what came in meanwhile, and reports.
-func (i *Initiator) compared() {
+// compared takes out what came in meanwhile, reports, and tells the rest.
+func (i *Initiator) compared(now time.Time, ours []wire.TxID) {
 	came := i.changed(1)
 	i.diff.Theirs = slices.DeleteFunc(i.diff.Theirs, func(s Short) bool { return came[s] })
 	i.actions = append(i.actions, Compared{Theirs: len(i.diff.Theirs), Ours: len(i.diff.Ours)})
+	i.tell(now, i.diff.Theirs, ours)
 }
 
 func (i *Initiator) resolved(now time.Time, s *Scan) {
@@ -67,8 +67,7 @@ func (i *Initiator) resolved(now time.Time, s *Scan) {
 		i.close(Invented)
 		return
 	}
-	i.compared()
-	i.tell(now, i.diff.Theirs, s.found)
+	i.compared(now, s.found)
 }
 
 // tell asks for ids, offers ids, and ends our part of the exchange.

@@ -153,10 +153,15 @@ func (r *Responder) scanned(now time.Time, s *Scan) {
 		}
 		r.answer(f.(More).Upto)
 	default:
-		r.sendIDs(s.found[:min(len(s.found), maxTold)])
-		r.send(Done{})
-		r.end(now)
+		r.answerNeeds(now, s.found[:min(len(s.found), maxTold)])
 	}
+}
+
+// answerNeeds ends an exchange in which something differed.
+func (r *Responder) answerNeeds(now time.Time, ids []wire.TxID) {
+	r.sendIDs(ids)
+	r.send(Done{})
+	r.end(now)
 }
 
 func (r *Responder) open(now time.Time, f Open) {
@@ -227,9 +232,8 @@ func (r *Responder) list(from int) {
 
 // told ends the initiator's part of telling.
 func (r *Responder) told(now time.Time) {
-	if len(r.needs) == 0 {
-		r.send(Done{})
-		r.end(now)
+	if ids, ok := r.recent.find(r.needs); ok {
+		r.answerNeeds(now, ids)
 		return
 	}
 	r.phase = awaitsOwnScan

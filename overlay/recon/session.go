@@ -68,6 +68,7 @@ type half struct {
 	salt    Salt
 	key     Key
 	sketch  *Sketch // nil until the key is known
+	recent  recent  // what Add told last
 	ready   bool    // the sketch holds the whole set
 	closed  bool
 	scan    *Scan // the one that is out, if any
@@ -96,7 +97,11 @@ func (h *half) change(id wire.TxID, sign int8) {
 	if h.sketch == nil || h.closed {
 		return
 	}
-	h.sketch.change(id, sign)
+	if short := h.sketch.change(id, sign); sign > 0 {
+		h.recent.add(short, id)
+	} else {
+		h.recent.remove(short)
+	}
 	switch {
 	case h.frozen == nil:
 	case len(h.journal) == maxJournal:

@@ -112,6 +112,29 @@ func TestGraceSparesWhatGossipBrings(t *testing.T) {
 	require.ElementsMatch(t, fresh[8:], p.asks.learned)
 }
 
+// TestRecentIDsNeedNoScan: what entered the sets lately is found at once. What did
+// not, or left, is looked for.
+func TestRecentIDsNeedNoScan(t *testing.T) {
+	p := newPair(t, recon.DefaultConfig(), 1)
+	rng := rand.New(rand.NewPCG(1, 2))
+	p.fill(rng, 100, 1, 1)
+	require.Equal(t, recon.Compared{Theirs: 1, Ours: 1}, p.exchange())
+	require.Equal(t, [2]int{2, 2}, [2]int{p.asks.scans, p.answers.scans})
+	p.repair()
+	p.fill(rng, 0, 10, 10)
+	require.Equal(t, recon.Compared{Theirs: 10, Ours: 10}, p.exchange())
+	require.Equal(t, [2]int{2, 2}, [2]int{p.asks.scans, p.answers.scans})
+	p.repair()
+	p.exchange()
+
+	p.fill(rng, 0, 10, 0)
+	p.fill(rng, 1024, 0, 0)
+	require.Equal(t, recon.Compared{Ours: 10}, p.exchange())
+	require.Equal(t, 3, p.asks.scans, "too long ago")
+	p.repair()
+	require.True(t, maps.Equal(p.asks.set, p.answers.set))
+}
+
 // TestIntervals: the pace slows from the shortest to the longest interval while
 // nothing is learned, and is back at once when something is.
 func TestIntervals(t *testing.T) {

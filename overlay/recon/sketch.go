@@ -29,10 +29,11 @@ func (s *Sketch) Add(id wire.TxID) { s.change(id, 1) }
 // Remove takes an id out that is in the set.
 func (s *Sketch) Remove(id wire.TxID) { s.change(id, -1) }
 
-func (s *Sketch) change(id wire.TxID, sign int8) {
+func (s *Sketch) change(id wire.TxID, sign int8) Short {
 	short := s.key.Short(id)
 	toggle(s.symbols[:], short, s.key.check(short), sign)
 	s.size += int(sign)
+	return short
 }
 
 // Size is how many ids are in the set.
