@@ -47,7 +47,6 @@ var errTooManyAvoidable = errors.New("overlay: passes on what fixed rules refuse
 // sent the message. Nothing else in this repository turns an error into an offence.
 func offenceFor(err error) (peerscore.Offence, bool) {
 	var (
-		fault  validation.Fault
 		frame  FrameError
 		lie    Lie
 		breach Breach
@@ -63,10 +62,13 @@ func offenceFor(err error) (peerscore.Offence, bool) {
 		return offenceForFrame(frame)
 	case errors.Is(err, errTooManyAvoidable):
 		return peerscore.Avoidable, true
-	case errors.As(err, &fault):
-		return offenceForFault(fault)
 	}
-	return 0, false
+	// Who met the error in a header says so by headerFault.
+	offence := validation.ConsequenceOf(err).Tx
+	if errors.As(err, new(headerFault)) {
+		offence = validation.ConsequenceOf(err).Header
+	}
+	return offence, offence != 0
 }
 
 func offenceForFrame(e FrameError) (peerscore.Offence, bool) {
@@ -77,24 +79,6 @@ func offenceForFrame(e FrameError) (peerscore.Offence, bool) {
 		return peerscore.BudgetBreach, true
 	case FrameCut, FrameSlow:
 		return 0, false // a bad line or a stopped process does that too
-	}
-	return 0, false
-}
-
-func offenceForFault(f validation.Fault) (peerscore.Offence, bool) {
-	switch f {
-	case validation.BadEncoding, validation.BadTerms, validation.BadSignature:
-		// The same faults occur in transactions and headers; who met one in a header
-		// says so by headerFault.
-		return peerscore.InvalidTx, true
-	case validation.BadHeader, validation.BadTurn, validation.BadShortIDs, validation.BadEvidence:
-		return peerscore.InvalidHeader, true
-	case validation.BadTxRoot:
-		// Only an answer can have a wrong body, and there it is a Lie: a body that we
-		// put together ourselves proves nothing.
-		return 0, false
-	case validation.BadBlock:
-		return 0, false // the producer's fault, and the producer is no peer
 	}
 	return 0, false
 }
@@ -121,10 +105,6 @@ func (c *court) judge(p peer.ID, err error) {
 	offence, ok := offenceFor(err)
 	if !ok {
 		return
-	}
-	var header headerFault
-	if offence == peerscore.InvalidTx && errors.As(err, &header) {
-		offence = peerscore.InvalidHeader
 	}
 	now := c.now()
 	c.mu.Lock()

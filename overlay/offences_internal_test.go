@@ -4,7 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -14,57 +21,65 @@ import (
 	"github.com/grapevine-p2p/grapevine/wire"
 )
 
-// Every fault has its place in this table; a new one fails the test until it has.
+// verdicts is the table from every error of this package to the offence that it proves. Those
+// of validation have theirs there.
+var verdicts = map[string]struct {
+	err     error
+	offence peerscore.Offence
+}{
+	"FramePrefix":         {FramePrefix, peerscore.BadFrame},
+	"FrameTooLarge":       {FrameTooLarge, peerscore.BadFrame},
+	"FrameEmptyElement":   {FrameEmptyElement, peerscore.BadFrame},
+	"FrameGarbage":        {FrameGarbage, peerscore.BadFrame},
+	"FrameTooMany":        {FrameTooMany, peerscore.BudgetBreach},
+	"FrameCut":            {FrameCut, 0}, // a bad line or a stopped process does that too
+	"FrameSlow":           {FrameSlow, 0},
+	"NotAsked":            {NotAsked, peerscore.LyingAnswer},
+	"WrongBody":           {WrongBody, peerscore.LyingAnswer},
+	"BadAnswer":           {BadAnswer, peerscore.LyingAnswer},
+	"TooManyStreams":      {TooManyStreams, peerscore.BudgetBreach},
+	"TooManyRequests":     {TooManyRequests, peerscore.BudgetBreach},
+	"TooManyMessages":     {TooManyMessages, peerscore.BudgetBreach},
+	"errTooManyAvoidable": {errTooManyAvoidable, peerscore.Avoidable},
+	// Our own failures, and what proves nothing.
+	"NotFound":      {NotFound, 0},
+	"errApart":      {errApart, 0},
+	"errBusy":       {errBusy, 0},
+	"errElsewhere":  {errElsewhere, 0},
+	"errEnough":     {errEnough, 0},
+	"errGone":       {errGone, 0},
+	"errNobody":     {errNobody, 0},
+	"errNotServed":  {errNotServed, 0},
+	"errOutboxFull": {errOutboxFull, 0},
+	"errRunTwice":   {errRunTwice, 0},
+	"errSlow":       {errSlow, 0},
+	"errUndecided":  {errUndecided, 0},
+}
+
+// TestOffenceFor reads the source: an error that is new here, and not in the table, fails.
 func TestOffenceFor(t *testing.T) {
-	const none = peerscore.Offence(0)
-	faults := map[validation.Fault]peerscore.Offence{
-		validation.BadEncoding:  peerscore.InvalidTx,
-		validation.BadTerms:     peerscore.InvalidTx,
-		validation.BadSignature: peerscore.InvalidTx,
-		validation.BadHeader:    peerscore.InvalidHeader,
-		validation.BadTurn:      peerscore.InvalidHeader,
-		validation.BadShortIDs:  peerscore.InvalidHeader,
-		validation.BadEvidence:  peerscore.InvalidHeader,
-		validation.BadTxRoot:    none, // a collision of short ids looks the same
-		validation.BadBlock:     none, // the producer's
+	for name, want := range verdicts {
+		check(t, want.err, want.offence)
+		check(t, fmt.Errorf("while doing: %w", want.err), want.offence)
+		check(t, headerFault{want.err}, want.offence)
+		if want.offence != 0 {
+			require.NotEqual(t, validation.Accept, validation.Judge(want.err), name)
+		}
 	}
+	require.ElementsMatch(t, declaredErrors(t), slices.Collect(maps.Keys(verdicts)))
+
 	for _, f := range validation.Faults() {
-		want, listed := faults[f]
-		require.True(t, listed, "fault %s has no place in the table", f)
-		check(t, fmt.Errorf("while doing: %w", f), want)
+		check(t, fmt.Errorf("while doing: %w", f), validation.ConsequenceOf(f).Tx)
+		check(t, headerFault{fmt.Errorf("while doing: %w", f)}, validation.ConsequenceOf(f).Header)
 	}
 	for _, r := range validation.Refusals() {
-		check(t, fmt.Errorf("while doing: %w", r), none)
+		check(t, fmt.Errorf("while doing: %w", r), 0)
 	}
-	for err, want := range map[error]peerscore.Offence{
-		FramePrefix:         peerscore.BadFrame,
-		FrameTooLarge:       peerscore.BadFrame,
-		FrameEmptyElement:   peerscore.BadFrame,
-		FrameGarbage:        peerscore.BadFrame,
-		FrameTooMany:        peerscore.BudgetBreach,
-		FrameCut:            none,
-		FrameSlow:           none,
-		NotAsked:            peerscore.LyingAnswer,
-		WrongBody:           peerscore.LyingAnswer,
-		BadAnswer:           peerscore.LyingAnswer,
-		TooManyStreams:      peerscore.BudgetBreach,
-		TooManyRequests:     peerscore.BudgetBreach,
-		errTooManyAvoidable: peerscore.Avoidable,
-		// Our own failures, and what proves nothing.
-		nil:                      none,
-		io.ErrUnexpectedEOF:      none,
-		context.DeadlineExceeded: none,
-		context.Canceled:         none,
-		errors.New("disk full"):  none,
-		errBusy:                  none,
-		errGone:                  none,
-		errNobody:                none,
-		errNotServed:             none,
-		errElsewhere:             none,
-		NotFound:                 none,
-		wire.Truncated:           none, // bytes from our own disk can be malformed
+	for _, err := range []error{
+		nil, io.ErrUnexpectedEOF, context.DeadlineExceeded, context.Canceled, errors.New("disk full"),
+		wire.Truncated, // bytes from our own disk can be malformed
 	} {
-		check(t, err, want)
+		check(t, err, 0)
 	}
 }
 
@@ -73,4 +88,63 @@ func check(t *testing.T, err error, want peerscore.Offence) {
 	got, ok := offenceFor(err)
 	require.Equal(t, want, got, "%v", err)
 	require.Equal(t, want != 0, ok, "%v", err)
+}
+
+// declaredErrors are the names of the errors that this package declares: the constants of
+// types that have an Error method, and the variables that hold one.
+func declaredErrors(t *testing.T) (names []string) {
+	t.Helper()
+	paths, err := filepath.Glob("*.go")
+	require.NoError(t, err)
+	var files []*ast.File
+	types := map[string]bool{}
+	for _, path := range paths {
+		if strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+		require.NoError(t, err)
+		files = append(files, file)
+		for _, decl := range file.Decls {
+			if f, ok := decl.(*ast.FuncDecl); ok && f.Recv != nil && f.Name.Name == "Error" {
+				if typ, ok := f.Recv.List[0].Type.(*ast.Ident); ok {
+					types[typ.Name] = true
+				}
+			}
+		}
+	}
+	require.NotEmpty(t, types)
+	for _, file := range files {
+		for _, decl := range file.Decls {
+			group, ok := decl.(*ast.GenDecl)
+			if !ok {
+				continue
+			}
+			for _, spec := range group.Specs {
+				value, ok := spec.(*ast.ValueSpec)
+				if !ok || value.Values == nil {
+					continue
+				}
+				typ, _ := value.Type.(*ast.Ident)
+				if typ != nil && types[typ.Name] || makesError(value.Values[0]) {
+					names = append(names, value.Names[0].Name)
+				}
+			}
+		}
+	}
+	return names
+}
+
+// makesError says whether x is a call of errors.New or fmt.Errorf.
+func makesError(x ast.Expr) bool {
+	call, ok := x.(*ast.CallExpr)
+	if !ok {
+		return false
+	}
+	fun, ok := call.Fun.(*ast.SelectorExpr)
+	if !ok {
+		return false
+	}
+	from, ok := fun.X.(*ast.Ident)
+	return ok && (from.Name == "errors" && fun.Sel.Name == "New" || from.Name == "fmt" && fun.Sel.Name == "Errorf")
 }

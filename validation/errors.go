@@ -110,7 +110,7 @@ func (f fixedRule) Unwrap() error { return f.error }
 
 // ByFixedRule marks a [Refusal] (wrapped or not) as one that every honest relay
 // would have given, whatever its state and within what clocks may differ: see
-// [Chargeable]. On any other error the mark has no effect.
+// [Chargeable]. The mark has no effect where [Consequence] is not Avoidable.
 func ByFixedRule(refusal error) error { return fixedRule{refusal} }
 
 // Chargeable reports whether err is a [Refusal] under a fixed rule that an
@@ -118,11 +118,8 @@ func ByFixedRule(refusal error) error { return fixedRule{refusal} }
 // may cost a peer: a fee below the floor of genesis, an expiry longer ago than
 // clocks may differ, a nonce used long ago. It is false for a Fault, which has its own price.
 func Chargeable(err error) bool {
-	var (
-		fixed   fixedRule
-		refusal Refusal
-	)
-	return Judge(err) == Ignore && errors.As(err, &fixed) && errors.As(fixed.error, &refusal)
+	var fixed fixedRule
+	return errors.As(err, &fixed) && ConsequenceOf(err).Avoidable
 }
 
 // decodeError says what a failure to decode bytes from outside proves.

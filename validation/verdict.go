@@ -1,7 +1,5 @@
 package validation
 
-import "errors"
-
 // Verdict is what becomes of a message that arrived from a peer.
 type Verdict uint8
 
@@ -24,20 +22,4 @@ func (v Verdict) String() string {
 		return "reject"
 	}
 	return "unknown verdict"
-}
-
-// Judge turns the outcome of a check into a verdict: no error is Accept, a
-// [Fault] is Reject, and everything else is Ignore. A bare [wire.Malformed] is
-// Ignore too, since bytes from our own disk can be malformed; a [Checker] adds
-// the Fault where the bytes came from outside.
-func Judge(err error) Verdict {
-	var fault Fault
-	switch {
-	case err == nil:
-		return Accept
-	case errors.As(err, &fault):
-		return Reject
-	default:
-		return Ignore
-	}
 }

@@ -8,7 +8,9 @@ import (
 	"go/parser"
 	"go/token"
 	"io"
+	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -52,33 +54,77 @@ func TestOnlyFaultsBlameThePeer(t *testing.T) {
 	require.Equal(t, validation.Ignore, zero, "a forgotten verdict must blame nobody")
 }
 
-// TestTheListsAreComplete reads the source: a new constant that is missing from
-// Faults or Refusals would escape every table test that goes over them.
-func TestTheListsAreComplete(t *testing.T) {
-	listed := make(map[string]bool)
+// TestEveryErrorHasAConsequence reads the source of the package: an error that
+// is new, but not in the lists and the table, would escape every test that goes
+// over them, and an error without a type would have no place there at all.
+//
+// R10: only a Fault is Reject.
+func TestEveryErrorHasAConsequence(t *testing.T) {
+	var listed, declared []string
 	for _, f := range validation.Faults() {
-		listed["Fault "+string(f)] = true
+		listed = append(listed, "Fault "+string(f))
+		c := validation.ConsequenceOf(f)
+		require.Equal(t, validation.Reject, c.Verdict, f)
+		require.Equal(t, c.Tx == 0, c.Header == 0, f)
+		require.False(t, c.Avoidable, f)
 	}
 	for _, r := range validation.Refusals() {
-		listed["Refusal "+string(r)] = true
+		listed = append(listed, "Refusal "+string(r))
+		c := validation.ConsequenceOf(fmt.Errorf("said of it: %w", r))
+		require.Equal(t, validation.Consequence{Avoidable: c.Avoidable}, c, "a refusal proves nothing: %s", r)
+		require.Equal(t, c.Avoidable, validation.Chargeable(validation.ByFixedRule(r)), r)
 	}
-	declared := make(map[string]bool)
-	file, err := parser.ParseFile(token.NewFileSet(), "errors.go", nil, 0)
+	require.Equal(t, validation.Consequence{}, validation.ConsequenceOf(io.EOF))
+	require.Equal(t, validation.Consequence{}, validation.ConsequenceOf(validation.Fault("invented")), "only what has a row blames anybody")
+
+	var rows []string
+	names, err := filepath.Glob("*.go")
 	require.NoError(t, err)
-	ast.Inspect(file, func(n ast.Node) bool {
-		spec, ok := n.(*ast.ValueSpec)
-		if !ok || spec.Type == nil {
-			return true
+	constants := map[string]string{} // name: type and code
+	for _, name := range names {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
 		}
-		if typ, ok := spec.Type.(*ast.Ident); ok && (typ.Name == "Fault" || typ.Name == "Refusal") && len(spec.Values) == 1 {
-			code, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
-			require.NoError(t, err)
-			declared[typ.Name+" "+code] = true
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		require.NoError(t, err)
+		for _, decl := range file.Decls {
+			group, ok := decl.(*ast.GenDecl)
+			if !ok {
+				continue
+			}
+			for _, spec := range group.Specs {
+				value, ok := spec.(*ast.ValueSpec)
+				if !ok {
+					continue
+				}
+				if typ, ok := value.Type.(*ast.Ident); ok && (typ.Name == "Fault" || typ.Name == "Refusal") {
+					code, err := strconv.Unquote(value.Values[0].(*ast.BasicLit).Value)
+					require.NoError(t, err)
+					constants[value.Names[0].Name] = typ.Name + " " + code
+					declared = append(declared, typ.Name+" "+code)
+				}
+				for _, v := range value.Values {
+					if call, ok := v.(*ast.CallExpr); ok {
+						fun, ok := call.Fun.(*ast.SelectorExpr)
+						require.False(t, ok && (fun.Sel.Name == "New" || fun.Sel.Name == "Errorf"),
+							"%s: %s has no type that says what it means", name, value.Names[0])
+					}
+					if table, ok := v.(*ast.CompositeLit); ok && value.Names[0].Name == "consequences" {
+						for _, row := range table.Elts {
+							rows = append(rows, row.(*ast.KeyValueExpr).Key.(*ast.Ident).Name)
+						}
+					}
+				}
+			}
 		}
-		return true
-	})
+	}
+	for i, name := range rows {
+		require.Contains(t, constants, name)
+		rows[i] = constants[name]
+	}
 	require.NotEmpty(t, declared)
-	require.Equal(t, declared, listed)
+	require.ElementsMatch(t, declared, listed, "Faults and Refusals")
+	require.ElementsMatch(t, declared, rows, "consequences")
 }
 
 func TestEveryRuleHasItsOwnCode(t *testing.T) {
