@@ -17,6 +17,9 @@ type Config struct {
 	// MaxAnnounced is how many transactions one peer may have announced that are
 	// still wanted or remembered; what it announces beyond is not kept.
 	MaxAnnounced int
+	// MaxTotal is how many announcements are kept in all. When they are that many,
+	// the peer that has most of them loses its newest, for a peer that has fewer.
+	MaxTotal int
 	// MaxInFlight is how many transactions one peer may be asked for at a time.
 	MaxInFlight int
 	// MaxRequest is how many ids one Request has at most.
@@ -32,6 +35,7 @@ func DefaultConfig() Config {
 		MaxExpiry:    800 * time.Millisecond,
 		ExpirySlack:  150 * time.Millisecond,
 		MaxAnnounced: 10_000,
+		MaxTotal:     100_000, // some 30 MB
 		MaxInFlight:  1024,
 		MaxRequest:   256,
 	}
@@ -57,6 +61,9 @@ func (c Config) Validate() error {
 	}
 	if c.MaxAnnounced < 1 {
 		refuse("MaxAnnounced is %d, want >= 1", c.MaxAnnounced)
+	}
+	if c.MaxTotal < c.MaxAnnounced {
+		refuse("MaxTotal is %d, want >= MaxAnnounced, which is %d", c.MaxTotal, c.MaxAnnounced)
 	}
 	if c.MaxInFlight < 1 {
 		refuse("MaxInFlight is %d, want >= 1", c.MaxInFlight)

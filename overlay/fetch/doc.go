@@ -11,7 +11,8 @@
 //     for that transaction again as long as another source is left, however often
 //     it announces it.
 //   - A peer has a bounded number of announcements and of requests in flight. One
-//     that has all its requests in flight is passed over.
+//     that has all its requests in flight is passed over. There is a bound on all
+//     announcements too, at which those lose who have most.
 //
 // How long liars can delay. Of P preferred peers that announced a transaction,
 // let H ≥ 1 be honest and quick enough. They are asked in an order that nobody

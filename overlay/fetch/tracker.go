@@ -49,6 +49,7 @@ type Tracker struct {
 	loose  []*item                 // to be looked at by the next Tick, each once
 	freed  []*peer                 // have fewer requests in flight than when something began to wait for them
 	serial uint64                  // of attempts
+	total  int                     // attempts
 }
 
 // item is a transaction that is wanted.
@@ -63,6 +64,7 @@ type item struct {
 type peer struct {
 	id       peerscore.PeerID
 	attempts map[wire.TxID]*attempt
+	order    []*attempt // those and some that are forgotten, oldest first
 	inFlight int
 	waiting  []*attempt // ready, passed over for inFlight; some are so no more
 	freed    bool       // in Tracker.freed
@@ -79,6 +81,7 @@ type attempt struct {
 	state     state
 	at        time.Time // when the delay or the request ends
 	waiting   bool      // in peer.waiting
+	forgotten bool
 }
 
 type state uint8
@@ -115,13 +118,16 @@ func sooner(a, b *attempt) bool {
 
 // Announced tells that a peer has a transaction which we do not have. It reports
 // whether that is news: false if the peer had announced it before, or has
-// announced as much as it may.
+// announced as much as it may, which is less when others announce much.
 func (t *Tracker) Announced(now time.Time, from Source, id wire.TxID) bool {
 	p := t.peers[from.Peer]
 	switch {
 	case p == nil:
 		p = &peer{id: from.Peer, attempts: make(map[wire.TxID]*attempt)}
 	case p.attempts[id] != nil || len(p.attempts) >= t.config.MaxAnnounced:
+		return false
+	}
+	if t.total >= t.config.MaxTotal && !t.makeRoom(p) {
 		return false
 	}
 	it := t.items[id]
@@ -136,7 +142,9 @@ func (t *Tracker) Announced(now time.Time, from Source, id wire.TxID) bool {
 	}
 	it.attempts = append(it.attempts, a)
 	p.attempts[id] = a
+	p.order = append(p.order, a)
 	t.peers[p.id] = p
+	t.total++
 	if from.Preferred || t.config.OtherDelay == 0 {
 		a.state = ready
 		t.loosen(it)
@@ -354,8 +362,50 @@ func (t *Tracker) forget(it *item) {
 }
 
 func (t *Tracker) drop(a *attempt) {
-	delete(a.peer.attempts, a.item.id)
-	if len(a.peer.attempts) == 0 {
-		delete(t.peers, a.peer.id)
+	p := a.peer
+	delete(p.attempts, a.item.id)
+	t.total--
+	a.forgotten = true
+	switch {
+	case len(p.attempts) == 0:
+		delete(t.peers, p.id)
+	case len(p.order) > 2*len(p.attempts)+16:
+		p.order = slices.DeleteFunc(p.order, func(a *attempt) bool { return a.forgotten })
+	}
+}
+
+// makeRoom takes the newest announcement of the peer that has most of them, if
+// that is clearly more than p has. What was asked for stays, or asking for it
+// again would be up to the peer.
+func (t *Tracker) makeRoom(p *peer) bool {
+	var largest *peer
+	for _, q := range t.peers {
+		if largest == nil || len(q.attempts) > len(largest.attempts) ||
+			len(q.attempts) == len(largest.attempts) && q.id < largest.id {
+			largest = q
+		}
+	}
+	if largest == nil || len(largest.attempts) <= len(p.attempts)+1 {
+		return false
+	}
+	for _, a := range slices.Backward(largest.order) {
+		if a.forgotten || a.state == asked || a.state == over {
+			continue
+		}
+		t.lose(a)
+		return true
+	}
+	return false
+}
+
+// lose forgets an attempt that nobody was asked for, and the item with its last
+// hope.
+func (t *Tracker) lose(a *attempt) {
+	t.settle(a)
+	t.drop(a)
+	it := a.item
+	it.attempts = slices.DeleteFunc(it.attempts, func(b *attempt) bool { return a == b })
+	if !slices.ContainsFunc(it.attempts, func(b *attempt) bool { return b.state != over }) {
+		t.forget(it)
 	}
 }

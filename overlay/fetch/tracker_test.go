@@ -191,6 +191,25 @@ func TestFullPeerIsPassedOver(t *testing.T) {
 	require.Len(t, broken, 4)
 }
 
+// TestFloodLosesForOthers: who announces most has no more than is left.
+func TestFloodLosesForOthers(t *testing.T) {
+	config := fetch.DefaultConfig()
+	config.MaxAnnounced, config.MaxTotal = 100, 100
+	tr := tracker(t, config, fetch.Key{1})
+	for n := range 200 {
+		tr.Announced(epoch, from("flood", true), id(n))
+	}
+	for n := range 49 {
+		require.True(t, tr.Announced(epoch, from("quiet", true), id(1000+n)))
+	}
+	require.True(t, tr.Announced(epoch, from("quiet", true), id(1)), "one that the flood has too")
+	require.False(t, tr.Announced(epoch, from("quiet", true), id(2000)), "half is its share")
+	require.Equal(t, 99, tr.Len())
+	tr.Gone("flood")
+	require.Equal(t, 50, tr.Len())
+	require.True(t, tr.Announced(epoch, from("quiet", true), id(2000)))
+}
+
 func TestBoundPerPeer(t *testing.T) {
 	config := fetch.DefaultConfig()
 	config.MaxAnnounced = 5
@@ -295,6 +314,7 @@ func TestAgainstNaive(t *testing.T) {
 				MaxExpiry:    400 * time.Millisecond,
 				ExpirySlack:  50 * time.Millisecond,
 				MaxAnnounced: rapid.IntRange(1, 12).Draw(t, "announced"),
+				MaxTotal:     rapid.IntRange(12, 24).Draw(t, "total"),
 				MaxInFlight:  rapid.IntRange(1, 4).Draw(t, "in flight"),
 				MaxRequest:   rapid.IntRange(1, 3).Draw(t, "request"),
 			},
@@ -336,12 +356,38 @@ func (m *naive) announced(now time.Time, src fetch.Source, tx wire.TxID) bool {
 	if m.count(of) >= m.config.MaxAnnounced || m.count(func(r *record) bool { return of(r) && r.id == tx }) > 0 {
 		return false
 	}
+	if len(m.list) >= m.config.MaxTotal && !m.makeRoom(m.count(of)) {
+		return false
+	}
 	r := &record{from: src, id: tx, ready: now}
 	if !src.Preferred {
 		r.ready = now.Add(m.config.OtherDelay)
 	}
 	m.list = append(m.list, r)
 	return true
+}
+
+// makeRoom takes the newest record that was never asked for of the peer that has
+// most, if that is clearly more than has.
+func (m *naive) makeRoom(has int) bool {
+	var largest peerscore.PeerID
+	most := 0
+	for n := range 6 {
+		peer := peerscore.PeerID(fmt.Sprint(n))
+		if c := m.count(func(r *record) bool { return r.from.Peer == peer }); c > most {
+			largest, most = peer, c
+		}
+	}
+	if most <= has+1 {
+		return false
+	}
+	for i := len(m.list) - 1; i >= 0; i-- {
+		if r := m.list[i]; r.from.Peer == largest && !r.over && r.until.IsZero() {
+			m.drop(func(s *record) bool { return r == s })
+			return true
+		}
+	}
+	return false
 }
 
 func (m *naive) failed(peer peerscore.PeerID, tx wire.TxID) {
@@ -420,8 +466,8 @@ func later(a, b time.Time) time.Time {
 
 func TestConfigIsRefusedWithEveryReason(t *testing.T) {
 	require.NoError(t, fetch.DefaultConfig().Validate())
-	_, err := fetch.New(fetch.Config{OtherDelay: -1, MaxExpiry: -1, ExpirySlack: -1}, fetch.Key{})
-	for _, field := range []string{"OtherDelay", "MinExpiry", "MaxExpiry", "ExpirySlack", "MaxAnnounced", "MaxInFlight", "MaxRequest"} {
+	_, err := fetch.New(fetch.Config{OtherDelay: -1, MaxExpiry: -1, ExpirySlack: -1, MaxTotal: -1}, fetch.Key{})
+	for _, field := range []string{"OtherDelay", "MinExpiry", "MaxExpiry", "ExpirySlack", "MaxAnnounced", "MaxTotal", "MaxInFlight", "MaxRequest"} {
 		require.ErrorContains(t, err, field)
 	}
 }

@@ -53,8 +53,8 @@ func DefaultConfig() Config {
 		MinInterval: 2 * time.Second,
 		MaxInterval: 8 * time.Second,
 		Grace:       400 * time.Millisecond,
-		Answer:      5 * time.Second,
-		Exchange:    20 * time.Second,
+		Answer:      3 * time.Second,
+		Exchange:    12 * time.Second,
 		MaxAge:      10 * time.Minute,
 	}
 }

@@ -58,7 +58,8 @@
 //   - A stream on which frames arrive whole and in order, each at most [MaxFrame]
 //     bytes, decoded by [Decode]; and after a Close, or when the stream breaks, the
 //     end of it: End frees the place of a large exchange. A new session waits at
-//     least an interval.
+//     least an interval, and longer after each Fault: a peer that stalls large
+//     exchanges keeps their place for up to [Config.Exchange] each time.
 //   - A set of what is known valid: pooled, and seen lately and refused by policy.
 //     Else what one side refuses is told to it again and again. At most MaxSize.
 //
