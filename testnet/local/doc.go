@@ -5,11 +5,12 @@
 // that one ends (where a system cannot promise it, [Down] still finds them);
 // that a network which was stopped comes up again with all that its nodes had;
 // that a folder is never written to unless it is empty or a network of this
-// package; and that what a report of [Run] counts was told by the receiving
-// daemon, over its own event stream.
+// package; that what a report of [Run] counts was told by the receiving
+// daemon, over its own event stream; and that attackers are processes of their
+// own, of which nothing is believed.
 //
-// It needs of the caller a program that understands `run --home DIR` as
-// grapevine does, loopback addresses, and for figures worth keeping a machine
+// It needs of the caller a program that understands `run --home DIR` and
+// `testnet attacker` as grapevine does, loopback addresses, and for figures worth keeping a machine
 // that is not busy with something else.
 //
 // It does not shape the network: loopback has the latency and the bandwidth

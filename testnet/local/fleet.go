@@ -39,6 +39,7 @@ type fleet struct {
 	died    func(i int, why string) // one ended, when all were up, that was not asked to; may be nil
 	daemons []Daemon                // as they were found; what changes is in state
 	leaving func()                  // called before the daemons are stopped; may be nil
+	starter *starter                // while run runs
 	clients []*api.Client           // by daemon
 
 	attackers []*attacker
@@ -50,6 +51,7 @@ type fleet struct {
 	mu       sync.Mutex // guards what follows
 	state    *State
 	procs    []*process // nil where not started
+	away     []bool     // daemons that were asked to go away for a while
 	stopping bool
 }
 
@@ -62,7 +64,7 @@ func newFleet(dir string, s *State, program []string) (*fleet, error) {
 		}
 		program = []string{self}
 	}
-	f := &fleet{dir: dir, state: s, daemons: slices.Clone(s.Nodes), program: program, procs: make([]*process, len(s.Nodes))}
+	f := &fleet{dir: dir, state: s, daemons: slices.Clone(s.Nodes), program: program, procs: make([]*process, len(s.Nodes)), away: make([]bool, len(s.Nodes))}
 	for _, d := range s.Nodes {
 		client, err := api.NewClient(api.Options{Socket: d.APISocket, Network: s.NetworkID, Timeout: askWithin})
 		if err != nil {
@@ -98,14 +100,14 @@ func (f *fleet) run(ctx context.Context, during func(context.Context) error) (er
 	if err := f.enter(Starting); err != nil {
 		return err
 	}
-	starter := newStarter()
-	defer starter.close()
+	f.starter = newStarter()
+	defer f.starter.close()
 	defer f.watchers.Wait()
 	defer func() { err = errors.Join(err, f.stop()) }()
-	if err := f.attack(starter); err != nil {
+	if err := f.attack(f.starter); err != nil {
 		return err
 	}
-	if err := f.launch(ctx, starter); err != nil {
+	if err := f.launch(ctx); err != nil {
 		return err
 	}
 	if err := f.join(ctx); err != nil {
@@ -122,30 +124,38 @@ func (f *fleet) run(ctx context.Context, during func(context.Context) error) (er
 
 // launch starts every daemon, each when those that it dials listen: a dial
 // that fails is repeated only after a pause.
-func (f *fleet) launch(ctx context.Context, s *starter) error {
+func (f *fleet) launch(ctx context.Context) error {
 	began := time.Now()
 	for i := range f.procs {
 		due := began.Add(f.wave * time.Duration(i) / time.Duration(len(f.procs)))
 		if err := pause(ctx, time.Until(due)); err != nil {
 			return err
 		}
-		core := -1
-		if len(f.cores) > 0 {
-			core = f.cores[i%len(f.cores)]
-		}
-		p, err := s.launch(command(f.program, "run", "--home", f.daemons[i].Home), f.daemons[i].Log, core)
-		if err != nil {
-			return fmt.Errorf("%s: %w", f.daemons[i].Name, err)
-		}
-		if err := f.launched(i, p); err != nil {
+		if err := f.bring(ctx, i); err != nil {
 			return err
 		}
-		if err := f.answers(ctx, i); err != nil {
-			return err
-		}
-		if f.started != nil {
-			f.started(i)
-		}
+	}
+	return nil
+}
+
+// bring starts one daemon and waits until it answers.
+func (f *fleet) bring(ctx context.Context, i int) error {
+	core := -1
+	if len(f.cores) > 0 {
+		core = f.cores[i%len(f.cores)]
+	}
+	p, err := f.starter.launch(command(f.program, "run", "--home", f.daemons[i].Home), f.daemons[i].Log, core)
+	if err != nil {
+		return fmt.Errorf("%s: %w", f.daemons[i].Name, err)
+	}
+	if err := f.launched(i, p); err != nil {
+		return err
+	}
+	if err := f.answers(ctx, i); err != nil {
+		return err
+	}
+	if f.started != nil {
+		f.started(i)
 	}
 	return nil
 }
@@ -178,7 +188,7 @@ func (f *fleet) attack(s *starter) error {
 func (f *fleet) launched(i int, p *process) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.procs[i] = p
+	f.procs[i], f.away[i] = p, false
 	f.state.Nodes[i].PID, f.state.Nodes[i].Ended = p.cmd.Process.Pid, ""
 	f.watchers.Go(func() {
 		<-p.done
@@ -196,13 +206,13 @@ func (f *fleet) ended(i int, p *process) {
 	f.mu.Lock()
 	d := &f.state.Nodes[i]
 	d.PID = 0
-	asked, up := f.stopping, f.state.Phase == On
+	asked, up := f.stopping || f.away[i], f.state.Phase == On
 	if !asked {
 		d.Ended = why
 	}
 	_ = f.state.save(f.dir) // a full disk; the process is gone all the same
 	f.mu.Unlock()
-	if up && f.died != nil { // before, it is the error of the start
+	if up && !asked && f.died != nil { // before, it is the error of the start
 		f.died(i, why)
 	}
 }
@@ -260,8 +270,10 @@ func (f *fleet) until(ctx context.Context, limit time.Duration, missing func(con
 
 // dead is the error of a daemon that ended by itself.
 func (f *fleet) dead() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	for i, p := range f.procs {
-		if p != nil && !p.alive() {
+		if p != nil && !p.alive() && !f.away[i] {
 			d := f.daemons[i]
 			return fmt.Errorf("%s ended while the network started: %v; %s ends with:\n%s", d.Name, p.err, d.Log, lastWords(d.Log))
 		}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -35,7 +36,12 @@ type reading struct {
 }
 
 // meter reads the metrics of all daemons.
-type meter struct{ clients []*http.Client }
+type meter struct {
+	clients []*http.Client
+
+	mu      sync.Mutex // guards carried
+	carried reading    // what daemons had counted before they went away
+}
 
 func newMeter(daemons []Daemon) *meter {
 	m := &meter{}
@@ -72,16 +78,13 @@ func (m *meter) read(ctx context.Context) (reading, error) {
 	if err := asks.Wait(); err != nil {
 		return reading{}, err
 	}
-	sum := reading{at: time.Now()}
+	m.mu.Lock()
+	sum := m.carried
+	m.mu.Unlock()
+	sum.at = time.Now()
 	for _, r := range each {
-		sum.copies += r.copies
-		sum.dropped += r.dropped
-		sum.blamed += r.blamed
-		sum.rebuilt += r.rebuilt
-		sum.asked += r.asked
-		sum.cpu += r.cpu
+		sum.add(r)
 		sum.heap += r.heap
-		sum.written += r.written
 	}
 	if each[0].counts { // all run the same program
 		sum.wire, sum.wireOK = uint64(sum.written), true
@@ -90,6 +93,30 @@ func (m *meter) read(ctx context.Context) (reading, error) {
 	sum.wire, sum.wireOK = loopbackBytes()
 	sum.loopback = true
 	return sum, nil
+}
+
+// add adds what only grows.
+func (r *reading) add(more reading) {
+	r.copies += more.copies
+	r.dropped += more.dropped
+	r.blamed += more.blamed
+	r.rebuilt += more.rebuilt
+	r.asked += more.asked
+	r.cpu += more.cpu
+	r.written += more.written
+}
+
+// carry keeps what a daemon has counted, which counts from zero when it comes
+// back.
+func (m *meter) carry(ctx context.Context, i int) error {
+	last, err := readOne(ctx, m.clients[i])
+	if err != nil {
+		return fmt.Errorf("read its metrics: %w", err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.carried.add(last)
+	return nil
 }
 
 func readOne(ctx context.Context, c *http.Client) (reading, error) {

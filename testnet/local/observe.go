@@ -20,18 +20,37 @@ type observers struct {
 	tally  *tally
 	failed func(error) // a stream ended for good
 
+	mu   sync.Mutex // guards ends
+	ends map[int]context.CancelFunc
+
 	all  sync.WaitGroup
 	open sync.WaitGroup // those whose stream is not open yet
 }
 
+// unwatch ends the observer of a daemon that is about to go away.
+func (o *observers) unwatch(node int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.ends[node]()
+}
+
 // watch starts an observer of one daemon. It ends with ctx.
 func (o *observers) watch(ctx context.Context, node int, d Daemon) error {
+	ctx, end := context.WithCancel(ctx)
+	o.mu.Lock()
+	if o.ends == nil {
+		o.ends = make(map[int]context.CancelFunc)
+	}
+	o.ends[node] = end
+	o.mu.Unlock()
 	client, err := api.NewClient(api.Options{Socket: d.APISocket, Retry: time.Millisecond})
 	if err != nil {
+		end()
 		return err
 	}
 	o.open.Add(1)
 	o.all.Go(func() {
+		defer end()
 		defer client.Close()
 		opened := sync.OnceFunc(o.open.Done)
 		defer opened()

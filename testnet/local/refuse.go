@@ -21,7 +21,6 @@ func Check(s *scenario.Scenario) error {
 	}
 	const (
 		shaped  = "real sockets on loopback cannot be shaped without rights over the system; leave it out, or take world sim"
-		dynamic = "its daemons run from the start to the end; take world sim"
 		mempool = "its daemons make blocks of what is in their mempools; take blocks.producers and blocks.slot, or world sim"
 	)
 	refuse(s.World != report.WorldLocal, "world", fmt.Sprintf("it says %q", s.World))
@@ -35,7 +34,6 @@ func Check(s *scenario.Scenario) error {
 	refuse(n.Loss > 0, "network.loss", shaped)
 	refuse(n.Reorder > 0, "network.reorder", shaped)
 	refuse(len(s.Partitions) > 0, "partitions", shaped)
-	refuse(len(s.Churn) > 0, "churn", dynamic)
 	refuse(s.Silent > 0, "silent", "daemons are honest; take attackers of kind silent")
 	for i := range s.Attackers {
 		if err := attack.Check(&s.Attackers[i]); err != nil {
@@ -44,6 +42,7 @@ func Check(s *scenario.Scenario) error {
 		}
 	}
 	honest := s.Nodes - s.Attacking()
+	refuse(len(s.Churn) > 0 && (s.Txs.Origins == 0 || s.Txs.Origins >= honest), "churn", fmt.Sprintf("it restarts daemons that send nothing; set txs.origins to 1 or more, and less than the %d daemons", honest))
 	refuse(s.Network.Dials >= honest && honest > 1 && len(s.Attackers) > 0, "network.dials", fmt.Sprintf("it is %d, and there are %d daemons beside the attackers", s.Network.Dials, honest))
 	refuse(s.Blocks.Producers > honest, "blocks.producers", fmt.Sprintf("it is %d, and there are %d daemons beside the attackers", s.Blocks.Producers, honest))
 	refuse(s.VerifyCost > 0, "verify_cost", "here checks take the time that they take")

@@ -22,7 +22,6 @@ func (t *tally) result() tallied {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	out := tallied{counts: t.counts}
-	receivers := len(t.producers) - 1
 	for _, n := range t.counts.delivered {
 		out.tx.Delivered += n
 	}
@@ -36,6 +35,7 @@ func (t *tally) result() tallied {
 		p := &out.phase[t.phaseLocked(tx.at)].Tx
 		p.Published++
 		p.Delivered += tx.known.count()
+		p.Expected += t.expectedLocked(tx.origin, tx.at, tx.known.has)
 	}
 	var blocks [phases]report.Sample
 	for _, b := range t.blocks {
@@ -44,6 +44,7 @@ func (t *tally) result() tallied {
 		}
 		phase := t.phaseLocked(b.at)
 		p := &out.phase[phase].Block
+		p.Expected += t.expectedLocked(b.producer, b.at, func(node int) bool { _, ok := b.arrived[node]; return ok })
 		out.block.Published, p.Published = out.block.Published+1, p.Published+1
 		out.block.Delivered, p.Delivered = out.block.Delivered+len(b.arrived), p.Delivered+len(b.arrived)
 		for _, at := range b.arrived {
@@ -52,6 +53,10 @@ func (t *tally) result() tallied {
 		}
 	}
 	out.tx.Published = t.counts.accepted
+	for _, p := range out.phase {
+		out.tx.Expected += p.Tx.Expected
+		out.block.Expected += p.Block.Expected
+	}
 	spreads := []*report.Spread{&out.tx, &out.block}
 	for i := range out.phase {
 		p := &out.phase[i]
@@ -59,11 +64,22 @@ func (t *tally) result() tallied {
 		p.Tx.LatencyMS, p.Block.LatencyMS = t.during[i].Percentiles(), blocks[i].Percentiles()
 	}
 	for _, s := range spreads {
-		s.Expected = s.Published * receivers
 		s.DeliveryRatio = report.Ratio(float64(s.Delivered), float64(s.Expected))
 	}
 	out.tx.LatencyMS, out.block.LatencyMS = t.tx.Percentiles(), t.block.Percentiles()
 	return out
+}
+
+// expectedLocked is how many daemons should have had what one of them published:
+// all others, but for those that were away and did not get it.
+func (t *tally) expectedLocked(origin int, at time.Time, has func(node int) bool) int {
+	n := 0
+	for node := range t.producers {
+		if node != origin && (has(node) || !t.excusedLocked(node, at)) {
+			n++
+		}
+	}
+	return n
 }
 
 // report puts the run together.

@@ -145,7 +145,7 @@ func (r *run) do(ctx context.Context, dir string, state *State, wallets []ed2551
 	if r.o.Trace {
 		every = max(1, int(r.s.Txs.PerSecond*r.s.Txs.For.Seconds())/report.MaxTraceMessages)
 	}
-	r.tally = newTally(producers, state.Producers > 0, every)
+	r.tally = newTally(producers, r.s.Blocks.Producers > 0, every)
 	if r.load, err = newLoad(r.s, state, wallets, r.tally); err != nil {
 		return nil, err
 	}
@@ -218,9 +218,12 @@ func (r *run) measure(ctx context.Context) error {
 	sampled, endSamples := context.WithCancel(ctx)
 	sampling.Go(func() { r.sample(sampled) })
 	sampling.Go(func() { r.siege.follow(sampled, r.figures.loaded) })
+	churned := make(chan error, 1)
+	go func() { churned <- r.churn(ctx) }()
 	r.load.send(ctx)
 	// The load lasts as long as it is said to, blocks and all.
 	err := pause(ctx, time.Until(r.figures.loaded.Add(r.s.LoadFor())))
+	err = errors.Join(err, <-churned)
 	if err == nil {
 		r.show.phase(Draining)
 		err = r.drain(ctx)

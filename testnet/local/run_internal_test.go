@@ -225,7 +225,7 @@ attackers: [{kind: spammer, count: 1, params: {per_secund: 5}}]
 	for _, want := range []string{
 		"x.yaml:6: network.latency", "x.yaml:7: network.classes", "x.yaml:8: network.loss", "x.yaml:9: network.reorder",
 		"x.yaml:10: silent", "x.yaml:11: verify_cost", "x.yaml:13: blocks.count", "blocks.size", "blocks.tx_size", "blocks.every", "blocks.pooled",
-		"x.yaml:14: churn", "x.yaml:15: partitions",
+		"x.yaml:14: churn", "set txs.origins", "x.yaml:15: partitions",
 	} {
 		require.ErrorContains(t, err, want)
 	}

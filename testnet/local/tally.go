@@ -32,6 +32,7 @@ type tally struct {
 	open   time.Time // blocks count from here
 	attack time.Time // the first attacker begins; zero where there is none
 	frozen bool      // blocks made from now on do not count
+	away   map[int][]absence
 	traced []*txSeen // in the order of submission
 	counts counts
 	tx     report.Sample
@@ -228,6 +229,37 @@ func (t *tally) addedLocked(node int, e *api.BlockEvent, at time.Time) {
 	if _, ok := b.arrived[node]; !ok {
 		b.arrived[node] = at
 	}
+}
+
+// absence is a time in which a daemon was away; without an end it still is.
+type absence struct{ from, to time.Time }
+
+// left says that a daemon goes away.
+func (t *tally) left(node int, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.away == nil {
+		t.away = make(map[int][]absence)
+	}
+	t.away[node] = append(t.away[node], absence{from: now})
+}
+
+// back says that it is there again.
+func (t *tally) back(node int, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.away[node][len(t.away[node])-1].to = now
+}
+
+// grace is how long a daemon must stay up after a message was published for its
+// delivery to be expected: far more than any healthy delivery takes.
+const grace = 5 * time.Second
+
+// excusedLocked says whether a daemon need not have something published then.
+func (t *tally) excusedLocked(node int, at time.Time) bool {
+	return slices.ContainsFunc(t.away[node], func(a absence) bool {
+		return at.Add(grace).After(a.from) && (a.to.IsZero() || at.Before(a.to))
+	})
 }
 
 // begin lets blocks count, and says when the first attacker begins; zero is
