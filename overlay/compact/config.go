@@ -73,7 +73,7 @@ func DefaultConfig() Config {
 		EarlyFor:   2 * time.Second,
 		FillWait:   25 * time.Millisecond,
 		Parallel:   3,
-		Rounds:     6,
+		Rounds:     8,
 		Served:     2,
 		MinWait:    100 * time.Millisecond,
 		Rate:       256 << 10,

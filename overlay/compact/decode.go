@@ -90,6 +90,8 @@ func decodeFill(b []byte) (Frame, error) {
 			}
 		case 5:
 			f.More = r.uint(1) == 1
+		case 6:
+			f.Proved = r.uint(1) == 1
 		default:
 			r.skip()
 		}

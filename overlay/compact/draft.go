@@ -35,7 +35,7 @@ type Draft struct {
 // place is where one transaction of the block belongs.
 type place struct {
 	part  validation.Part
-	from  peerscore.PeerID       // who sent it; empty for what was known
+	from  peerscore.PeerID       // who sent it as proved; empty for all others
 	again int32                  // the next place of the same short id, -1 for none
 	maybe []validation.CheckedTx // candidates, ascending by id, where there is a doubt
 }
@@ -119,9 +119,10 @@ func (d *Draft) Tx(i uint32) *wire.Transaction {
 	return d.places[i].part.Checked.Tx()
 }
 
-// Add fills place i with what a peer sent. A place that is filled stays as it is. The
-// error is a Fault of the peer.
-func (d *Draft) Add(i uint32, tx *wire.Transaction, from peerscore.PeerID) error {
+// Add fills place i with what was sent. A place that is filled stays as it is. prover is
+// the peer if it said to have proved the body, else empty. The error is a Fault of whoever
+// sent it.
+func (d *Draft) Add(i uint32, tx *wire.Transaction, prover peerscore.PeerID) error {
 	if int(i) >= len(d.places) {
 		return fmt.Errorf("%w: place %d of a block of %d", Garbage, i, len(d.places))
 	}
@@ -132,7 +133,7 @@ func (d *Draft) Add(i uint32, tx *wire.Transaction, from peerscore.PeerID) error
 	if p.filled() {
 		return nil
 	}
-	p.part, p.from = validation.Part{Tx: tx}, from
+	p.part, p.from = validation.Part{Tx: tx}, prover
 	d.open--
 	return nil
 }
@@ -202,8 +203,8 @@ func (d *Draft) guess(doubts []int, parts []validation.Part, ids []wire.TxID, gu
 	return false
 }
 
-// Liars lists, ascending, who sent a transaction that is not the one of its place, now
-// that the right body is known: an honest peer answers from a body that it has proved.
+// Liars lists, ascending, who sent as proved a transaction that is not the one of its
+// place, now that the right body is known.
 func (d *Draft) Liars(right []*wire.Transaction) []peerscore.PeerID {
 	var liars []peerscore.PeerID
 	for i := range min(len(d.places), len(right)) {

@@ -84,14 +84,15 @@ func (m *Machine) askAgain(j *job) {
 		return
 	}
 	others := m.askable(j)
+	spent := j.round >= m.cfg.Rounds
 	switch {
-	case len(others) == 0 && slices.ContainsFunc(j.asks, (*ask).live):
-		return // wait for those
-	case j.round >= m.cfg.Rounds:
+	case (spent || len(others) == 0) && slices.ContainsFunc(j.asks, func(a *ask) bool { return len(a.places) > 0 }):
+		return // wait for those, however late: asking twice would not make them faster
+	case spent:
 		m.giveUp(j, Exhausted)
 		return
 	case len(others) == 0:
-		// Everybody was asked: once more, when they have had the time to get it.
+		// All had nothing: once more, when they have had the time to get it.
 		j.round++
 		for _, t := range j.mates {
 			t.dry = false
@@ -134,7 +135,7 @@ func (m *Machine) sendAsk(j *job, l *link, places []uint32) {
 	if len(places) == 0 {
 		return
 	}
-	m.askID = max(m.askID+1, 1)
+	m.askID++
 	size := j.missingBytes() * len(places) / max(j.draft.Open(), 1)
 	a := &ask{to: l, id: m.askID, places: slices.Clone(places), sent: m.now, due: m.now.Add(m.wait(l, size))}
 	j.asks = append(j.asks, a)
@@ -160,8 +161,7 @@ func (m *Machine) onFill(j *job, t *mate, f *Fill) error {
 			return fmt.Errorf("%w: a second fill for block %s", Unasked, j.id)
 		}
 		t.filled = true
-		n, err := m.accept(j, t, f)
-		j.how.Filled += n
+		err := m.accept(j, t, f, &j.how.Filled)
 		if err == nil && t.link.ID == j.sender && !j.askAt.IsZero() && !j.over {
 			j.askAt = m.now
 			m.askIfDue(j)
@@ -169,8 +169,11 @@ func (m *Machine) onFill(j *job, t *mate, f *Fill) error {
 		return err
 	}
 	k := slices.IndexFunc(j.asks, func(a *ask) bool { return a.id == f.ID && a.to == t.link })
-	if k < 0 {
+	switch {
+	case k < 0 && f.ID > m.askID:
 		return fmt.Errorf("%w: answer %d about block %s", Unasked, f.ID, j.id)
+	case k < 0:
+		return nil // to what was asked before the block was opened again
 	}
 	a := j.asks[k]
 	for _, i := range f.Places {
@@ -193,13 +196,13 @@ func (m *Machine) onFill(j *job, t *mate, f *Fill) error {
 		}
 		a.places = nil
 	}
-	n, err := m.accept(j, t, f)
-	j.how.Asked += n
-	return err
+	return m.accept(j, t, f, &j.how.Asked)
 }
 
-// accept puts the transactions of one frame into the draft, and says how many were missing.
-func (m *Machine) accept(j *job, t *mate, f *Fill) (n int, err error) {
+// accept puts the transactions of one frame into the draft, and counts those that were
+// missing.
+func (m *Machine) accept(j *job, t *mate, f *Fill, count *int) error {
+	before := j.draft.Open()
 	for k, i := range f.Places {
 		if int(i) < j.draft.Len() && !j.draft.Lacks(i) {
 			continue // known from elsewhere: not worth decoding
@@ -207,16 +210,20 @@ func (m *Machine) accept(j *job, t *mate, f *Fill) (n int, err error) {
 		// A transaction that stays in the pool must not keep the frame in memory.
 		tx, err := wire.DecodeTransaction(slices.Clone(f.Txs[k]))
 		if err != nil {
-			return n, fmt.Errorf("%w: %w", Garbage, err)
+			return fmt.Errorf("%w: %w", Garbage, err)
 		}
-		if err := j.draft.Add(i, tx, t.link.ID); err != nil {
-			return n, err
+		prover := t.link.ID
+		if !f.Proved {
+			prover = ""
 		}
-		n++
+		if err := j.draft.Add(i, tx, prover); err != nil {
+			return err
+		}
+		*count++
 	}
-	if n > 0 {
+	if j.draft.Open() < before {
 		j.how.From = append(j.how.From, t.link.ID)
 		m.tryClose(j)
 	}
-	return n, nil
+	return nil
 }

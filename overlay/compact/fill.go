@@ -50,14 +50,15 @@ func (t tellers) lacking(known Known, link peerscore.PeerID, turn float64) (plac
 	return slices.Concat(places, shared[first:], shared[:first]), size
 }
 
-// within returns the first places whose transactions fit into window bytes, and those
-// bytes. A transaction that does not fit is passed over for smaller ones.
-func within(places []uint32, txs []*wire.Transaction, window int) (fit []uint32, size int) {
+// within returns the first places whose transactions fit into window bytes. One that does
+// not fit is passed over for smaller ones.
+func within(places []uint32, txs []*wire.Transaction, window int) (fit []uint32) {
+	size := 0
 	for _, i := range places {
 		if n := txs[i].Size(); size+n <= window && len(fit) < MaxPlaces {
 			fit = append(fit, i)
 			size += n
 		}
 	}
-	return fit, size
+	return fit
 }

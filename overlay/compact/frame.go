@@ -61,7 +61,7 @@ type Ask struct {
 
 // Fill brings transactions: of its own accord, or for an Ask.
 //
-//	message Fill { bytes block = 1; uint32 id = 2; repeated uint32 places = 3; repeated bytes txs = 4; bool more = 5; }
+//	message Fill { bytes block = 1; uint32 id = 2; repeated uint32 places = 3; repeated bytes txs = 4; bool more = 5; bool proved = 6; }
 type Fill struct {
 	Block  wire.BlockID
 	ID     uint32   // of the Ask; 0 is unasked
@@ -69,6 +69,9 @@ type Fill struct {
 	Txs    [][]byte // as many, encoded
 	// More promises the rest of what was asked for as soon as the sender has the body.
 	More bool
+	// Proved: the sender has held the body against tx_root. Otherwise it gives what it
+	// knows by the short ids, and may be mistaken where they collide.
+	Proved bool
 }
 
 // Have says what the sender has of a block; it only ever adds to what it said before.
@@ -163,7 +166,8 @@ func (f *Fill) AppendTo(dst []byte) []byte {
 	for _, tx := range f.Txs {
 		b = appendBytes(b, 4, tx)
 	}
-	return appendBytes(dst, fillField, appendBool(b, 5, f.More))
+	b = appendBool(b, 5, f.More)
+	return appendBytes(dst, fillField, appendBool(b, 6, f.Proved))
 }
 
 // AppendTo implements Frame.

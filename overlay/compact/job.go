@@ -19,7 +19,8 @@ type job struct {
 	sender peerscore.PeerID // of the header; empty if it is no link any more
 
 	layout  Layout // of the chunks
-	chunked bool   // the header has chunks that can be used
+	chunked bool   // the header has chunks
+	broken  bool   // and they turned out to be of another body
 
 	draft *Draft              // nil for a block of our own
 	txs   []*wire.Transaction // the body, once it is known
@@ -59,7 +60,7 @@ type mate struct {
 	filled  bool // sent its one unasked Fill
 	owes    bool // promised us what we no longer need
 	waiting *Ask // what it was promised
-	served  int  // bytes of transactions it was given
+	served  int  // transactions it was given
 
 	has    Bitmap // chunks that it has or is being sent
 	sent   Bitmap // chunks that it was sent by us
@@ -130,7 +131,7 @@ func (j *job) missingBytes() int {
 // chunk brings everything, the known part included, so that collecting costs the whole
 // block; but it takes from all neighbours, where an Ask makes one uplink give all.
 func (j *job) tooMuch(missing int) bool {
-	return j.chunked && (missing > MaxFill || missing >= max(MinChunked, int(j.header.Size)/4))
+	return j.chunked && !j.broken && (missing > MaxFill || missing >= max(MinChunked, int(j.header.Size)/4))
 }
 
 // begin starts to get what is missing.
@@ -186,7 +187,7 @@ func (m *Machine) tryClose(j *job) {
 	}
 	parts, ok, err := j.draft.Close()
 	switch {
-	case err != nil && j.chunked && !j.seeking:
+	case err != nil && j.chunked && !j.broken && !j.seeking:
 		m.seek(j) // chunks prove on their own
 	case err != nil && !j.seeking:
 		m.giveUp(j, err)

@@ -36,8 +36,8 @@ type Machine struct {
 
 	links  []*link // ascending by id
 	blocks map[wire.BlockID]*job
-	order  []*job // of blocks, oldest first
-	askID  uint32
+	order  []*job    // of blocks, oldest first
+	askID  uint32    // of the last Ask; four thousand million do not come in a life
 	now    time.Time // of the call that is under way
 	out    []Action
 }

@@ -11,9 +11,8 @@ const (
 	WrongTx Fault = "wrong transaction"
 	// BadProof: a chunk that does not prove.
 	BadProof Fault = "chunk does not prove"
-	// Repeated: a chunk that this link had sent before.
-	Repeated Fault = "repeated"
-	// Unasked: more of an answer than was asked for, or an answer to nothing.
+	// Unasked: a second fill, an answer to nothing or with more than was asked for, or a
+	// chunk that was neither asked for nor said to be pushed.
 	Unasked Fault = "not asked for"
 	// Greedy: asked for more of a block than anybody needs.
 	Greedy Fault = "asked for too much"
@@ -37,6 +36,8 @@ const (
 	Late Lapse = "late"
 	// Empty: who had said to have it did not give it.
 	Empty Lapse = "empty"
+	// Again: a chunk that it had sent before; it may have lost its memory.
+	Again Lapse = "again"
 )
 
 // Failure says why a block could not be put together here. It blames nobody.

@@ -23,7 +23,7 @@ func (m *Machine) onAsk(j *job, t *mate, f *Ask) error {
 }
 
 func (m *Machine) answer(j *job, t *mate, f *Ask) error {
-	fill := &Fill{Block: j.id, ID: f.ID}
+	fill := &Fill{Block: j.id, ID: f.ID, Proved: j.txs != nil}
 	var rest []uint32
 	size := 0
 	for _, i := range f.Places {
@@ -36,8 +36,8 @@ func (m *Machine) answer(j *job, t *mate, f *Ask) error {
 			size += tx.Size()
 		}
 	}
-	if t.served += size; t.served > m.cfg.Served*int(j.header.Size)+MaxFill {
-		return fmt.Errorf("%w: %d bytes of block %s", Greedy, t.served, j.id)
+	if t.served += len(fill.Txs); t.served > m.cfg.Served*j.count() {
+		return fmt.Errorf("%w: %d transactions of %d of block %s", Greedy, t.served, j.count(), j.id)
 	}
 	if len(rest) > 0 && !j.over {
 		fill.More = true
@@ -82,16 +82,16 @@ func (m *Machine) fillLinks(j *job) {
 		if j.tooMuch(size) {
 			continue
 		}
-		places, size = within(places, txs, l.Window)
+		places = within(places, txs, l.Window)
 		if len(places) == 0 {
 			continue
 		}
 		slices.Sort(places)
-		fill := &Fill{Block: j.id, Places: places}
+		fill := &Fill{Block: j.id, Places: places, Proved: j.txs != nil}
 		for _, i := range places {
 			fill.Txs = append(fill.Txs, txs[i].Bytes())
 		}
-		j.mate(l).served += size
+		j.mate(l).served += len(places)
 		m.send(l, fill)
 	}
 }

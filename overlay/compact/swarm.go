@@ -90,7 +90,12 @@ func (m *Machine) onHave(j *job, t *mate, f *Have) error {
 
 // expect counts upon chunks that a link said are on their way, unless others send them.
 func (m *Machine) expect(j *job, t *mate, coming Bitmap) {
-	t.asked = t.asked.With(coming.Without(j.outstanding()))
+	for i := range coming.Without(j.outstanding()).each {
+		// No more than we would ask for: who says so may hold back all of it.
+		if m.free(t) > 0 {
+			t.asked.Set(i)
+		}
+	}
 	t.due = m.soon(j, t)
 }
 
@@ -195,15 +200,15 @@ func (m *Machine) pieceOf(j *job, i int) (piece, bool) {
 		return j.pieces[i], true
 	case j.coded != nil:
 		return j.coded.piece(i), true
-	case j.txs == nil || !j.chunked:
+	case j.txs == nil || !j.chunked || j.broken:
 		return piece{}, false
 	}
 	coded, err := Encode(j.layout, j.txs)
 	switch {
 	case err != nil: // the header signs another size: the body is invalid, as others say
-		j.chunked = false
+		j.broken = true
 	case coded.Root() != j.header.ChunkRoot:
-		j.chunked = false
+		j.broken = true
 		m.act(Accuse{j.id, fmt.Errorf("%w: block %s", BadCoding, j.id)})
 	default:
 		j.coded = coded
@@ -226,12 +231,11 @@ func (m *Machine) onWant(j *job, t *mate, f *Want) error {
 
 func (m *Machine) onChunk(j *job, t *mate, f *Chunk) error {
 	switch {
-	case !j.chunked && j.own, !j.chunked && j.over:
-		return nil
 	case !j.chunked, f.Index >= j.layout.Total(), len(f.Data) != j.layout.Chunk:
 		return fmt.Errorf("%w: chunk %d of block %s", Garbage, f.Index, j.id)
 	case t.got.Has(f.Index):
-		return fmt.Errorf("%w: chunk %d of block %s", Repeated, f.Index, j.id)
+		m.act(Missed{t.link.ID, j.id, Again})
+		return nil
 	case !f.Pushed && !t.wanted.Has(f.Index):
 		return fmt.Errorf("%w: chunk %d of block %s", Unasked, f.Index, j.id)
 	}
@@ -240,7 +244,7 @@ func (m *Machine) onChunk(j *job, t *mate, f *Chunk) error {
 	t.has.Set(f.Index)
 	t.asked.Clear(f.Index)
 	t.due = m.soon(j, t)
-	if j.over || j.have.Has(f.Index) {
+	if j.over || j.broken || j.have.Has(f.Index) {
 		j.how.Spare++
 		return nil
 	}
@@ -262,7 +266,11 @@ func (m *Machine) onChunk(j *job, t *mate, f *Chunk) error {
 		j.onward.Set(f.Index)
 		m.pushAll(j, f.Index)
 	}
-	m.tryDecode(j)
+	if !j.seeking && j.tooMuch(j.missingBytes()) {
+		m.seek(j) // chunks come after all
+	} else {
+		m.tryDecode(j)
+	}
 	return nil
 }
 
@@ -278,7 +286,7 @@ func (m *Machine) pushAll(j *job, i int) {
 
 // tryDecode puts the body together once there are chunks enough.
 func (m *Machine) tryDecode(j *job) {
-	if j.over || !j.chunked || j.have.Count() < j.layout.Data {
+	if j.over || !j.chunked || j.broken || j.have.Count() < j.layout.Data {
 		return
 	}
 	chunks := make([][]byte, len(j.pieces))
@@ -292,7 +300,7 @@ func (m *Machine) tryDecode(j *job) {
 	if err != nil {
 		// Every chunk proved, so that the producer signed what is no body. The
 		// transactions that it signs, too, may exist all the same.
-		j.chunked, j.seeking, j.stallAt = false, false, time.Time{}
+		j.broken, j.seeking, j.stallAt = true, false, time.Time{}
 		if errors.Is(err, BadCoding) {
 			m.act(Accuse{j.id, fmt.Errorf("block %s: %w", j.id, err)})
 		}
@@ -353,7 +361,7 @@ func (m *Machine) overdue(j *job) {
 
 // soon is until when chunks under way on a link are counted upon.
 func (m *Machine) soon(j *job, t *mate) time.Time {
-	size := t.asked.Count() * j.layout.Chunk
+	size := t.asked.Count() * j.layout.Chunk // each that comes begins the wait anew
 	return m.now.Add(t.link.rtt.mean() + m.cfg.Hurry + time.Duration(size)*time.Second/time.Duration(m.cfg.ChunkRate))
 }
 

@@ -1,0 +1,349 @@
+package compact_test
+
+import (
+	"bytes"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/grapevine-p2p/grapevine/overlay/compact"
+	"github.com/grapevine-p2p/grapevine/peerscore"
+	"github.com/grapevine-p2p/grapevine/validation"
+	"github.com/grapevine-p2p/grapevine/wire"
+)
+
+// stage is one machine whose links a test plays.
+type stage struct {
+	*testing.T
+	*compact.Machine
+	at   time.Time
+	seen []compact.Action
+}
+
+// none knows nothing of any link.
+var none = knows(func(peerscore.PeerID, wire.TxID) bool { return false })
+
+func newStage(t *testing.T, known compact.Known, mesh ...peerscore.PeerID) *stage {
+	m, err := compact.New(compact.DefaultConfig(), known, rand.New(rand.NewPCG(1, 2)))
+	require.NoError(t, err)
+	s := &stage{T: t, Machine: m, at: start}
+	for _, id := range mesh {
+		require.NoError(t, m.SetLink(compact.Link{ID: id, Mesh: true, RTT: 100 * time.Millisecond, Window: 64 << 10}))
+	}
+	return s
+}
+
+func (s *stage) take(actions []compact.Action) []compact.Action {
+	s.seen = append(s.seen, actions...)
+	return actions
+}
+
+// open begins a block of which known is known.
+func (s *stage) open(from peerscore.PeerID, b validation.CheckedBlock, known ...validation.CheckedTx) []compact.Action {
+	return s.take(s.Open(s.at, from, b.Header(), wire.Compact(b.Block()).ShortIDs, slices.Values(known)))
+}
+
+func (s *stage) receive(from peerscore.PeerID, f compact.Frame) []compact.Action {
+	return s.take(s.Receive(s.at, from, f))
+}
+
+// pass lets time pass, with all that is due in it.
+func (s *stage) pass(d time.Duration) (actions []compact.Action) {
+	end := s.at.Add(d)
+	for range 1_000 {
+		at, ok := s.Next()
+		if !ok || at.After(end) {
+			s.at = end
+			return actions
+		}
+		s.at = at
+		actions = append(actions, s.take(s.Tick(at))...)
+	}
+	s.Fatal("time stands still")
+	return nil
+}
+
+// only returns the frames of a kind that were sent to a link.
+func only[F compact.Frame](actions []compact.Action, to peerscore.PeerID) (out []F) {
+	for _, a := range actions {
+		if send, ok := a.(compact.Send); ok && send.To == to {
+			if f, ok := send.Frame.(F); ok {
+				out = append(out, f)
+			}
+		}
+	}
+	return out
+}
+
+func kindOf[A compact.Action](actions []compact.Action) (out []A) {
+	for _, a := range actions {
+		if x, ok := a.(A); ok {
+			out = append(out, x)
+		}
+	}
+	return out
+}
+
+// blamed lists the links blamed so far and checks for what.
+func (s *stage) blamed(why compact.Fault) (who []peerscore.PeerID) {
+	for _, b := range kindOf[compact.Blame](s.seen) {
+		require.ErrorIs(s, b.Why, why)
+		who = append(who, b.Link)
+	}
+	return who
+}
+
+func (s *stage) built() []compact.Built { return kindOf[compact.Built](s.seen) }
+
+// answer gives what an Ask asked for.
+func answer(b validation.CheckedBlock, a *compact.Ask) *compact.Fill {
+	f := &compact.Fill{Block: b.ID(), ID: a.ID, Places: a.Places, Proved: true}
+	for _, i := range a.Places {
+		f.Txs = append(f.Txs, b.Block().Txs[i].Bytes())
+	}
+	return f
+}
+
+func TestKnownBlockIsBuiltAtOnce(t *testing.T) {
+	b, _ := block(transactions(0, 30, 250), nil)
+	s := newStage(t, none, "a")
+	out := s.open("a", b, b.Txs()...)
+	require.Len(t, out, 1)
+	built := out[0].(compact.Built)
+	require.Equal(t, compact.AtOnce, built.How.Way)
+	require.Equal(t, 30, built.How.Known)
+	require.Equal(t, b.Txs()[7], built.Parts[7].Checked)
+	require.Empty(t, s.open("b", b, b.Txs()...), "once")
+	s.pass(time.Minute)
+	_, ok := s.Next()
+	require.False(t, ok, "forgotten")
+}
+
+func TestEmptyBlock(t *testing.T) {
+	b, _ := block(nil, nil)
+	s := newStage(t, none, "a")
+	s.open("a", b)
+	require.Len(t, s.built(), 1)
+}
+
+// TestOneRound: what is missing is asked of the sender of the header, after its fill had
+// time to come.
+func TestOneRound(t *testing.T) {
+	b, _ := block(transactions(0, 30, 250), nil)
+	s := newStage(t, none, "a", "b")
+	out := s.open("a", b, b.Txs()[:28]...)
+	require.Empty(t, only[*compact.Ask](out, "a"), "its fill may be on the way")
+	asks := only[*compact.Ask](s.pass(50*time.Millisecond), "a")
+	require.Len(t, asks, 1)
+	require.Equal(t, []uint32{28, 29}, asks[0].Places)
+	s.receive("a", answer(b, asks[0]))
+	require.Len(t, s.built(), 1)
+	require.Equal(t, compact.Rounds, s.built()[0].How.Way)
+	require.Equal(t, 2, s.built()[0].How.Asked)
+	require.Equal(t, []peerscore.PeerID{"a"}, s.built()[0].How.From)
+}
+
+func TestFillMakesAskingNeedless(t *testing.T) {
+	b, _ := block(transactions(0, 30, 250), nil)
+	s := newStage(t, none, "a")
+	f := answer(b, &compact.Ask{Places: []uint32{28, 29}})
+	require.Empty(t, s.receive("a", f), "it may overtake the header")
+	s.open("a", b, b.Txs()[:28]...)
+	require.Len(t, s.built(), 1)
+	require.Equal(t, compact.AtOnce, s.built()[0].How.Way)
+	require.Equal(t, 2, s.built()[0].How.Filled)
+}
+
+// TestProducerFills: exactly what a link is not known to have, what no link has first, and
+// within its window.
+func TestProducerFills(t *testing.T) {
+	b, _ := block(transactions(0, 400, 250), nil)
+	txs := b.Block().Txs
+	place := map[wire.TxID]int{}
+	for i, tx := range txs {
+		place[tx.ID()] = i
+	}
+	s := newStage(t, knows(func(link peerscore.PeerID, id wire.TxID) bool {
+		i := place[id]
+		return i < 300 && (link == "b" || i >= 50) // the last hundred are known to none
+	}), "a", "b")
+	require.NoError(t, s.SetLink(compact.Link{ID: "c", Window: 1 << 20}))
+	require.NoError(t, s.SetLink(compact.Link{ID: "a", Mesh: true, Window: 110 * 250}))
+	out := s.take(s.Produce(s.at, b, nil))
+	require.Len(t, out, 2, "the mesh alone")
+	toB := only[*compact.Fill](out, "b")[0]
+	require.Len(t, toB.Places, 100)
+	require.Equal(t, uint32(300), toB.Places[0])
+	toA := only[*compact.Fill](out, "a")[0]
+	require.Subset(t, toA.Places, toB.Places, "what nobody has comes first")
+	require.Greater(t, len(toA.Places), 105)
+	require.LessOrEqual(t, len(toA.Places), 110)
+	require.True(t, slices.IsSorted(toA.Places))
+}
+
+// R26: a wrong answer is the fault of who gave it, and others are asked.
+func TestWrongAnswers(t *testing.T) {
+	b, _ := block(transactions(0, 30, 250), nil)
+	other := transactions(1_000, 2, 250)
+	for name, c := range map[string]struct {
+		change func(*compact.Fill)
+		fault  compact.Fault
+	}{
+		"another transaction": {func(f *compact.Fill) { f.Txs[1] = other[0].Bytes() }, compact.WrongTx},
+		"out of order":        {func(f *compact.Fill) { f.Txs[0], f.Txs[1] = f.Txs[1], f.Txs[0] }, compact.WrongTx},
+		"garbage":             {func(f *compact.Fill) { f.Txs[0] = bytes.Repeat([]byte{1}, 80) }, compact.Garbage},
+		"another place":       {func(f *compact.Fill) { f.Places = []uint32{27, 28} }, compact.Unasked},
+		"beyond the block":    {func(f *compact.Fill) { f.Places = []uint32{28, 30} }, compact.Unasked},
+		"never asked":         {func(f *compact.Fill) { f.ID += 1 }, compact.Unasked},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t, none, "a", "b")
+			s.open("a", b, b.Txs()[:28]...)
+			ask := only[*compact.Ask](s.pass(50*time.Millisecond), "a")[0]
+			f := answer(b, ask)
+			f.Places, f.Txs = slices.Clone(f.Places), slices.Clone(f.Txs)
+			c.change(f)
+			asks := only[*compact.Ask](s.receive("a", f), "b")
+			require.Equal(t, []peerscore.PeerID{"a"}, s.blamed(c.fault))
+			require.Len(t, asks, 1)
+			s.receive("b", answer(b, asks[0]))
+			require.Len(t, s.built(), 1)
+			require.Empty(t, s.receive("a", f), "nothing more of it is heard")
+		})
+	}
+}
+
+// R11: who is slow, or has nothing, is not blamed.
+func TestLateAndEmptyAnswers(t *testing.T) {
+	b, _ := block(transactions(0, 30, 250), nil)
+	s := newStage(t, none, "a", "b", "c")
+	s.open("a", b, b.Txs()[:28]...)
+	first := only[*compact.Ask](s.pass(50*time.Millisecond), "a")[0]
+	s.receive("b", &compact.Have{Block: b.ID(), Whole: true})
+	out := s.pass(250 * time.Millisecond)
+	require.Equal(t, compact.Missed{Link: "a", Block: b.ID(), What: compact.Late}, kindOf[compact.Missed](out)[0])
+	require.Len(t, only[*compact.Ask](out, "b"), 1, "others, in parallel")
+	require.Len(t, only[*compact.Ask](out, "c"), 1)
+	s.receive("b", &compact.Fill{Block: b.ID(), ID: only[*compact.Ask](out, "b")[0].ID})
+	require.Contains(t, s.seen, compact.Missed{Link: "b", Block: b.ID(), What: compact.Empty}, "it had said to have it")
+	s.receive("a", answer(b, first))
+	require.Len(t, s.built(), 1, "late is better than never")
+	require.Empty(t, kindOf[compact.Blame](s.seen))
+}
+
+// TestPromise: who lacks some itself gives what it has, and the rest when it has it.
+func TestPromise(t *testing.T) {
+	b, _ := block(transactions(0, 30, 250), nil)
+	s := newStage(t, none, "a", "b")
+	s.open("a", b, b.Txs()[:28]...)
+	ask := &compact.Ask{Block: b.ID(), ID: 5, Places: []uint32{2, 3, 28}}
+	got := only[*compact.Fill](s.receive("b", ask), "b")
+	require.Len(t, got, 1)
+	require.Equal(t, []uint32{2, 3}, got[0].Places)
+	require.True(t, got[0].More)
+	require.False(t, got[0].Proved)
+	own := only[*compact.Ask](s.pass(50*time.Millisecond), "a")[0]
+	got = only[*compact.Fill](s.receive("a", answer(b, own)), "b")
+	require.Len(t, got, 1)
+	require.Equal(t, []uint32{28}, got[0].Places)
+	require.Equal(t, uint32(5), got[0].ID)
+	require.False(t, got[0].More)
+	require.True(t, got[0].Proved)
+}
+
+func TestNobodyGives(t *testing.T) {
+	b, _ := block(transactions(0, 30, 250), nil)
+	s := newStage(t, none, "a", "b", "c")
+	s.open("a", b)
+	s.receive("b", &compact.Ask{Block: b.ID(), ID: 9, Places: []uint32{1}})
+	out := s.pass(20 * time.Second)
+	gave := kindOf[compact.GaveUp](out)
+	require.Len(t, gave, 1)
+	require.ErrorIs(t, gave[0].Why, compact.Exhausted)
+	require.Equal(t, &compact.Fill{Block: b.ID(), ID: 9}, only[*compact.Fill](out, "b")[0], "who waits for us is told")
+	require.LessOrEqual(t, len(only[*compact.Ask](s.seen, "c")), compact.DefaultConfig().Rounds)
+
+	// Sync brings it, and it is served.
+	require.Empty(t, s.take(s.Arrived(s.at, b.ID(), b.Block().Txs)))
+	require.Len(t, only[*compact.Fill](s.receive("b", &compact.Ask{Block: b.ID(), ID: 10, Places: []uint32{1}}), "b")[0].Txs, 1)
+}
+
+// TestGreed: nobody needs a transaction of a block more often than lines fail.
+func TestGreed(t *testing.T) {
+	b, _ := block(transactions(0, 30, 250), nil)
+	s := newStage(t, none, "a")
+	s.open("x", b, b.Txs()...)
+	everything := &compact.Ask{Block: b.ID(), ID: 1}
+	for i := range 30 {
+		everything.Places = append(everything.Places, uint32(i))
+	}
+	for range compact.DefaultConfig().Served - 1 { // the fill was the first
+		require.Len(t, only[*compact.Fill](s.receive("a", everything), "a"), 1)
+	}
+	require.Empty(t, only[*compact.Fill](s.receive("a", everything), "a"))
+	require.Equal(t, []peerscore.PeerID{"a"}, s.blamed(compact.Greedy))
+}
+
+// TestBounds: blocks, links and what comes too early.
+func TestBounds(t *testing.T) {
+	s := newStage(t, none, "a")
+	cfg := compact.DefaultConfig()
+	for i := range cfg.Blocks {
+		b, _ := block(transactions(i*100, 10, 250), nil)
+		s.open("a", b)
+	}
+	b, _ := block(transactions(5_000, 10, 250), nil)
+	gave := kindOf[compact.GaveUp](s.open("a", b))
+	require.Len(t, gave, 1)
+	require.ErrorIs(t, gave[0].Why, compact.TooMany)
+
+	for i := range cfg.Links {
+		err := s.SetLink(compact.Link{ID: peerscore.PeerID(rune('b' + i))})
+		require.Equal(t, i == cfg.Links-1, err != nil)
+	}
+	tooMuch := &compact.Fill{Block: wire.BlockID{9}, ID: 1, Places: []uint32{0}, Txs: [][]byte{make([]byte, cfg.EarlyBytes)}}
+	require.Empty(t, s.receive("a", tooMuch))
+	require.Empty(t, s.receive("stranger", &compact.Ask{Block: b.ID(), ID: 1, Places: []uint32{0}}))
+	require.Empty(t, s.receive("a", &compact.Ask{Block: wire.BlockID{9}, ID: 3, Places: []uint32{0}}))
+	require.Contains(t, s.pass(cfg.EarlyFor), compact.Send{To: "a", Frame: &compact.Fill{Block: wire.BlockID{9}, ID: 3}})
+}
+
+func TestConfig(t *testing.T) {
+	_, err := compact.New(compact.Config{}, none, rand.New(rand.NewPCG(1, 1)))
+	require.ErrorContains(t, err, "Rounds")
+	require.ErrorContains(t, err, "Pipeline")
+	_, err = compact.New(compact.DefaultConfig(), nil, nil)
+	require.Error(t, err)
+	require.False(t, errors.Is(err, compact.Garbage))
+}
+
+// TestPromisesOutliveRounds: who has asked as often as allowed still waits for what was
+// promised.
+func TestPromisesOutliveRounds(t *testing.T) {
+	b, _ := block(transactions(0, 30, 250), nil)
+	links := []peerscore.PeerID{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q", "r", "s", "t", "u", "v", "w", "x", "y", "z"}
+	s := newStage(t, none, links...)
+	s.open("a", b, b.Txs()[:20]...)
+	var first *compact.Ask
+	for out := s.pass(50 * time.Millisecond); len(out) > 0; {
+		var next []compact.Action
+		for _, l := range links {
+			for _, ask := range only[*compact.Ask](out, l) {
+				if l == "a" {
+					first = ask
+				}
+				next = append(next, s.receive(l, &compact.Fill{Block: b.ID(), ID: ask.ID, More: true})...)
+			}
+		}
+		out = next
+	}
+	s.pass(5 * time.Second)
+	require.Empty(t, kindOf[compact.GaveUp](s.seen))
+	s.receive("a", answer(b, first))
+	require.Len(t, s.built(), 1)
+	require.Equal(t, compact.DefaultConfig().Rounds, s.built()[0].How.Rounds)
+}
