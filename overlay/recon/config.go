@@ -26,6 +26,8 @@ const (
 	// how much an estimate may exceed what plain ids then show.
 	maxGuess    = 4
 	guessMargin = 64
+	// largePoll is how often an initiator that needs the large place looks for it.
+	largePoll = 100 * time.Millisecond
 	// withheldMargin is how many needs may go unanswered, beside half of them: what
 	// left the peer's set meanwhile.
 	withheldMargin = 8

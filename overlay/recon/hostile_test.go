@@ -109,6 +109,45 @@ func TestLyingResponders(t *testing.T) {
 	}
 }
 
+// TestOneHonestPeerOfTen: nine responders answer with junk that takes the one large
+// place, and all have their turn before the tenth. Each costs less than half a second
+// and is found out.
+func TestOneHonestPeerOfTen(t *testing.T) {
+	rng := rand.New(rand.NewPCG(15, 16))
+	junk := always(func(f recon.Symbols) recon.Frame {
+		for i := range f.Symbols {
+			f.Symbols[i] = recon.Symbol{Sum: rng.Uint64(), Check: rng.Uint32(), Count: uint8(rng.Uint32())}
+		}
+		return f
+	})
+	var shared recon.Large
+	pairs := make([]*pair, 10)
+	for i := range pairs {
+		p := filled(t, 5000, 1000)
+		asks, err := recon.NewInitiator(recon.DefaultConfig(), &shared, recon.Salt{2, byte(i)}, rng)
+		require.NoError(t, err)
+		p.asks.session = asks
+		if i < 9 {
+			p.tamper = junk
+		}
+		pairs[i] = p
+	}
+	honest := pairs[9]
+	for honest.now.Sub(epoch) < time.Minute && len(honest.asks.compared) == 0 {
+		for _, p := range pairs {
+			p.run(10*time.Millisecond, func() bool { return p.asks.ended })
+		}
+	}
+	require.Equal(t, []recon.Compared{{Theirs: 1000, Ours: 1000}}, honest.asks.compared)
+	took := honest.now.Sub(epoch)
+	t.Log("found after", took)
+	require.Less(t, took, 5*time.Second)
+	for _, p := range pairs[:9] {
+		p.run(20*time.Second, func() bool { return p.asks.ended })
+		require.ErrorIs(t, p.asks.closed, recon.Undecodable)
+	}
+}
+
 // listed is a pair that exchanges plain ids, several frames of them.
 func listed(t *testing.T) *pair { return filled(t, 0, 5000) }
 

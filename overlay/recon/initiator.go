@@ -19,6 +19,7 @@ type Initiator struct {
 	oldAt    time.Time // when the session has had its time
 	openedAt time.Time
 	hurry    bool // the next exchange is to be soon
+	waits    bool // the next exchange will want the large place
 	hasty    bool // this exchange does not wait for gossip
 	again    bool // this exchange left something for the next
 
@@ -117,6 +118,8 @@ func (i *Initiator) tick(now time.Time) {
 	case !ok || now.Before(at):
 	case i.phase == rests && !now.Before(i.oldAt):
 		i.close(ErrAge)
+	case i.phase == rests && i.waits && !i.hold(now):
+		i.until = now.Add(largePoll)
 	case i.phase == rests:
 		i.open(now)
 	case i.phase == lingers:
@@ -202,7 +205,7 @@ func (i *Initiator) open(now time.Time) {
 		return
 	}
 	i.openedAt = now
-	i.hasty, i.hurry = i.hurry, false
+	i.hasty, i.hurry, i.waits = i.hurry, false, false
 	i.peeler, i.asked, i.counts = NewPeeler(i.key), 0, nil
 	f := Open{Size: i.size, Sum: i.frozen[0].Sum, Check: i.frozen[0].Check}
 	for j := range f.Counts {

@@ -78,9 +78,10 @@ func (i *Initiator) all(now time.Time) {
 	i.await(now, asksAll)
 }
 
-// later leaves it at what is known: another exchange has the large place.
+// later leaves it at what is known: another exchange has the large place. This
+// link differs too much for a small one, so that the next is when the place is free.
 func (i *Initiator) later(now time.Time) {
-	i.again = true
+	i.waits, i.hurry = true, true
 	i.tell(now, nil, nil)
 }
 
