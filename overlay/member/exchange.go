@@ -1,0 +1,238 @@
+package member
+
+import (
+	"slices"
+	"time"
+
+	"github.com/grapevine-p2p/grapevine/peerscore"
+)
+
+// maxPushed bounds the bytes of records in one frame, so that it stays well
+// within MaxFrame whatever else it carries.
+const maxPushed = 24 << 10
+
+// hurry is the time to the next exchange when one could not carry all.
+const hurry = time.Second
+
+// received takes a frame apart. That there is one at all proves that its sender
+// lives.
+func (m *Machine) received(ev Received, out []Action) []Action {
+	l := m.links[ev.From]
+	if l == nil {
+		return out
+	}
+	f, err := decodeFrame(ev.Frame)
+	if err != nil {
+		return append(out, Fault{ev.From, err})
+	}
+	m.heard, l.heard = m.now, m.now
+	out = m.lives(ev.From, out)
+	for _, n := range f.pings {
+		m.pinged(ev.From, n)
+	}
+	for _, n := range f.nacks {
+		m.nacked(n)
+	}
+	for _, r := range f.requests {
+		m.requested(ev.From, l, r)
+	}
+	for _, r := range f.relayed {
+		if l.request.take(m.now, requestsAtOnce, requestsPerSecond) {
+			m.answer(ev.From, r)
+		}
+	}
+	for _, a := range f.signed {
+		out = m.signedAck(ev.From, l, a, out)
+	}
+	for _, r := range f.records { // before accusations, which they may answer
+		out = m.record(ev.From, l, r, out)
+	}
+	for _, a := range f.accuse {
+		out = m.accused(ev.From, l, a, out)
+	}
+	if f.syn != nil {
+		m.compare(ev.From, l, f.syn)
+	}
+	if f.mask != 0 {
+		m.reconcile(ev.From, l, f)
+	}
+	m.serve(ev.From, l, f.wanted)
+	return out
+}
+
+// record takes a signed record: if it is newer than what we have, it proves
+// that its peer lives, and is passed on.
+func (m *Machine) record(from peerscore.PeerID, l *link, sealed []byte, out []Action) []Action {
+	r, err := m.records.Parse(sealed)
+	if err != nil {
+		return append(out, Fault{from, err})
+	}
+	if r.Peer == m.self || r.Peer == "" || len(r.Peer) > MaxPeerID {
+		return out
+	}
+	s := m.view.get(r.Peer)
+	if s != nil && r.Seq <= s.Record.Seq {
+		if s.State == Dead { // no news to us; ours may be to them
+			f := m.to(from)
+			f.accuse = append(f.accuse, s.accusers...)
+		}
+		return out
+	}
+	if !l.records.take(m.now, recordsAtOnce, recordsPerSecond) {
+		return out
+	}
+	if err := m.records.Verify(sealed); err != nil {
+		return append(out, Fault{from, BadSignature})
+	}
+	r.Sealed = slices.Clone(sealed)
+	if s == nil {
+		if s = m.view.put(r, m.now, m.links[r.Peer] != nil); s == nil {
+			return out
+		}
+		out = append(out, Learned{r, from}, Changed{r.Peer, Alive})
+	} else {
+		m.view.regroup(s.Record.Group, -1)
+		m.view.regroup(r.Group, 1)
+		s.Record, s.fresh, s.accusers = r, m.now, nil
+		out = append(out, Learned{r, from})
+		out = m.lives(r.Peer, out)
+	}
+	s.grace = m.now.Add(m.config.Grace)
+	for _, p := range m.some(m.config.Fanout, from, r.Peer) {
+		f := m.to(p)
+		f.records = append(f.records, r.Sealed)
+	}
+	return out
+}
+
+// compare answers a digest (syn): with nothing if ours is equal, else with our
+// entries of the buckets that differ (ack).
+func (m *Machine) compare(to peerscore.PeerID, l *link, theirs []uint64) {
+	ours := m.view.sums(m.ownEntry())
+	if slices.Equal(ours, theirs) || !l.request.take(m.now, requestsAtOnce, requestsPerSecond) {
+		return
+	}
+	f := m.to(to)
+	first := m.rng.IntN(buckets) // if not all fit, others come another time
+	for i := range buckets {
+		b := (first + i) % buckets
+		if ours[b] == theirs[b] {
+			continue
+		}
+		entries := m.bucket(b)
+		if len(f.entries)+len(entries) > maxEntries {
+			break
+		}
+		f.mask |= 1 << b
+		f.entries = append(f.entries, entries...)
+	}
+}
+
+// bucket is the entries of one bucket.
+func (m *Machine) bucket(b int) []entry {
+	var out []entry
+	if own := m.ownEntry(); own.id.bucket() == b {
+		out = append(out, own)
+	}
+	for _, s := range m.view.list {
+		if s.State != Dead && s.short.bucket() == b {
+			out = append(out, entry{s.short, s.Record.Seq})
+		}
+	}
+	return out
+}
+
+// reconcile answers entries (ack): with what we have newer or alone, with what
+// we know against the dead among them, and with what we want (ack2).
+func (m *Machine) reconcile(to peerscore.PeerID, l *link, f *frame) {
+	if !l.request.take(m.now, requestsAtOnce, requestsPerSecond) {
+		return
+	}
+	theirs := make(map[shortID]uint64, len(f.entries))
+	own := m.ownEntry()
+	answer := m.to(to)
+	more := false
+	for _, e := range f.entries {
+		theirs[e.id] = e.seq
+		s := m.view.short[e.id]
+		switch {
+		case e.id == own.id:
+		case s == nil || s.Record.Seq < e.seq:
+			if len(answer.wanted) < maxRecords {
+				answer.wanted = append(answer.wanted, e.id)
+			} else {
+				more = true
+			}
+		case s.State == Dead && s.Record.Seq == e.seq:
+			answer.accuse = append(answer.accuse, s.accusers...)
+		}
+	}
+	pushed := 0
+	push := func(e entry, sealed []byte) {
+		seq, ok := theirs[e.id]
+		switch {
+		case f.mask&(1<<e.id.bucket()) == 0 || ok && seq >= e.seq:
+		case pushed+len(sealed) > maxPushed || len(answer.records) >= maxRecords:
+			more = true
+		default:
+			answer.records = append(answer.records, sealed)
+			pushed += len(sealed)
+		}
+	}
+	push(own, m.own.Sealed)
+	for i, first := 0, m.first(); i < len(m.view.list); i++ {
+		if s := m.view.list[(first+i)%len(m.view.list)]; s.State != Dead {
+			push(entry{s.short, s.Record.Seq}, s.Record.Sealed)
+		}
+	}
+	if more {
+		m.synAt = m.now.Add(m.about(hurry))
+	}
+}
+
+// first draws where to begin in the view, so that whatever does not fit a frame
+// is not always the same.
+func (m *Machine) first() int {
+	if len(m.view.list) == 0 {
+		return 0
+	}
+	return m.rng.IntN(len(m.view.list))
+}
+
+// serve sends the records that were asked for (after ack2).
+func (m *Machine) serve(to peerscore.PeerID, l *link, wanted []shortID) {
+	if len(wanted) == 0 || !l.request.take(m.now, requestsAtOnce, requestsPerSecond) {
+		return
+	}
+	f := m.to(to)
+	pushed := 0
+	for _, id := range wanted {
+		sealed := m.own.Sealed
+		if id != shortOf(m.self) {
+			s := m.view.short[id]
+			if s == nil {
+				continue
+			}
+			sealed = s.Record.Sealed
+		}
+		if pushed += len(sealed); pushed > maxPushed {
+			return
+		}
+		f.records = append(f.records, sealed)
+	}
+}
+
+// expire drops members of whom nothing new came for long: their neighbours,
+// who would have accused them, may be gone as well.
+func (m *Machine) expire(out []Action) []Action {
+	for _, s := range slices.Clone(m.view.list) {
+		if s.pinned || m.now.Sub(s.fresh) < m.config.ExpireAfter {
+			continue
+		}
+		if s.State != Dead {
+			out = append(out, Changed{s.Record.Peer, Dead})
+		}
+		m.view.remove(s)
+	}
+	return out
+}

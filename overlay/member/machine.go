@@ -1,0 +1,330 @@
+package member
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/grapevine-p2p/grapevine/peerscore"
+)
+
+// Event is something that happened: [Connected], [Gone], [Received] or [Tick].
+type Event interface{ event() }
+
+// Connected: there is a link to Peer now.
+type Connected struct{ Peer peerscore.PeerID }
+
+// Gone: the link to Peer is no more. Lost says that neither side closed it.
+type Gone struct {
+	Peer peerscore.PeerID
+	Lost bool
+}
+
+// Received: Peer sent us a frame. The machine keeps nothing of its bytes.
+type Received struct {
+	From  peerscore.PeerID
+	Frame []byte
+}
+
+// Tick: time has passed.
+type Tick struct{}
+
+func (Connected) event() {}
+func (Gone) event()      {}
+func (Received) event()  {}
+func (Tick) event()      {}
+
+// Action is what to do or to know: [Send], [Changed], [Learned] or [Fault].
+type Action interface{ action() }
+
+// Send: send the frame over the link to To. It may be lost.
+type Send struct {
+	To    peerscore.PeerID
+	Frame []byte
+}
+
+// Changed: a member is in another state now.
+type Changed struct {
+	Peer  peerscore.PeerID
+	State State
+}
+
+// Learned: there is a new record, which From passed on to us.
+type Learned struct {
+	Record Record
+	From   peerscore.PeerID
+}
+
+// Fault: From sent what no honest node could have sent.
+type Fault struct {
+	From peerscore.PeerID
+	Why  error
+}
+
+func (Send) action()    {}
+func (Changed) action() {}
+func (Learned) action() {}
+func (Fault) action()   {}
+
+// BadSignature is a record, acknowledgement or accusation whose signature does
+// not verify. Whoever passes one on has to have checked it.
+const BadSignature Malformed = "signature does not verify"
+
+// Machine is the membership of one node. It is not safe for concurrent use.
+type Machine struct {
+	config  Config // constant, as all to rng
+	network [32]byte
+	self    peerscore.PeerID
+	records Records
+	signer  Signer
+	rng     *rand.Rand
+
+	now     time.Time // of the last event
+	own     Record
+	sealed  time.Time // when own was
+	broken  error     // why own could not be sealed; nil if it could
+	view    view
+	links   map[peerscore.PeerID]*link
+	order   []peerscore.PeerID // of links, sorted
+	round   []peerscore.PeerID // links to be probed yet in this round
+	probes  []*probe           // under way, oldest first
+	heard   time.Time          // last frame of anybody
+	health  int                // Lifeguard's: 0 is well, up to maxHealth
+	probeAt time.Time
+	synAt   time.Time
+	out     []*outbox // frames of this step, in the order of their making
+}
+
+// link is what is known of one connection.
+type link struct {
+	heard                    time.Time
+	records, accuse, request allowance
+}
+
+// maxLinks bounds the links that a Machine takes; the node's own bound is lower.
+const maxLinks = 4096
+
+// maxHealth bounds how much longer a node that is not well waits: timeouts grow
+// by a half with each step. Lifeguard: 8 steps of a whole; ours are a node's of
+// which others expect answers in seconds.
+const maxHealth = 4
+
+// stall is the time without a tick that says that it was us who slept.
+const stall = time.Second
+
+// New returns the Machine of the node with identity self in the network. The
+// rank key of the view comes from rng.
+func New(config Config, network [32]byte, self peerscore.PeerID, records Records, signer Signer, rng *rand.Rand) (*Machine, error) {
+	if err := config.Validate(); err != nil {
+		return nil, fmt.Errorf("member: new machine: %w", err)
+	}
+	own, err := records.Seal(1)
+	if err != nil {
+		return nil, fmt.Errorf("member: new machine: seal own record: %w", err)
+	}
+	return &Machine{
+		config: config, network: network, self: self, records: records, signer: signer, rng: rng,
+		own: own, view: newView(config, rng), links: make(map[peerscore.PeerID]*link),
+	}, nil
+}
+
+// Step feeds one event to the machine and appends to out what to do about it.
+func (m *Machine) Step(now time.Time, ev Event, out []Action) []Action {
+	if m.now.IsZero() {
+		m.start(now)
+	}
+	now = later(now, m.now)
+	if slept := now.Sub(m.now); slept > stall {
+		m.postpone(slept)
+	}
+	m.now = now
+	switch ev := ev.(type) {
+	case Connected:
+		m.connected(ev.Peer)
+	case Gone:
+		out = m.gone(ev, out)
+	case Received:
+		out = m.received(ev, out)
+	case Tick:
+		out = m.tick(out)
+	}
+	return m.flush(out)
+}
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}
+
+func (m *Machine) start(now time.Time) {
+	m.now, m.sealed, m.heard = now, now, now
+	m.probeAt = now.Add(m.spread(m.config.ProbeEvery))
+	m.synAt = now.Add(m.spread(m.config.SynEvery))
+}
+
+// spread draws a time up to d, so that nodes do not act in step.
+func (m *Machine) spread(d time.Duration) time.Duration { return time.Duration(m.rng.Int64N(int64(d))) }
+
+// about draws a time within a tenth of d.
+func (m *Machine) about(d time.Duration) time.Duration { return d - d/10 + m.spread(d/5+1) }
+
+// postpone moves what was due while we slept: we did not listen, and what we did
+// not hear then means nothing.
+func (m *Machine) postpone(slept time.Duration) {
+	for _, p := range m.probes {
+		p.due = p.due.Add(slept)
+	}
+	for _, s := range m.view.list {
+		if s.State == Suspect {
+			s.deadline = s.deadline.Add(slept)
+		}
+	}
+	m.unwell()
+}
+
+func (m *Machine) unwell() { m.health = min(maxHealth, m.health+1) }
+
+// patience is d, longer while we are not well.
+func (m *Machine) patience(d time.Duration) time.Duration { return d + d*time.Duration(m.health)/2 }
+
+func (m *Machine) connected(p peerscore.PeerID) {
+	if p == m.self || m.links[p] != nil || len(m.links) >= maxLinks {
+		return
+	}
+	m.links[p] = &link{heard: m.now}
+	i, _ := slices.BinarySearch(m.order, p)
+	m.order = slices.Insert(m.order, i, p)
+	m.view.pin(p, true)
+	f := m.to(p)
+	f.records = append(f.records, m.own.Sealed)
+	f.syn = m.view.sums(m.ownEntry())
+}
+
+func (m *Machine) gone(ev Gone, out []Action) []Action {
+	if m.links[ev.Peer] == nil {
+		return out
+	}
+	delete(m.links, ev.Peer)
+	m.order = slices.DeleteFunc(m.order, func(p peerscore.PeerID) bool { return p == ev.Peer })
+	m.round = slices.DeleteFunc(m.round, func(p peerscore.PeerID) bool { return p == ev.Peer })
+	m.view.pin(ev.Peer, false)
+	if s := m.view.get(ev.Peer); s != nil && s.State == Alive {
+		s.accusers = nil // held while the link spoke against them
+	}
+	if ev.Lost && m.view.state(ev.Peer) == Alive {
+		m.probe(ev.Peer) // through others
+	}
+	return out
+}
+
+func (m *Machine) tick(out []Action) []Action {
+	if !m.now.Before(m.probeAt) {
+		m.probeAt = m.now.Add(m.about(m.config.ProbeEvery))
+		m.probeNext()
+	}
+	out = m.driveProbes(out)
+	out = m.driveSuspects(out)
+	if !m.now.Before(m.synAt) && len(m.order) > 0 {
+		m.synAt = m.now.Add(m.about(m.config.SynEvery))
+		m.to(m.order[m.rng.IntN(len(m.order))]).syn = m.view.sums(m.ownEntry())
+		out = m.expire(out)
+	}
+	if m.now.Sub(m.sealed) >= m.config.RefreshEvery {
+		m.renew()
+	}
+	return out
+}
+
+// renew seals our record anew and tells of it.
+func (m *Machine) renew() {
+	m.sealed = m.now // also when it fails: signing is not tried without pause
+	r, err := m.records.Seal(m.own.Seq + 1)
+	if m.broken = err; err != nil {
+		return
+	}
+	m.own = r
+	for _, p := range m.some(m.config.Fanout, "") {
+		f := m.to(p)
+		f.records = append(f.records, r.Sealed)
+	}
+}
+
+// Broken is why our own record could not be renewed when last it was due, or
+// nil. Until it can be, we cannot refute.
+func (m *Machine) Broken() error { return m.broken }
+
+// some draws up to n links other than but.
+func (m *Machine) some(n int, but ...peerscore.PeerID) []peerscore.PeerID {
+	pool := slices.DeleteFunc(slices.Clone(m.order), func(p peerscore.PeerID) bool { return slices.Contains(but, p) })
+	n = min(n, len(pool))
+	for i := range n {
+		j := i + m.rng.IntN(len(pool)-i)
+		pool[i], pool[j] = pool[j], pool[i]
+	}
+	return pool[:n]
+}
+
+func (m *Machine) ownEntry() entry { return entry{shortOf(m.self), m.own.Seq} }
+
+// outbox is the frame for one link in this step.
+type outbox struct {
+	to    peerscore.PeerID
+	frame frame
+}
+
+// to returns the frame that this step sends to p.
+func (m *Machine) to(p peerscore.PeerID) *frame {
+	for _, o := range m.out {
+		if o.to == p {
+			return &o.frame
+		}
+	}
+	o := &outbox{to: p}
+	m.out = append(m.out, o)
+	return &o.frame
+}
+
+// flush turns the frames of this step into actions. What is beyond a frame's
+// bounds is left out: all that is sent here is asked for or told again.
+func (m *Machine) flush(out []Action) []Action {
+	for _, o := range m.out {
+		f := &o.frame
+		f.acks, f.nacks, f.requests = cut(f.acks, maxRequests), cut(f.nacks, maxRequests), cut(f.requests, maxRequests)
+		f.relayed, f.signed = cut(f.relayed, maxRequests), cut(f.signed, maxRequests)
+		f.accuse, f.records = cut(f.accuse, maxAccusations), cut(f.records, maxRecords)
+		if b := f.appendTo(nil); len(b) > 0 && m.links[o.to] != nil {
+			out = append(out, Send{o.to, b})
+		}
+	}
+	m.out = m.out[:0]
+	return out
+}
+
+func cut[T any](s []T, n int) []T { return s[:min(n, len(s))] }
+
+// allowance is a bucket of tokens for what a link may cost us.
+type allowance struct {
+	used float64
+	at   time.Time
+}
+
+// What one link may cost at once and per second. Each is a signature checked or
+// made, some 100 µs.
+const (
+	recordsAtOnce, recordsPerSecond   = 512, 20
+	accuseAtOnce, accusePerSecond     = 64, 4
+	requestsAtOnce, requestsPerSecond = 64, 16
+)
+
+func (a *allowance) take(now time.Time, most, perSecond float64) bool {
+	a.used = max(0, a.used-perSecond*now.Sub(a.at).Seconds())
+	a.at = now
+	if a.used+1 > most {
+		return false
+	}
+	a.used++
+	return true
+}

@@ -1,0 +1,216 @@
+package member
+
+import (
+	"math"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dchest/siphash"
+
+	"github.com/grapevine-p2p/grapevine/peerscore"
+)
+
+// State is what we believe of a member.
+type State uint8
+
+const (
+	Unknown State = iota // not in the view
+	Alive
+	Suspect // somebody got no answer from it
+	Dead    // nobody gets one
+)
+
+func (s State) String() string {
+	return [...]string{"unknown", "alive", "suspect", "dead"}[s]
+}
+
+// Member is one member of the view, to be shown.
+type Member struct {
+	Record Record
+	State  State
+}
+
+// member is one member with what is held against it.
+type member struct {
+	Member
+	short    shortID
+	rank     uint64    // lowest stay in a view that is full
+	pinned   bool      // it is a link
+	fresh    time.Time // when the record came
+	since    time.Time // of the state, or of the first accusation
+	grace    time.Time // until when accusations are not heard
+	deadline time.Time // of a suspect
+	asks     time.Time // when next we ask about a suspect
+	told     time.Time // when last we passed an accusation on to it
+	asked    int
+	nonce    uint64
+	accusers []accusation // of this version; kept of the dead as what we know of them
+}
+
+// view is the members other than ourselves.
+type view struct {
+	limit, perGroup int    // constant, as the keys
+	k0, k1          uint64 // of ranks
+
+	members  map[peerscore.PeerID]*member
+	short    map[shortID]*member
+	list     []*member // by peer id
+	groups   map[netip.Prefix]int
+	suspects int
+	crowded  bool // somebody was left out for room
+}
+
+func newView(c Config, rng *rand.Rand) view {
+	return view{
+		limit: c.MaxMembers, perGroup: c.MaxPerGroup, k0: rng.Uint64(), k1: rng.Uint64(),
+		members: make(map[peerscore.PeerID]*member), short: make(map[shortID]*member),
+		groups: make(map[netip.Prefix]int),
+	}
+}
+
+func (v *view) get(p peerscore.PeerID) *member { return v.members[p] }
+
+func (v *view) state(p peerscore.PeerID) State {
+	if s := v.members[p]; s != nil {
+		return s.State
+	}
+	return Unknown
+}
+
+// pin keeps a link's peer in the view, or lets it go.
+func (v *view) pin(p peerscore.PeerID, on bool) {
+	if s := v.members[p]; s != nil {
+		s.pinned = on
+	}
+}
+
+// put takes a new member into the view if there is room for it, or it outranks
+// another whose place it takes.
+func (v *view) put(r Record, now time.Time, pinned bool) *member {
+	s := &member{
+		Member: Member{r, Alive}, short: shortOf(r.Peer), pinned: pinned, fresh: now, since: now,
+		rank: siphash.Hash(v.k0, v.k1, []byte(r.Peer)),
+	}
+	if v.short[s.short] != nil {
+		return nil
+	}
+	inGroup := func(o *member) bool { return o.Record.Group == r.Group }
+	anybody := func(*member) bool { return true }
+	if v.groups[r.Group] >= v.perGroup && !v.makeRoom(s, inGroup) || len(v.list) >= v.limit && !v.makeRoom(s, anybody) {
+		v.crowded = true
+		return nil
+	}
+	v.members[r.Peer], v.short[s.short] = s, s
+	i, _ := v.find(r.Peer)
+	v.list = slices.Insert(v.list, i, s)
+	v.groups[r.Group]++
+	return s
+}
+
+// makeRoom removes the one of those that are eligible who ranks last: a dead
+// one before all others, and nobody who outranks s.
+func (v *view) makeRoom(s *member, eligible func(*member) bool) bool {
+	var last *member
+	for _, o := range v.list {
+		if o.pinned || !eligible(o) {
+			continue
+		}
+		if last == nil || o.worth() > last.worth() {
+			last = o
+		}
+	}
+	if last == nil || !s.pinned && last.worth() <= s.worth() {
+		return false
+	}
+	v.crowded = true
+	v.remove(last)
+	return true
+}
+
+func (s *member) worth() uint64 {
+	if s.State == Dead {
+		return math.MaxUint64
+	}
+	return s.rank
+}
+
+func (v *view) remove(s *member) {
+	if s.State == Suspect {
+		v.suspects--
+	}
+	p := s.Record.Peer
+	delete(v.members, p)
+	delete(v.short, s.short)
+	if i, ok := v.find(p); ok {
+		v.list = slices.Delete(v.list, i, i+1)
+	}
+	v.regroup(s.Record.Group, -1)
+}
+
+func (v *view) regroup(g netip.Prefix, by int) {
+	if v.groups[g] += by; v.groups[g] == 0 {
+		delete(v.groups, g)
+	}
+}
+
+func (v *view) find(p peerscore.PeerID) (int, bool) {
+	return slices.BinarySearchFunc(v.list, p, func(s *member, p peerscore.PeerID) int {
+		return strings.Compare(string(s.Record.Peer), string(p))
+	})
+}
+
+// sums is the digest of the view and of ourselves: the sum of the entries of
+// each bucket, without the dead. Views that are equal have equal sums.
+func (v *view) sums(own entry) []uint64 {
+	sums := make([]uint64, buckets)
+	sums[own.id.bucket()] ^= own.hash()
+	for _, s := range v.list {
+		if s.State != Dead {
+			sums[s.short.bucket()] ^= entry{s.short, s.Record.Seq}.hash()
+		}
+	}
+	return sums
+}
+
+// Members returns the view by peer id, the dead included, ourselves not.
+func (m *Machine) Members() []Member {
+	out := make([]Member, len(m.view.list))
+	for i, s := range m.view.list {
+		out[i] = s.Member
+	}
+	return out
+}
+
+// State is what we believe of p.
+func (m *Machine) State(p peerscore.PeerID) State { return m.view.state(p) }
+
+// Own is our own record as it stands.
+func (m *Machine) Own() Record { return m.own }
+
+// Size estimates the number of nodes in the network, ourselves included. While
+// all fit the view it is a count; beyond, it is what the ranks of the sample say
+// (with n members kept, to within 1/sqrt(n) or so): an n-th least of N random
+// numbers is about n/N of the way. Identities cost nothing, so that it says how
+// many there are, not how many people run them.
+func (m *Machine) Size() int {
+	n := 1
+	var ranks []uint64
+	for _, s := range m.view.list {
+		if s.State == Dead {
+			continue
+		}
+		n++
+		if !s.pinned {
+			ranks = append(ranks, s.rank)
+		}
+	}
+	if !m.view.crowded || len(ranks) < 2 {
+		return n
+	}
+	slices.Sort(ranks)
+	last := float64(ranks[len(ranks)-1])
+	return max(n, int(float64(len(ranks)-1)/(last/math.MaxUint64)))
+}
