@@ -2,6 +2,7 @@ package overlay
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"time"
@@ -44,14 +45,17 @@ func (b *bootstrapper) run(ctx context.Context) {
 			sleep(ctx, time.Until(until))
 			continue
 		}
-		if b.host.Network().Connectedness(b.addr.ID) == network.Connected {
-			failures = 0
-			b.stay(ctx)
-			continue
+		var err error
+		if b.host.Network().Connectedness(b.addr.ID) != network.Connected {
+			err = b.dial(ctx)
 		}
-		err := b.dial(ctx)
 		if err == nil {
-			continue
+			if b.stay(ctx) {
+				failures = 0
+				sleep(ctx, backoff(1))
+				continue
+			}
+			err = errTurnedAway
 		}
 		if failures++; failures%complainEvery == 1 && ctx.Err() == nil {
 			b.log.Warn("bootstrap peer cannot be reached; trying again for ever",
@@ -83,17 +87,25 @@ func (b *bootstrapper) dial(ctx context.Context) error {
 	return b.host.Connect(ctx, b.addr)
 }
 
-// stay returns when the peer is gone.
-func (b *bootstrapper) stay(ctx context.Context) {
+// errTurnedAway says that a peer closed the connection before it had made us welcome, as one
+// does that has banned us.
+var errTurnedAway = errors.New("overlay: the bootstrap peer ended the connection at once")
+
+// stay returns when the peer is gone, and says whether it had been welcome here, and we
+// there: one that turns us away must not be dialled without a pause.
+func (b *bootstrapper) stay(ctx context.Context) (welcome bool) {
 	m := b.roster.get(b.addr.ID)
-	if m == nil { // connected, but not yet noticed
+	if m == nil { // connected, but not yet noticed; or gone already
 		sleep(ctx, firstBackoff)
-		return
+		if m = b.roster.get(b.addr.ID); m == nil {
+			return false
+		}
 	}
 	select {
 	case <-m.gone:
-		sleep(ctx, backoff(1))
+		return b.roster.wasWelcome(m)
 	case <-ctx.Done():
+		return true
 	}
 }
 

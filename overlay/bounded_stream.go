@@ -39,7 +39,6 @@ type boundedStream struct {
 	budget *rate.Limiter
 	ctx    context.Context             //nolint:containedctx // that of Run: pubsub's Read has none
 	admit  func(context.Context) error // waits until the peer may talk to pubsub
-	room   func(context.Context) error // waits until pubsub can take a frame
 	fault  func(error)                 // told of a frame that breaks a bound
 
 	in     *bufio.Reader // owned by the one reader
@@ -50,10 +49,10 @@ type boundedStream struct {
 }
 
 func newBoundedStream(ctx context.Context, s network.Stream, b streamBounds, budget *rate.Limiter,
-	admit func(context.Context) error, room func(context.Context) error, fault func(error),
+	admit func(context.Context) error, fault func(error),
 ) *boundedStream {
 	return &boundedStream{
-		Stream: s, bounds: b, budget: budget, ctx: ctx, admit: admit, room: room, fault: fault,
+		Stream: s, bounds: b, budget: budget, ctx: ctx, admit: admit, fault: fault,
 		in: bufio.NewReader(s),
 	}
 }
@@ -131,7 +130,7 @@ func (s *boundedStream) readFrame() error {
 		return err
 	}
 	s.frame, s.unread = frame, frame
-	return s.room(s.ctx)
+	return nil
 }
 
 func (s *boundedStream) spend(n int) error {

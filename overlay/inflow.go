@@ -57,9 +57,8 @@ func (o *Overlay) accept(ctx context.Context, in inflow, s network.Stream, m *me
 	}
 	stream := newQueuedStream(newBoundedStream(ctx, s, bounds, in.bytes(m.budget),
 		func(ctx context.Context) error { return o.roster.admit(ctx, m.id) },
-		in.outflow.yield,
 		func(err error) { o.court.judge(m.id, err) },
-	), m.id, in.topic, in.sluice, func(others int, messages []parcel) ([]parcel, bool) {
+	), m.id, in.topic, in.sluice, in.outflow, func(others int, messages []parcel) ([]parcel, bool) {
 		return o.admitRPC(in, m, others, messages)
 	})
 	done := func() {

@@ -53,6 +53,7 @@ var verdicts = map[string]struct {
 	"errOutboxFull": {errOutboxFull, 0},
 	"errRunTwice":   {errRunTwice, 0},
 	"errSlow":       {errSlow, 0},
+	"errTurnedAway": {errTurnedAway, 0},
 	"errUndecided":  {errUndecided, 0},
 }
 

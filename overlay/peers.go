@@ -221,6 +221,13 @@ func (r *roster) standing(p peer.ID) standing {
 	return unsettled
 }
 
+// wasWelcome says whether a member got as far as to be greeted, or a guest.
+func (r *roster) wasWelcome(m *member) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return m.standing == greeted || m.standing == guest
+}
+
 // silent says whether a peer is connected and its hello not settled.
 func (r *roster) silent(p peer.ID) bool {
 	r.mu.Lock()

@@ -24,6 +24,7 @@ type queuedStream struct {
 	peer   peer.ID // constant
 	topic  string
 	sluice *sluice
+	onward *outflow // to those that the messages are passed on to
 	berth  *berth
 	admit  func(others int, messages []parcel) (keep []parcel, ok bool) // the peer's budgets
 	rest   chan []byte                                                  // frames without messages
@@ -34,9 +35,9 @@ type queuedStream struct {
 	framed []byte // its buffer
 }
 
-func newQueuedStream(b *boundedStream, p peer.ID, topic string, s *sluice, admit func(int, []parcel) ([]parcel, bool)) *queuedStream {
+func newQueuedStream(b *boundedStream, p peer.ID, topic string, s *sluice, onward *outflow, admit func(int, []parcel) ([]parcel, bool)) *queuedStream {
 	return &queuedStream{
-		boundedStream: b, peer: p, topic: topic, sluice: s, berth: s.enter(p), admit: admit,
+		boundedStream: b, peer: p, topic: topic, sluice: s, onward: onward, berth: s.enter(p), admit: admit,
 		rest: make(chan []byte, controlAhead), ended: make(chan struct{}),
 	}
 }
@@ -90,6 +91,9 @@ func (s *queuedStream) turn() error {
 			s.frameOf(rest)
 			return nil
 		case <-s.berth.wake:
+			if err := s.onward.yield(s.ctx); err != nil {
+				return err
+			}
 			messages, more := s.sluice.fetch(s.peer, s.bounds.frame)
 			if more {
 				s.berth.wakeUp()

@@ -193,15 +193,15 @@ func (s *sluice) end(p peer.ID) {
 	s.openLocked()
 }
 
-// stir takes for dropped what has not moved for too long.
+// stir takes for dropped what has not moved for too long since its stream fetched it.
 func (s *sluice) stir() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
 	for _, b := range s.berths {
-		if b.underWay > 0 && now.Sub(b.moved) > sluiceStill {
-			s.underWay -= b.underWay
-			b.underWay = 0
+		if gone := b.underWay - len(b.through); gone > 0 && now.Sub(b.moved) > sluiceStill {
+			s.underWay -= gone
+			b.underWay -= gone
 		}
 	}
 	s.openLocked()

@@ -149,6 +149,17 @@ func TestSluiceForgetsWhatDoesNotMove(t *testing.T) {
 		require.Len(t, fetched(s, "silent"), 1)
 		s.end("silent")
 		s.end("silent") // of those that were given up
+
+		// What no stream has fetched was not dropped: its number stays bounded.
+		s.leave("silent")
+		for i := range byte(8) {
+			require.NoError(t, s.put(t.Context(), "honest", someParcel(i, 0)))
+		}
+		for range 10 {
+			time.Sleep(2 * sluiceStill)
+			s.stir()
+		}
+		require.Len(t, s.berths["honest"].through, 1)
 	})
 }
 
