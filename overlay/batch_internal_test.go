@@ -252,6 +252,7 @@ func TestCollectorTakesInOrder(t *testing.T) {
 			time.Sleep(5 * time.Millisecond)
 		}
 		time.Sleep(time.Second)
+		synctest.Wait()
 		require.Equal(t, []peer.ID{"a", "b", "c"}, b.taken)
 	})
 }

@@ -12,7 +12,7 @@
 // Of the caller it needs the time (there is no clock here), bytes that nobody
 // changes afterwards, and an [Application] that is safe for concurrent use.
 //
-// It keeps nothing between calls: it does not know which messages were seen
+// A [Checker] keeps nothing between calls: it does not know which messages were seen
 // before, and it punishes nobody. What the state at the head allows is the
 // Application's to say; whether a Fault is the sender's or the producer's is
 // written at each method of [Checker].
