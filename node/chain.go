@@ -213,6 +213,13 @@ func (c *chain) Match(salt wire.Salt, want []wire.ShortID) []validation.CheckedT
 	return c.pool.Match(salt, want)
 }
 
+// HasTx implements overlay.TxHolder.
+func (c *chain) HasTx(id wire.TxID) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.pool.Has(id)
+}
+
 // AddTx implements overlay.Pool.
 func (c *chain) AddTx(_ context.Context, tx validation.CheckedTx, _ peerscore.PeerID) error {
 	c.mu.Lock()

@@ -42,6 +42,9 @@ type meters struct {
 	missed   *prometheus.CounterVec // own slots without a block, by reason
 	syncS    prometheus.Histogram
 
+	shed *prometheus.CounterVec // messages, by why
+	cut  *prometheus.CounterVec // peers, by why
+
 	storeFailed   prometheus.Gauge
 	storeFailures prometheus.Counter
 }
@@ -83,12 +86,14 @@ func newMeters() *meters {
 			Namespace: "grapevine", Name: "store_write_seconds", Help: "Time of a write to the store until it is on disk.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14),
 		}),
+		shed:          counters("transactions_shed_total", "Messages of transactions dropped unread, by why (budget, overload).", "why"),
+		cut:           counters("peers_cut_total", "Peers that were banned and disconnected, by why.", "why"),
 		storeFailed:   gauge("store_failed", "1 while the disk takes no writes, else 0."),
 		storeFailures: counter("store_failures_total", "Times that the disk refused a write and the store was opened again."),
 	}
 	m.registry.MustRegister(m.txs, m.duplicates, m.accepted, m.left, m.poolCount, m.poolBytes, m.blocks, m.txsIn,
 		m.rollbacks, m.height, m.final, m.rebuilt, m.rebuildS, m.evidence, m.dropped, m.refused, m.offences, m.missed, m.syncS,
-		m.storeFailed, m.storeFailures,
+		m.shed, m.cut, m.storeFailed, m.storeFailures,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -96,6 +101,12 @@ func newMeters() *meters {
 // handler serves the numbers.
 func (m *meters) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry})
+}
+
+// watch adds a number that is asked for when wanted.
+func (m *meters) watch(name, help string, ask func() int) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "grapevine", Name: name, Help: help},
+		func() float64 { return float64(ask()) }))
 }
 
 // peers adds the numbers of connections, which are asked for when wanted.
@@ -163,6 +174,18 @@ func (e *events) hooks() overlay.Hooks {
 		m.rebuildS.Observe(how.Took.Seconds())
 		if next.BlockRebuilt != nil {
 			next.BlockRebuilt(id, how)
+		}
+	}
+	h.TxShed = func(from peerscore.PeerID, n int, why overlay.Shed) {
+		m.shed.WithLabelValues(string(why)).Add(float64(n))
+		if next.TxShed != nil {
+			next.TxShed(from, n, why)
+		}
+	}
+	h.PeerCut = func(id peerscore.PeerID, why string) {
+		m.cut.WithLabelValues(why).Inc()
+		if next.PeerCut != nil {
+			next.PeerCut(id, why)
 		}
 	}
 	h.RPCDropped = func(to peerscore.PeerID, topic string) {

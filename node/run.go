@@ -12,6 +12,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/grapevine-p2p/grapevine/node/config"
 	"github.com/grapevine-p2p/grapevine/node/store"
 	"github.com/grapevine-p2p/grapevine/overlay"
 )
@@ -59,6 +60,7 @@ func (n *Node) runOn(ctx context.Context, h host.Host, g *gate) error {
 	n.host.Store(&h)
 	n.overlay.Store(o)
 	n.events.metrics.peers(o.Peers)
+	n.events.metrics.watch("transactions_unechoed", "Own transactions that too few peers are known to have.", o.Unechoed)
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return n.runStore(ctx) })
@@ -115,6 +117,9 @@ func (n *Node) newOverlay(h host.Host) (*overlay.Overlay, error) {
 	cfg.Agent = "grapevine/" + n.cfg.Version
 	cfg.Logger, cfg.Now, cfg.Hooks = n.cfg.Logger, n.cfg.Now, n.events.hooks()
 	cfg.Gossip, cfg.Limits, cfg.Score = n.cfg.Gossip, n.cfg.Limits, n.cfg.Score
+	if n.cfg.Profile == config.ProfileTestnet {
+		cfg.EchoNetworks = 1 // all of its nodes may be in one
+	}
 	for _, text := range n.cfg.Bootstrap {
 		info, err := peer.AddrInfoFromString(text)
 		if err != nil {

@@ -83,9 +83,16 @@ type daemon struct {
 
 func (d *daemon) start(t *testing.T) {
 	t.Helper()
+	require.NoError(t, d.launch())
+}
+
+// launch starts the process. It does not outlive the test.
+func (d *daemon) launch() error {
 	d.cmd = exec.Command("grapevine", append([]string{"run", "--home", d.home}, d.args...)...)
 	d.cmd.Stdout, d.cmd.Stderr = d.log, d.log
-	require.NoError(t, d.cmd.Start())
+	if err := d.cmd.Start(); err != nil {
+		return err
+	}
 	done := make(chan struct{})
 	d.done = done
 	cmd := d.cmd
@@ -97,6 +104,7 @@ func (d *daemon) start(t *testing.T) {
 		_ = cmd.Process.Kill()
 		<-done
 	})
+	return nil
 }
 
 // end sends a signal and waits for the process to be gone.
@@ -173,8 +181,8 @@ type network struct {
 
 // newNetwork makes homes for n daemons, of which the first producers make
 // blocks, each on an address of its own and knowing all others by --bootstrap.
-// Nothing runs yet.
-func newNetwork(t *testing.T, n, producers int, slot time.Duration) *network {
+// Nothing runs yet. Each of rich has money, too.
+func newNetwork(t *testing.T, n, producers int, slot time.Duration, rich ...wire.Address) *network {
 	t.Helper()
 	if _, err := exec.LookPath("grapevine"); err != nil {
 		t.Skip("the test binary is not installed as grapevine")
@@ -189,6 +197,9 @@ func newNetwork(t *testing.T, n, producers int, slot time.Duration) *network {
 
 	genesis := filepath.Join(dir, "genesis.json")
 	args := []string{"genesis", "new", "--network", "process-test", "--slot", slot.String(), "--out", genesis, "--alloc", nw.address + "=1000000000000"}
+	for _, a := range rich {
+		args = append(args, "--alloc", a.Encode("gv")+"=1000000000000")
+	}
 	for i := range producers {
 		commandJSON(t, &key, "key", "new", "producer", "--plain", "--out", filepath.Join(dir, fmt.Sprintf("producer%d.key", i)))
 		args = append(args, "--producer", key.Address)

@@ -1,7 +1,9 @@
 package store_test
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"runtime"
 	"sync"
@@ -26,35 +28,48 @@ type progress struct {
 	txs    atomic.Uint64 // local transactions 0…txs-1
 }
 
-const crashHeights, crashTxs = 60, 200
+const crashHeights, crashTxs = 30, 90
 
 // TestCrashes kills the machine at many random moments while blocks, slots and
 // local transactions are written at once. After each, what was acknowledged is
 // there, blocks are whole or absent, and head, accounts and indexes agree.
 func TestCrashes(t *testing.T) {
+	want := 1_000
+	if soak() {
+		want = 10_000
+	}
+	if testing.Short() {
+		want = 100
+	}
 	rng := rand.New(rand.NewPCG(seed(t), 0))
+	crashes, rounds := 0, 0
+	for ; crashes < want && !t.Failed(); rounds++ {
+		crashes += crashRound(t, rng)
+	}
+	t.Logf("%d crashes in %d rounds", crashes, rounds)
+}
+
+type crash struct {
+	fs      *crashdisk.Disk
+	atLeast [3]uint64
+}
+
+// crashRound writes once through, and returns how often it crashed meanwhile.
+func crashRound(t *testing.T, rng *rand.Rand) (crashes int) {
 	chain := make([]*wire.Block, 0, crashHeights)
 	parent := network.GenesisBlock()
 	for h := range uint64(crashHeights) {
 		b := block(h+1, h+1, parent, tx(1000+h, 10+rng.IntN(40_000)), tx(2000+h, 30))
 		chain, parent = append(chain, b), b.ID()
 	}
-
 	fs := crashdisk.New()
 	s := open(t, fs)
 	require.NoError(t, s.Init(genesis()))
 	var did progress
-	var wg sync.WaitGroup
-	wg.Go(func() { writeChain(t, s, chain, &did) })
-	wg.Go(func() {
-		for n := range uint64(crashTxs) {
-			if err := s.PutLocalTx(tx(n, 3_000), time.UnixMilli(int64(n))); err != nil {
-				t.Errorf("transaction %d: %v", n, err)
-			}
-			did.txs.Store(n + 1)
-		}
-	})
-	wg.Go(func() {
+	var writers sync.WaitGroup
+	writers.Go(func() { writeChain(t, s, chain, &did) })
+	writers.Go(func() { writeTxs(t, s, &did) })
+	writers.Go(func() {
 		for n := range uint64(crashTxs) {
 			if err := s.SetSignedSlot(n + 1); err != nil {
 				t.Errorf("slot %d: %v", n, err)
@@ -63,13 +78,19 @@ func TestCrashes(t *testing.T) {
 		}
 	})
 	finished := make(chan struct{})
-	go func() { wg.Wait(); close(finished) }()
+	go func() { writers.Wait(); close(finished) }()
 
-	type crash struct {
-		fs      *crashdisk.Disk
-		atLeast [3]uint64
+	found := make(chan crash) // what a disk holds takes memory, so none waits
+	var surveyors sync.WaitGroup
+	for range 2 {
+		surveyors.Go(func() {
+			for c := range found {
+				if err := survey(c.fs, chain, c.atLeast); err != nil {
+					t.Errorf("after a crash at %v: %v", c.atLeast, err)
+				}
+			}
+		})
 	}
-	var crashes []crash
 	for running, last := true, uint64(0); running; {
 		select {
 		case <-finished:
@@ -77,18 +98,33 @@ func TestCrashes(t *testing.T) {
 		default:
 		}
 		atLeast := [3]uint64{did.height.Load(), did.slot.Load(), did.txs.Load()}
-		if steps := atLeast[0] + atLeast[1] + atLeast[2]; running && steps-last < uint64(rng.IntN(60)) {
+		if steps := atLeast[0] + atLeast[1] + atLeast[2]; running && steps-last < uint64(rng.IntN(6)) {
 			runtime.Gosched()
 			continue
 		} else {
 			last = steps
 		}
-		crashes = append(crashes, crash{fs.Crash(vfs.CrashCloneCfg{UnsyncedDataPercent: rng.IntN(101), RNG: rng}), atLeast})
+		crashes++
+		found <- crash{fs.Crash(vfs.CrashCloneCfg{UnsyncedDataPercent: rng.IntN(101), RNG: rng}), atLeast}
 	}
-	t.Logf("%d crashes", len(crashes))
-	require.Greater(t, len(crashes), 10)
-	for _, c := range crashes {
-		survey(t, c.fs, chain, c.atLeast)
+	close(found)
+	surveyors.Wait()
+	require.NoError(t, s.Close())
+	return crashes
+}
+
+// writeTxs keeps local transactions and ends every third one.
+func writeTxs(t *testing.T, s *store.Store, did *progress) {
+	for n := range uint64(crashTxs) {
+		if err := s.PutLocalTx(tx(n, 3_000), time.UnixMilli(int64(n))); err != nil {
+			t.Errorf("transaction %d: %v", n, err)
+		}
+		if n%3 == 2 {
+			if err := s.EndLocalTx(tx(n-1, 3_000).ID(), "final"); err != nil {
+				t.Errorf("end of transaction %d: %v", n-1, err)
+			}
+		}
+		did.txs.Store(n + 1)
 	}
 }
 
@@ -114,47 +150,61 @@ func writeChain(t *testing.T, s *store.Store, chain []*wire.Block, did *progress
 }
 
 // survey opens what a crash left and holds it against what must be there.
-func survey(t *testing.T, fs *crashdisk.Disk, chain []*wire.Block, atLeast [3]uint64) {
-	t.Helper()
+func survey(fs vfs.FS, chain []*wire.Block, atLeast [3]uint64) (err error) {
 	s, err := store.Open("data", options(fs))
-	require.NoError(t, err)
-	defer func() { require.NoError(t, s.Close()) }()
-
-	saved, found, err := s.Load()
-	require.NoError(t, err)
-	require.True(t, found)
-	h := saved.Head.Height
-	require.GreaterOrEqual(t, h, atLeast[0])
-	if h > 0 {
-		require.Equal(t, ref(chain[h-1]), saved.Head)
+	if err != nil {
+		return err
 	}
-	require.Equal(t, ledger.Account{Balance: 1000 - h, Nonce: h}, saved.Accounts[0].Account, "accounts belong to the head")
-	require.Len(t, saved.Tree, int(h-saved.Final.Height))
+	defer func() { err = errors.Join(err, s.Close()) }()
+	saved, found, err := s.Load()
+	if err != nil || !found {
+		return fmt.Errorf("load: found %v, %w", found, err)
+	}
+	h := saved.Head.Height
+	switch account := saved.Accounts[0].Account; {
+	case h < atLeast[0]:
+		return fmt.Errorf("the head is at %d", h)
+	case h > 0 && saved.Head != ref(chain[h-1]):
+		return fmt.Errorf("the head is %v", saved.Head)
+	case account != ledger.Account{Balance: 1000 - h, Nonce: h}:
+		return fmt.Errorf("the account at %d is %+v", h, account)
+	case len(saved.Tree) != int(h-saved.Final.Height):
+		return fmt.Errorf("%d headers from %d to %d", len(saved.Tree), saved.Final.Height, h)
+	}
 	for i, b := range chain {
-		height := uint64(i + 1)
-		got, err := s.Block(b.ID())
-		if height <= h || !errors.Is(err, store.NotFound) {
-			require.NoError(t, err)
-			require.Equal(t, b.AppendTo(nil), got.AppendTo(nil), "whole or absent")
-		}
-		id, indexed, err := s.BlockAt(height)
-		require.NoError(t, err)
-		require.Equal(t, height <= h, indexed)
-		at, included, err := s.TxBlock(b.Txs[0].ID())
-		require.NoError(t, err)
-		require.Equal(t, height <= h, included)
-		if indexed {
-			require.Equal(t, b.ID(), id)
-			require.Equal(t, b.ID(), at)
+		if err := surveyBlock(s, b, uint64(i+1) <= h); err != nil {
+			return fmt.Errorf("block %d of %d: %w", i+1, h, err)
 		}
 	}
 	slot, err := s.SignedSlot()
-	require.NoError(t, err)
-	require.GreaterOrEqual(t, slot, atLeast[1])
-	local, err := s.LocalTxs()
-	require.NoError(t, err)
-	require.GreaterOrEqual(t, uint64(len(local)), atLeast[2])
-	for i, l := range local {
-		require.Equal(t, tx(uint64(i), 3_000).ID(), l.Tx.ID())
+	if err != nil || slot < atLeast[1] {
+		return fmt.Errorf("slot %d: %w", slot, err)
 	}
+	for n := range atLeast[2] {
+		record, ok, err := s.LocalTx(tx(n, 3_000).ID())
+		if ended := n%3 == 1 && n+2 <= atLeast[2]; err != nil || !ok || ended && record.End != "final" {
+			return fmt.Errorf("local transaction %d: %v, end %q: %w", n, ok, record.End, err)
+		}
+	}
+	_, err = s.LocalTxs()
+	return err
+}
+
+func surveyBlock(s *store.Store, b *wire.Block, committed bool) error {
+	got, err := s.Block(b.ID())
+	switch {
+	case err == nil && !bytes.Equal(b.AppendTo(nil), got.AppendTo(nil)):
+		return errors.New("it is another")
+	case err != nil && (committed || !errors.Is(err, store.NotFound)):
+		return err
+	}
+	id, indexed, err := s.BlockAt(b.Header.Body().Height)
+	if err != nil || indexed != committed || indexed && id != b.ID() {
+		return fmt.Errorf("by height: %v, %s: %w", indexed, id, err)
+	}
+	id, indexed, err = s.TxBlock(b.Txs[0].ID())
+	if err != nil || indexed != committed || indexed && id != b.ID() {
+		return fmt.Errorf("by transaction: %v, %s: %w", indexed, id, err)
+	}
+	return nil
 }

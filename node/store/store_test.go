@@ -1,7 +1,6 @@
 package store_test
 
 import (
-	"bytes"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
@@ -331,67 +330,6 @@ func TestASecondOpenIsRefused(t *testing.T) {
 	s, err = store.Open(dir, options(nil))
 	require.NoError(t, err)
 	require.NoError(t, s.Close())
-}
-
-// TestDamageIsNeverReadAsData flips bytes all over the files and wants either
-// what was written or an error, never other data.
-func TestDamageIsNeverReadAsData(t *testing.T) {
-	rng := rand.New(rand.NewPCG(seed(t), 0))
-	fs := vfs.NewMem()
-	s := open(t, fs)
-	require.NoError(t, s.Init(genesis()))
-	var blocks []*wire.Block
-	parent := network.GenesisBlock()
-	for h := range uint64(30) {
-		b := block(h+1, h+1, parent, tx(h, 3_000+int(h)*2_000))
-		require.NoError(t, s.PutBlock(b))
-		require.NoError(t, s.Commit(extend(b, genesis().Final, 1000)))
-		blocks, parent = append(blocks, b), b.ID()
-	}
-	require.NoError(t, s.Close())
-
-	names, err := fs.List("data")
-	require.NoError(t, err)
-	refused := 0
-	var closing sync.WaitGroup // gives up after a while where the damage was noticed
-	defer closing.Wait()
-	for range 30 {
-		clone := vfs.NewMem()
-		_, err := vfs.Clone(fs, clone, "data", "data")
-		require.NoError(t, err)
-		name := "data/" + names[rng.IntN(len(names))]
-		info, err := clone.Stat(name)
-		require.NoError(t, err)
-		if info.Size() == 0 {
-			continue
-		}
-		f, err := clone.OpenReadWrite(name, vfs.WriteCategoryUnspecified)
-		require.NoError(t, err)
-		at := rng.Int64N(info.Size())
-		one := make([]byte, 1)
-		_, err = f.ReadAt(one, at)
-		require.NoError(t, err)
-		_, err = f.WriteAt([]byte{one[0] ^ byte(1+rng.IntN(255))}, at)
-		require.NoError(t, err)
-		require.NoError(t, f.Close())
-
-		s, err := store.Open("data", options(clone))
-		if err != nil {
-			refused++
-			require.ErrorContains(t, err, "open store data")
-			continue
-		}
-		for _, want := range blocks {
-			got, err := s.Block(want.ID())
-			if err != nil {
-				refused++
-				continue
-			}
-			require.True(t, bytes.Equal(want.AppendTo(nil), got.AppendTo(nil)), "%s at %d", name, at)
-		}
-		closing.Go(func() { _ = s.Close() })
-	}
-	require.NotZero(t, refused, "a damage somewhere must have been noticed")
 }
 
 // TestAFailingDiskIsSaidAndNothingAcknowledgedIsLost lets the file system refuse
