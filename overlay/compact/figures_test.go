@@ -106,7 +106,8 @@ func TestFigures(t *testing.T) {
 	}
 }
 
-// TestReplay: one seed, one run.
+// TestReplay: one seed, one run, whatever the seed; and in every network all nodes get the
+// block, and nobody is blamed.
 func TestReplay(t *testing.T) {
 	s := seed(t)
 	for _, f := range figures[:5] {
@@ -115,5 +116,9 @@ func TestReplay(t *testing.T) {
 		require.Equal(t, a.done, b.done, f.name)
 		require.Equal(t, a.bytes, b.bytes, f.name)
 		require.Equal(t, a.how, b.how, f.name)
+		require.Equal(t, len(a.nodes)-1, a.built, f.name)
+		for _, x := range a.odd {
+			require.IsType(t, compact.Missed{}, x, f.name)
+		}
 	}
 }
