@@ -15,6 +15,7 @@ import (
 //
 // R10: what a header itself proves is Reject.
 // R11: an application that fails or panics blames nobody.
+// R52: chunks are named by root and number, or not at all.
 func TestHeader(t *testing.T) {
 	g := testGenesis()
 	cases := []struct {
@@ -30,9 +31,11 @@ func TestHeader(t *testing.T) {
 		{name: "height 0", change: func(h *wire.HeaderBody) { h.Height = 0 }, verdict: validation.Reject, rule: "bad_header"},
 		{name: "too many transactions", change: func(h *wire.HeaderBody) { h.TxCount = g.Limits.MaxBlockTxs + 1 }, verdict: validation.Reject, rule: "bad_header"},
 		{name: "too many bytes", change: func(h *wire.HeaderBody) { h.Size = g.Limits.MaxBlockBytes + 1 }, verdict: validation.Reject, rule: "bad_header"},
-		{name: "chunk root", change: func(h *wire.HeaderBody) { h.ChunkRoot = wire.Hash{1} }, verdict: validation.Reject, rule: "bad_header"},
-		{name: "chunk data", change: func(h *wire.HeaderBody) { h.ChunkData = 1 }, verdict: validation.Reject, rule: "bad_header"},
-		{name: "chunk parity", change: func(h *wire.HeaderBody) { h.ChunkParity = 1 }, verdict: validation.Reject, rule: "bad_header"},
+		{name: "chunks", change: func(h *wire.HeaderBody) { h.ChunkRoot, h.ChunkData, h.ChunkParity = wire.Hash{1}, 4, 1 }, verdict: validation.Accept},
+		{name: "chunks without parity", change: func(h *wire.HeaderBody) { h.ChunkRoot, h.ChunkData = wire.Hash{1}, 4 }, verdict: validation.Accept},
+		{name: "chunk root alone", change: func(h *wire.HeaderBody) { h.ChunkRoot = wire.Hash{1} }, verdict: validation.Reject, rule: "bad_header"},
+		{name: "chunk data alone", change: func(h *wire.HeaderBody) { h.ChunkData = 1 }, verdict: validation.Reject, rule: "bad_header"},
+		{name: "chunk parity alone", change: func(h *wire.HeaderBody) { h.ChunkParity = 1 }, verdict: validation.Reject, rule: "bad_header"},
 		{name: "application refuses", app: answering(validation.UnknownParent), verdict: validation.Ignore, rule: "unknown_parent"},
 		{name: "application proves", app: answering(validation.BadTurn), verdict: validation.Reject, rule: "bad_turn"},
 		{name: "application fails", app: answering(errors.New("no")), verdict: validation.Ignore, rule: "unavailable"},

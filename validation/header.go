@@ -57,8 +57,10 @@ func (c *Checker) headerTerms(h *wire.HeaderBody) error {
 		return fmt.Errorf("%w: %d transactions, genesis allows %d", BadHeader, h.TxCount, limits.MaxBlockTxs)
 	case h.Size > limits.MaxBlockBytes:
 		return fmt.Errorf("%w: %d bytes of transactions, genesis allows %d", BadHeader, h.Size, limits.MaxBlockBytes)
-	case h.Version == 1 && (!h.ChunkRoot.IsZero() || h.ChunkData != 0 || h.ChunkParity != 0):
-		return fmt.Errorf("%w: chunk fields in version 1", BadHeader)
+	case h.ChunkRoot.IsZero() != (h.ChunkData == 0) || h.ChunkRoot.IsZero() && h.ChunkParity != 0:
+		// What chunks there are is for whoever asks for them to judge: a block is
+		// valid without. Only that there are none is said in one way.
+		return fmt.Errorf("%w: chunk fields that contradict each other", BadHeader)
 	}
 	return nil
 }
