@@ -160,6 +160,8 @@ func (r *run) explain(rep *report.Report, t tallied) {
 		rep.Note("an attacker is evicted when no daemon listens to it any more, as the daemons' APIs say every %v; honest_banned counts daemons that one of the others listened to when the load began and not at the end", siegeEvery)
 	}
 	switch {
+	case rep.Bytes.Wire == nil && rep.Attack.Attackers > 0:
+		rep.Note("bytes.wire was not measured: these daemons do not count what they write, and what attackers write crosses the same interface")
 	case rep.Bytes.Wire == nil:
 	case !r.figures.last.loopback:
 		rep.Note("bytes.wire is what the daemons wrote to libp2p streams, above encryption and without headers of packets")
