@@ -193,7 +193,7 @@ func TestAvoidableIsNotAFreeRide(t *testing.T) {
 			eventually(t, func() bool { return n.seen.count(validation.Ignore) == forgiven }, "judged")
 			require.Empty(t, n.seen.offencesOf(f.host.ID()), "a mistake")
 			for i := uint64(1000); !n.Banned(f.host.ID()); i++ {
-				require.Less(t, i, uint64(3000))
+				require.Less(t, i, uint64(20_000), "under load the client loses most of them itself")
 				require.NoError(t, f.topic.Publish(t.Context(), transfer(g, "wallet 0", i, breaks).Bytes()))
 				<-pace.C
 			}
