@@ -116,15 +116,16 @@ func DefaultLimits() Limits {
 
 		// A stock client splits its RPCs at 1 MiB and its control at 512 KiB: less
 		// would cut off honest guests.
-		TxFrame:          1 << 20,
-		TxControl:        512 << 10,
-		BlockFrame:       512 << 10,
-		BlockControl:     128 << 10,
-		FirstFrame:       time.Minute,
-		FrameTime:        20 * time.Second,
-		BytesPerSecond:   8 << 20,
-		BytesBurst:       8 << 20,
-		StreamsPerMinute: 300, // a daemon that crashes every second opens four at each start
+		TxFrame:        1 << 20,
+		TxControl:      512 << 10,
+		BlockFrame:     512 << 10,
+		BlockControl:   128 << 10,
+		FirstFrame:     time.Minute,
+		FrameTime:      20 * time.Second,
+		BytesPerSecond: 8 << 20,
+		BytesBurst:     8 << 20,
+		// A daemon that crashes every second opens four at each start: it is no attacker.
+		StreamsPerMinute: 300,
 		Subscriptions:    64,
 		// IHAVE and IWANT carry up to 5,000 ids, and an answer as many messages.
 		MessagesPerRPC:  5_000,
