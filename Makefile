@@ -36,7 +36,8 @@ bench:
 # repeated runs of the tests over real processes.
 soak:
 	go test -timeout 4h -rapid.checks 10000 ./wire ./validation/... ./mempool ./peerscore
-	go test -timeout 2h -count 20 -run 'Process' ./cmd/grapevine
+	GRAPEVINE_SOAK=1 go test -timeout 2h -count 1 -run 'Crash|Write|Damaged|Disk' -v ./node ./node/store
+	GRAPEVINE_SOAK=1 go test -timeout 4h -count 1 -run 'Kill' -v ./cmd/grapevine
 
 # What the shipped scenarios measure, as JSON and SVG in docs/figures. Some of
 # them take minutes: SCENARIOS="smoke tx-100" runs those only.

@@ -19,6 +19,7 @@ const (
 	tableTx       = 't' // transaction id → block id, height; best chain
 	tableLocal    = 'l' // transaction id → local transaction
 	tableEnded    = 'e' // sequence number → transaction id of an ended local transaction
+	tableRing     = 'r' // number of a batch, modulo ringSize → the number
 	tableEvidence = 'v' // producer, slot → when it was learnt, proof of equivocation
 )
 
@@ -35,6 +36,10 @@ func keyBlockPart(id wire.BlockID, part uint16) []byte {
 }
 
 func keyAccount(a wire.Address) []byte { return append([]byte{tableAccount}, a[:]...) }
+
+func keyRing(number uint64) []byte {
+	return binary.BigEndian.AppendUint32([]byte{tableRing}, uint32(number%ringSize))
+}
 
 func keyEvidence(producer wire.Address, slot uint64) []byte {
 	return binary.BigEndian.AppendUint64(append([]byte{tableEvidence}, producer[:]...), slot)

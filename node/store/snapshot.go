@@ -53,12 +53,14 @@ func (s *Store) WriteSnapshot(messages iter.Seq[[]byte]) (count int, err error) 
 func writeSnapshot(f io.Writer, network wire.NetworkID, messages iter.Seq[[]byte]) (count int, err error) {
 	sum := crc32.NewIEEE()
 	buffered := bufio.NewWriterSize(f, 1<<18)
-	w := io.MultiWriter(buffered, sum)
 	size := 0
+	var own []byte // a vfs.File may change what it is given to write
 	put := func(b []byte) bool {
 		if err == nil {
 			size += len(b)
-			_, err = w.Write(b)
+			_, _ = sum.Write(b) // never fails
+			own = append(own[:0], b...)
+			_, err = buffered.Write(own)
 		}
 		return err == nil
 	}
