@@ -2,6 +2,7 @@ package node
 
 import (
 	"net/http"
+	"sync/atomic"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/prometheus/client_golang/prometheus"
@@ -101,6 +102,16 @@ func newMeters() *meters {
 // handler serves the numbers.
 func (m *meters) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry})
+}
+
+// traffic adds the bytes that t counts.
+func (m *meters) traffic(t *traffic) {
+	for direction, bytes := range map[string]*atomic.Int64{"in": &t.in, "out": &t.out} {
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Namespace: "grapevine", Name: "stream_bytes_total", Help: "Bytes of libp2p streams, by direction.",
+			ConstLabels: prometheus.Labels{"direction": direction},
+		}, func() float64 { return float64(bytes.Load()) }))
+	}
 }
 
 // watch adds a number that is asked for when wanted.

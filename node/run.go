@@ -35,7 +35,13 @@ const (
 // ends.
 func (n *Node) run(ctx context.Context) error {
 	g := new(gate)
-	h, err := newHost(n.cfg, n.home.key, g, n.events.metrics.registry)
+	cfg := n.cfg
+	if cfg.Bandwidth == nil {
+		t := new(traffic)
+		n.events.metrics.traffic(t)
+		cfg.Bandwidth = t
+	}
+	h, err := newHost(cfg, n.home.key, g, n.events.metrics.registry)
 	if err != nil {
 		return err
 	}
