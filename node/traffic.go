@@ -19,7 +19,7 @@ func (t *traffic) LogSentMessage(n int64)                           { t.out.Add(
 func (t *traffic) LogRecvMessage(n int64)                           { t.in.Add(n) }
 func (t *traffic) LogSentMessageStream(int64, protocol.ID, peer.ID) {}
 func (t *traffic) LogRecvMessageStream(int64, protocol.ID, peer.ID) {}
-func (t *traffic) GetBandwidthForPeer(peer.ID) metrics.Stats { return metrics.Stats{} }
+func (t *traffic) GetBandwidthForPeer(peer.ID) metrics.Stats        { return metrics.Stats{} }
 
 func (t *traffic) GetBandwidthForProtocol(protocol.ID) metrics.Stats     { return metrics.Stats{} }
 func (t *traffic) GetBandwidthByPeer() map[peer.ID]metrics.Stats         { return nil }
