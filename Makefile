@@ -38,6 +38,8 @@ soak:
 	go test -timeout 4h -rapid.checks 10000 ./wire ./validation/... ./mempool ./peerscore
 	GRAPEVINE_SOAK=1 go test -timeout 2h -count 1 -run 'Crash|Write|Damaged|Disk' -v ./node ./node/store
 	GRAPEVINE_SOAK=1 go test -timeout 4h -count 1 -run 'Kill' -v ./cmd/grapevine
+	GRAPEVINE_SEEDS=10000 go test -timeout 2h -count 1 -run 'EclipseByRestart' ./overlay/dial
+	GRAPEVINE_SOAK=20 go test -timeout 4h -count 1 -run 'DeathIsKnown|NoFalseDeaths' ./overlay/member
 
 # What the shipped scenarios measure, as JSON and SVG in docs/figures. Some of
 # them take minutes: SCENARIOS="smoke tx-100" runs those only.

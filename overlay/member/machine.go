@@ -222,7 +222,7 @@ func (m *Machine) gone(ev Gone, out []Action) []Action {
 
 func (m *Machine) tick(out []Action) []Action {
 	if !m.now.Before(m.probeAt) {
-		m.probeAt = m.now.Add(m.about(m.config.ProbeEvery))
+		m.probeAt = later(m.probeAt.Add(m.about(m.config.ProbeEvery)), m.now) // ticks do not stretch it
 		m.probeNext()
 	}
 	out = m.driveProbes(out)
