@@ -40,6 +40,7 @@ type chain struct {
 	pool   *mempool.Pool
 	blocks blockNotes // changed with writer held too
 	held   held
+	follow func(added, removed []wire.TxID) // told of every change of the pool; may be nil
 }
 
 // watcher is told what changed. Its methods must not block, nor call back into
@@ -220,6 +221,29 @@ func (c *chain) HasTx(id wire.TxID) bool {
 	return c.pool.Has(id)
 }
 
+// Tx implements overlay.TxSource.
+func (c *chain) Tx(id wire.TxID) (validation.CheckedTx, bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.pool.Get(id)
+}
+
+// WatchTxs implements overlay.TxSource. There is one watcher at a time.
+func (c *chain) WatchTxs(changed func(added, removed []wire.TxID)) (pooled []wire.TxID, stop func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.follow = changed
+	pooled = make([]wire.TxID, 0, c.pool.Len())
+	for tx := range c.pool.All() {
+		pooled = append(pooled, tx.ID())
+	}
+	return pooled, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.follow = nil
+	}
+}
+
 // AddTx implements overlay.Pool.
 func (c *chain) AddTx(_ context.Context, tx validation.CheckedTx, _ peerscore.PeerID) error {
 	c.mu.Lock()
@@ -253,6 +277,14 @@ func (c *chain) poolChangedLocked(change mempool.Change) {
 	}
 	c.locals.left(change.Removed, c.ledger.Head().Height)
 	c.watch.poolChanged(change, c.pool)
+	if c.follow == nil {
+		return
+	}
+	removed := make([]wire.TxID, len(change.Removed))
+	for i, r := range change.Removed {
+		removed[i] = r.ID
+	}
+	c.follow(change.Added, removed)
 }
 
 // expire removes the transactions whose time is over.

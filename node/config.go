@@ -44,6 +44,7 @@ type Config struct {
 	Gossip     overlay.Gossip
 	Limits     overlay.Limits
 	Score      peerscore.Config
+	Recon      bool  // compare the pool with peers' and fetch what is lacking
 	CacheBytes int64 // memory of the store's cache
 	EventLog   int   // events that a client can resume behind
 
@@ -105,6 +106,7 @@ func Configure(home string, c config.Config) Config {
 		Gossip:        over.Gossip,
 		Limits:        over.Limits,
 		Score:         over.Score,
+		Recon:         over.Recon,
 		CacheBytes:    int64(c.Store.CacheMB) << 20,
 		EventLog:      1 << 15, // some blocks' worth: each costs about half a kilobyte
 		Version:       "dev",

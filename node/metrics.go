@@ -46,6 +46,8 @@ type meters struct {
 	shed *prometheus.CounterVec // messages, by why
 	cut  *prometheus.CounterVec // peers, by why
 
+	recon reconMeters
+
 	storeFailed   prometheus.Gauge
 	storeFailures prometheus.Counter
 }
@@ -87,14 +89,23 @@ func newMeters() *meters {
 			Namespace: "grapevine", Name: "store_write_seconds", Help: "Time of a write to the store until it is on disk.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14),
 		}),
-		shed:          counters("transactions_shed_total", "Messages of transactions dropped unread, by why (budget, overload).", "why"),
-		cut:           counters("peers_cut_total", "Peers that were banned and disconnected, by why.", "why"),
+		shed: counters("transactions_shed_total", "Messages of transactions dropped unread, by why (budget, overload).", "why"),
+		cut:  counters("peers_cut_total", "Peers that were banned and disconnected, by why.", "why"),
+		recon: reconMeters{
+			sessions:  gauge("recon_sessions", "Sessions of reconciliation that are open."),
+			exchanges: counters("recon_exchanges_total", "Exchanges of reconciliation, by outcome (equal, different).", "outcome"),
+			lacking:   counters("recon_differences_total", "Transactions that an exchange found on one side only, by side (theirs, ours).", "side"),
+			bytes:     counters("recon_bytes_total", "Bytes of frames of reconciliation, by direction (in, out).", "direction"),
+			fetched:   counter("transactions_fetched_total", "Transactions that peers sent on request, after reconciliation."),
+			oneSided:  gauge("recon_one_sided_links", "Links outside the mesh on which the peer keeps knowing what the mesh does not bring."),
+		},
 		storeFailed:   gauge("store_failed", "1 while the disk takes no writes, else 0."),
 		storeFailures: counter("store_failures_total", "Times that the disk refused a write and the store was opened again."),
 	}
 	m.registry.MustRegister(m.txs, m.duplicates, m.accepted, m.left, m.poolCount, m.poolBytes, m.blocks, m.txsIn,
 		m.rollbacks, m.height, m.final, m.rebuilt, m.rebuildS, m.evidence, m.dropped, m.refused, m.offences, m.missed, m.syncS,
 		m.shed, m.cut, m.storeFailed, m.storeFailures,
+		m.recon.sessions, m.recon.exchanges, m.recon.lacking, m.recon.bytes, m.recon.fetched, m.recon.oneSided,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -229,6 +240,7 @@ func (e *events) hooks() overlay.Hooks {
 			next.HelloRefused(id, reason)
 		}
 	}
+	m.recon.hooks(&h, next)
 	h.Offence = func(p peerscore.PeerID, o peerscore.Offence, err error) {
 		m.offences.WithLabelValues(o.String()).Inc()
 		if next.Offence != nil {

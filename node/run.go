@@ -122,7 +122,7 @@ func (n *Node) newOverlay(h host.Host) (*overlay.Overlay, error) {
 	cfg.Host, cfg.Genesis, cfg.Checker, cfg.Chain, cfg.Pool = h, n.home.genesis, n.chain.checker, n.chain, n.chain
 	cfg.Agent = "grapevine/" + n.cfg.Version
 	cfg.Logger, cfg.Now, cfg.Hooks = n.cfg.Logger, n.cfg.Now, n.events.hooks()
-	cfg.Gossip, cfg.Limits, cfg.Score = n.cfg.Gossip, n.cfg.Limits, n.cfg.Score
+	cfg.Gossip, cfg.Limits, cfg.Score, cfg.Recon = n.cfg.Gossip, n.cfg.Limits, n.cfg.Score, n.cfg.Recon
 	if n.cfg.Profile == config.ProfileTestnet {
 		cfg.EchoNetworks = 1 // all of its nodes may be in one
 	}

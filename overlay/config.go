@@ -60,6 +60,10 @@ type Config struct {
 	Bootstrap []peer.AddrInfo // kept connected for ever
 	Agent     string          // said in hello; at most 64 bytes
 
+	// Recon has what is pooled compared with what peers have, and what is lacking fetched.
+	// It takes a Pool that is a TxSource; with another it does nothing.
+	Recon bool
+
 	// EchoNetworks is in how many networks (IPv4 /16, IPv6 /32) there must be peers that
 	// echoed a transaction of our own before it counts as told. 1 where all peers are
 	// expected behind one address, as in a testnet.
@@ -78,6 +82,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		Agent: "grapevine",
+		Recon: true,
 		// One network can be one operator, or one that surrounds us.
 		EchoNetworks: 2,
 		Limits:       DefaultLimits(),

@@ -25,6 +25,19 @@ type Hooks struct {
 	// TxEchoed reports that enough peers are known to have a transaction of our own.
 	TxEchoed func(id wire.TxID)
 
+	// ReconSessions reports how many sessions of reconciliation there are.
+	ReconSessions func(open int)
+	// ReconCompared reports the end of an exchange: how many ids only the peer had, and how
+	// many only we.
+	ReconCompared func(with peerscore.PeerID, theirs, ours int)
+	// ReconBytes reports bytes of frames of reconciliation.
+	ReconBytes func(sent, received int)
+	// ReconOneSided reports on how many links outside the mesh the peer keeps knowing what
+	// our mesh does not bring.
+	ReconOneSided func(links int)
+	// TxFetched reports how many transactions a peer gave on request.
+	TxFetched func(from peerscore.PeerID, n int)
+
 	// BlockHeard reports a valid header that came by gossip.
 	BlockHeard func(id wire.BlockID, from peerscore.PeerID)
 	// BlockRebuilt reports a block that gossip announced and that is now in the chain.

@@ -71,6 +71,14 @@ type Limits struct {
 	ServeAnnounce    int           // exchanges answered at once
 	ServeAnnouncePer int           // with one peer
 
+	// Reconciliation, and the fetch of what it finds.
+	ReconIdle     time.Duration // between two frames of a session
+	ServeRecon    int           // sessions of peers at once
+	ServeReconPer int           // of one peer
+	FetchTime     time.Duration // for one request
+	ServeFetch    int           // requests served at once
+	ServeFetchPer int           // of one peer
+
 	// Blocks.
 	Rebuilds            int           // blocks rebuilt at once
 	RebuildTime         time.Duration // for one, all requests included
@@ -174,6 +182,13 @@ func DefaultLimits() Limits {
 		AnnounceBytes:    1 << 20,
 		ServeAnnounce:    16,
 		ServeAnnouncePer: 1,
+
+		ReconIdle:     time.Minute, // several times the longest rest
+		ServeRecon:    64,
+		ServeReconPer: 1,
+		FetchTime:     10 * time.Second,
+		ServeFetch:    32,
+		ServeFetchPer: 4,
 
 		Rebuilds:       16,
 		RebuildTime:    15 * time.Second,

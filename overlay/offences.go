@@ -8,6 +8,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/grapevine-p2p/grapevine/overlay/recon"
 	"github.com/grapevine-p2p/grapevine/peerscore"
 	"github.com/grapevine-p2p/grapevine/validation"
 )
@@ -50,6 +51,8 @@ func offenceFor(err error) (peerscore.Offence, bool) {
 		frame  FrameError
 		lie    Lie
 		breach Breach
+		fault  recon.Fault
+		shape  recon.FrameError
 	)
 	switch {
 	case err == nil:
@@ -60,6 +63,10 @@ func offenceFor(err error) (peerscore.Offence, bool) {
 		return peerscore.BudgetBreach, true
 	case errors.As(err, &frame):
 		return offenceForFrame(frame)
+	case errors.As(err, &shape):
+		return peerscore.BadFrame, true
+	case errors.As(err, &fault):
+		return offenceForSession(fault)
 	case errors.Is(err, errTooManyAvoidable):
 		return peerscore.Avoidable, true
 	}
@@ -78,6 +85,21 @@ func offenceForFrame(e FrameError) (peerscore.Offence, bool) {
 	case FrameTooMany:
 		return peerscore.BudgetBreach, true
 	case FrameCut, FrameSlow:
+		return 0, false // a bad line or a stopped process does that too
+	}
+	return 0, false
+}
+
+// offenceForSession is for what a peer did in a session of reconciliation.
+func offenceForSession(f recon.Fault) (peerscore.Offence, bool) {
+	switch f {
+	case recon.OutOfTurn, recon.BadRange, recon.NotAsked:
+		return peerscore.LyingAnswer, true
+	case recon.TooOften:
+		return peerscore.BudgetBreach, true
+	case recon.Overworked, recon.Inconsistent, recon.Undecodable, recon.Invented, recon.Withheld:
+		return peerscore.BrokenPromise, true
+	case recon.Stalled:
 		return 0, false // a bad line or a stopped process does that too
 	}
 	return 0, false

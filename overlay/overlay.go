@@ -35,6 +35,7 @@ type Overlay struct {
 	txs     *txRoad
 	// announcer follows our own transactions; its desk is set by Run.
 	announcer *announcer
+	recon     *reconciler // nil where nothing is reconciled; its desk is set by Run
 	ready     chan struct{}
 	isReady   sync.Once
 	running   atomic.Bool
@@ -78,6 +79,12 @@ func New(cfg Config) (*Overlay, error) {
 	o.announcer = newAnnouncer(cfg, o.roster)
 	o.txs = newTxRoad(cfg, cfg.Host.ID(), o.txLinks, o.roster, o.court, o.crew)
 	o.txs.echoed = o.announcer.relayed
+	if o.recon, err = newReconciler(o); err != nil {
+		return nil, err
+	}
+	if o.recon != nil {
+		o.txs.judged = o.recon.inbox.judged
+	}
 	return o, nil
 }
 
@@ -141,10 +148,14 @@ func (o *Overlay) assemble(ctx context.Context) {
 		crew: o.crew, ctx: ctx,
 		joined: func(m *member) {
 			syncer.nudge()
+			o.recon.joined()
 			o.crew.spawn(func() { syncer.prove(ctx, m.id) })
 		},
 	}
 	o.announcer.desk = o.desk
+	if o.recon != nil {
+		o.recon.desk = o.desk
+	}
 	o.desk.meet = func(p peer.ID) *member { return o.greeter.meet(p) }
 	o.blocks.Store(blocks)
 	o.syncer.Store(syncer)
@@ -169,6 +180,17 @@ func (o *Overlay) serve(ctx context.Context) {
 		id: AnnounceProtocol(o.id), within: l.AnnounceTime, total: l.ServeAnnounce, perPeer: l.ServeAnnouncePer,
 		handle: o.txs.answerAnnounce,
 	})
+	if o.recon == nil {
+		return
+	}
+	o.desk.open(ctx, service{
+		id: ReconProtocol(o.id), within: o.recon.pace.MaxAge + 2*reconMargin, total: l.ServeRecon, perPeer: l.ServeReconPer,
+		handle: o.recon.answer,
+	})
+	o.desk.open(ctx, service{
+		id: FetchProtocol(o.id), within: l.FetchTime, total: l.ServeFetch, perPeer: l.ServeFetchPer,
+		handle: o.recon.answerFetch,
+	})
 }
 
 // hellosAtOnce bounds the hellos that are answered at once. One is a kilobyte, and a peer
@@ -188,6 +210,9 @@ func (o *Overlay) work(ctx context.Context, group *errgroup.Group, txMesh, block
 	run(func() { o.txs.run(ctx, txMesh) })
 	run(func() { o.txs.retryGaps(ctx, txMesh) })
 	run(func() { o.announcer.run(ctx) })
+	if o.recon != nil {
+		run(func() { o.recon.run(ctx) })
+	}
 	run(func() { o.blocks.Load().run(ctx, blockMesh) })
 	run(func() { o.syncer.Load().run(ctx) })
 	pace := newDialPace()
@@ -206,6 +231,9 @@ func (o *Overlay) advertised() { o.isReady.Do(func() { close(o.ready) }) }
 // protocols are all that this node speaks.
 func (o *Overlay) protocols() []protocol.ID {
 	out := []protocol.ID{HelloProtocol, CompactProtocol(o.id), SyncProtocol(o.id), AnnounceProtocol(o.id)}
+	if o.recon != nil {
+		out = append(out, ReconProtocol(o.id), FetchProtocol(o.id))
+	}
 	return append(append(out, txProtocols...), blockProtocols...)
 }
 

@@ -56,6 +56,16 @@ func AnnounceProtocol(n wire.NetworkID) protocol.ID {
 	return protocol.ID("/grapevine/" + n.Short() + "/announce/1")
 }
 
+// ReconProtocol compares what two peers have pooled.
+func ReconProtocol(n wire.NetworkID) protocol.ID {
+	return protocol.ID("/grapevine/" + n.Short() + "/recon/1")
+}
+
+// FetchProtocol asks a peer for transactions by their ids.
+func FetchProtocol(n wire.NetworkID) protocol.ID {
+	return protocol.ID("/grapevine/" + n.Short() + "/fetch/1")
+}
+
 // messageIDSize is the length of a gossip message id.
 const messageIDSize = 20
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/grapevine-p2p/grapevine/peerscore"
 	"github.com/grapevine-p2p/grapevine/validation"
+	"github.com/grapevine-p2p/grapevine/wire"
 )
 
 // txRoad is the way of transactions: from the topic through validation to the pool, and
@@ -35,6 +36,7 @@ type txRoad struct {
 	again     *rate.Limiter // of all peers
 	mesh      atomic.Pointer[mesh]
 	echoed    func(raw []byte, from peer.ID) // told of what came and is known; set before Run
+	judged    func(id wire.TxID, err error)  // told of verdicts; set before Run, may be nil
 }
 
 func newTxRoad(cfg Config, self peer.ID, l *links, r *roster, c *court, w *crew) *txRoad {
@@ -78,6 +80,9 @@ func (t *txRoad) validate(ctx context.Context, from peer.ID, msg *pubsub.Message
 // judge draws the conclusions from a check, and says what becomes of the message.
 func (t *txRoad) judge(from peer.ID, tx validation.CheckedTx, err error) validation.Verdict {
 	t.court.judge(from, err)
+	if !tx.IsZero() {
+		call2(t.judged, tx.ID(), err)
+	}
 	if validation.Chargeable(err) {
 		t.chargeAvoidable(from, err)
 	}

@@ -1,0 +1,319 @@
+package overlay
+
+import (
+	"context"
+	crand "crypto/rand"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/grapevine-p2p/grapevine/overlay/fetch"
+	"github.com/grapevine-p2p/grapevine/overlay/recon"
+	"github.com/grapevine-p2p/grapevine/peerscore"
+	"github.com/grapevine-p2p/grapevine/wire"
+)
+
+const (
+	// reconTick is how often links are looked after, at the least.
+	reconTick = 500 * time.Millisecond
+	// reconSecond is how long the side with the higher id leaves a new link to the other's
+	// session, so that the first exchange, which may be large, is not held twice.
+	reconSecond = 3 * time.Second
+	// reconPause is how long a peer is left alone after its first failure; each pause is
+	// twice the last, up to reconPauseMax after an offence, and to reconPauseLine after what
+	// a bad line explains.
+	reconPause     = 2 * time.Second
+	reconPauseMax  = time.Minute
+	reconPauseLine = 8 * time.Second
+	// reconMargin is what a stream may outlive its session's age.
+	reconMargin = time.Minute
+)
+
+// reconciler repairs what gossip forgot: it compares what is known with peers, in and outside
+// the mesh, and fetches what is lacking.
+type reconciler struct {
+	cfg    Config // constant
+	id     wire.NetworkID
+	self   peer.ID
+	source TxSource
+	pace   recon.Config
+	log    *slog.Logger
+	roster *roster
+	court  *court
+	crew   *crew
+	desk   *desk
+	txs    *txRoad
+	links  *links
+
+	inbox  reconInbox
+	wake   chan struct{} // capacity 1
+	loaded chan struct{} // closed when known holds the pool
+	scans  chan struct{} // reconScans places
+
+	mu       sync.Mutex // guards what follows
+	known    *knownTxs
+	large    recon.Large
+	tracker  *fetch.Tracker
+	sessions map[reconKey]*reconSession
+	pauses   map[peer.ID]reconPeer // wanted peers without a session of ours
+	alarms   int
+	looked   time.Time // when links were last looked after
+	unwatch  func()
+}
+
+// reconPeer says when a peer is tried next.
+type reconPeer struct {
+	since time.Time // of its connection: with a new one it begins anew
+	next  time.Time
+	pause time.Duration
+	busy  bool // it is being tried, or there is a session
+}
+
+// newReconciler returns nil where there is nothing to reconcile.
+func newReconciler(o *Overlay) (*reconciler, error) {
+	source, ok := o.cfg.Pool.(TxSource)
+	if !o.cfg.Recon || !ok {
+		return nil, nil //nolint:nilnil // switched off is no error
+	}
+	var key fetch.Key
+	_, _ = crand.Read(key[:]) // never fails
+	pace := fetch.DefaultConfig()
+	pace.MaxRequest = maxAnnounced
+	tracker, err := fetch.New(pace, key)
+	if err != nil {
+		return nil, fmt.Errorf("overlay: %w", err)
+	}
+	return &reconciler{
+		cfg: o.cfg, id: o.id, self: o.host.ID(), source: source, pace: recon.DefaultConfig(), log: o.log,
+		roster: o.roster, court: o.court, crew: o.crew, txs: o.txs, links: o.txLinks,
+		wake: make(chan struct{}, 1), loaded: make(chan struct{}), scans: make(chan struct{}, reconScans),
+		known: newKnownTxs(), tracker: tracker,
+		sessions: make(map[reconKey]*reconSession), pauses: make(map[peer.ID]reconPeer),
+	}, nil
+}
+
+func (r *reconciler) poke() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run looks after sessions, links and requests until ctx ends.
+func (r *reconciler) run(ctx context.Context) {
+	r.mu.Lock()
+	r.load()
+	r.mu.Unlock()
+	close(r.loaded)
+	defer func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.unwatch()
+	}()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.wake:
+		case <-timer.C:
+		}
+		timer.Reset(r.turn(ctx))
+	}
+}
+
+// load begins to follow the pool.
+func (r *reconciler) load() {
+	pooled, unwatch := r.source.WatchTxs(r.inbox.changed)
+	r.unwatch = unwatch
+	now := time.Now()
+	for _, id := range pooled {
+		r.known.note(now, reconNews{id, wasPooled})
+	}
+}
+
+// drain tells the sessions what changed. If that is too much, all begin anew.
+func (r *reconciler) drain(now time.Time) {
+	news, lost := r.inbox.take()
+	for _, n := range news {
+		r.note(now, n)
+	}
+	if !lost {
+		return
+	}
+	for _, s := range r.sessions {
+		r.endLocked(s, errReconAnew)
+	}
+	r.unwatch()
+	r.known = newKnownTxs()
+	r.load()
+}
+
+func (r *reconciler) note(now time.Time, n reconNews) {
+	added, removed := r.known.note(now, n)
+	r.tell(n.id, added, removed)
+	if n.kind != wasRemoved {
+		r.tracker.Arrived(n.id)
+	}
+}
+
+func (r *reconciler) tell(id wire.TxID, added bool, removed []wire.TxID) {
+	for _, s := range r.sessions {
+		if s.over {
+			continue
+		}
+		if added {
+			s.machine.Add(id)
+		}
+		for _, gone := range removed {
+			s.machine.Remove(gone)
+		}
+	}
+}
+
+// turn does what is due, and returns for how long nothing is.
+func (r *reconciler) turn(ctx context.Context) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	r.drain(now)
+	for _, s := range r.sessions {
+		if at, ok := s.machine.Next(); ok && !now.Before(at) {
+			r.stepLocked(s, recon.Tick{})
+		}
+	}
+	if now.Sub(r.looked) >= reconTick {
+		r.looked = now
+		for _, id := range r.known.refused.sweep(now) {
+			r.known.set.remove(id)
+			r.tell(wire.TxID{}, false, []wire.TxID{id})
+		}
+		r.lookAfterLinks(ctx, now)
+	}
+	requests, _ := r.tracker.Tick(now)
+	for _, q := range requests {
+		r.crew.spawn(func() { r.fetch(ctx, q) })
+	}
+	return r.idle(now)
+}
+
+// idle is the time until something is due.
+func (r *reconciler) idle(now time.Time) time.Duration {
+	next := r.looked.Add(reconTick)
+	sooner := func(at time.Time, ok bool) {
+		if ok && at.Before(next) {
+			next = at
+		}
+	}
+	for _, s := range r.sessions {
+		sooner(s.machine.Next())
+	}
+	sooner(r.tracker.Next())
+	return max(0, next.Sub(now))
+}
+
+// joined hears of a peer that was greeted. There may be nothing to reconcile: r may be nil.
+func (r *reconciler) joined() {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	r.looked = time.Time{}
+	r.mu.Unlock()
+	r.poke()
+}
+
+// learned takes ids that a peer says it has.
+func (r *reconciler) learned(now time.Time, s *reconSession, ids []wire.TxID) {
+	m := r.roster.snapshot(s.key.peer)
+	from := fetch.Source{
+		Peer: peerscore.PeerID(s.key.peer), Preferred: m.direction == network.DirOutbound, RTT: m.rtt,
+	}
+	for _, id := range ids {
+		if r.known.wanted(now, id) {
+			r.tracker.Announced(now, from, id)
+		}
+	}
+}
+
+// hasten has what was fetched told to those who may lack it too.
+func (r *reconciler) hasten(but peer.ID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.sessions {
+		if s.key.asks && s.key.peer != but {
+			r.stepLocked(s, recon.Hasten{})
+		}
+	}
+	r.poke()
+}
+
+// answer is the side of a session that a peer opened.
+func (r *reconciler) answer(ctx context.Context, x *exchange) error {
+	select {
+	case <-r.loaded:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	machine, err := recon.NewResponder(r.pace, &r.large, newSalt())
+	if err != nil {
+		return fmt.Errorf("overlay: reconcile: %w", err)
+	}
+	return r.talk(ctx, x, reconKey{peer: x.peer()}, machine)
+}
+
+// dial opens a session with a peer and keeps it up.
+func (r *reconciler) dial(ctx context.Context, p peer.ID) {
+	err := r.ask(ctx, p)
+	if ctx.Err() != nil {
+		return
+	}
+	if err != nil {
+		r.log.Debug("reconciling failed", "peer", p, "err", err)
+		r.court.judge(p, err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	was := r.pauses[p]
+	was.busy = false
+	was.pause = pauseAfter(err, was.pause)
+	was.next = time.Now().Add(max(was.pause, recon.OpenGap))
+	r.pauses[p] = was
+}
+
+// pauseAfter is how long a peer is left alone after a session that ended so.
+func pauseAfter(err error, last time.Duration) time.Duration {
+	switch _, charged := offenceFor(err); {
+	case err == nil:
+		return 0
+	case charged:
+		return min(max(reconPause, 2*last), reconPauseMax)
+	default:
+		return min(max(reconPause, 2*last), reconPauseLine)
+	}
+}
+
+func (r *reconciler) ask(ctx context.Context, p peer.ID) (err error) {
+	x, done, err := r.desk.ask(ctx, p, ReconProtocol(r.id), r.pace.MaxAge+reconMargin)
+	if err != nil {
+		return err
+	}
+	defer func() { done(err) }()
+	rng := rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
+	machine, err := recon.NewInitiator(r.pace, &r.large, newSalt(), rng)
+	if err != nil {
+		return fmt.Errorf("overlay: reconcile: %w", err)
+	}
+	return r.talk(ctx, x, reconKey{p, true}, machine)
+}
+
+func newSalt() (s recon.Salt) {
+	_, _ = crand.Read(s[:]) // never fails
+	return s
+}

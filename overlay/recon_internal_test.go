@@ -1,0 +1,199 @@
+package overlay
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/grapevine-p2p/grapevine/overlay/recon"
+	"github.com/grapevine-p2p/grapevine/peerscore"
+	"github.com/grapevine-p2p/grapevine/validation"
+	"github.com/grapevine-p2p/grapevine/wire"
+)
+
+func testID(n int) (id wire.TxID) {
+	copy(id[:], fmt.Sprint(n))
+	return id
+}
+
+// A version of an idSet stays what it was, whatever the set becomes.
+func TestIDSetVersions(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		set, model := newIDSet(), make(map[wire.TxID]bool)
+		type held struct {
+			ids  func(func(wire.TxID) bool)
+			want map[wire.TxID]bool
+		}
+		var versions []held
+		for n := range rapid.IntRange(0, 3*idChunk).Draw(t, "size") {
+			set.add(testID(n))
+			model[testID(n)] = true
+		}
+		for range rapid.IntRange(0, 200).Draw(t, "steps") {
+			id := testID(rapid.IntRange(0, 3*idChunk).Draw(t, "id"))
+			switch {
+			case rapid.IntRange(0, 20).Draw(t, "hold") == 0:
+				versions = append(versions, held{set.version(), maps.Clone(model)})
+			case model[id]:
+				set.remove(id)
+				delete(model, id)
+			default:
+				set.add(id)
+				model[id] = true
+			}
+		}
+		versions = append(versions, held{set.version(), model})
+		for _, v := range versions {
+			got := make(map[wire.TxID]bool)
+			for id := range v.ids {
+				require.False(t, got[id], "twice")
+				got[id] = true
+			}
+			require.Equal(t, v.want, got)
+		}
+		for id := range model {
+			require.True(t, set.has(id))
+		}
+	})
+}
+
+func TestLatelyForgets(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	l := newLately(3, time.Minute)
+	for n := range 3 {
+		require.Empty(t, l.put(now.Add(time.Duration(n)*time.Second), testID(n)))
+	}
+	l.drop(testID(1))
+	require.False(t, l.has(now, testID(1)))
+	require.Equal(t, []wire.TxID{testID(0)}, l.put(now.Add(4*time.Second), testID(3)), "the oldest makes room")
+	require.Empty(t, l.put(now.Add(5*time.Second), testID(4)), "what was dropped makes room for nothing")
+	require.True(t, l.has(now.Add(30*time.Second), testID(2)))
+	require.False(t, l.has(now.Add(2*time.Minute), testID(2)))
+	require.Equal(t, []wire.TxID{testID(2), testID(3), testID(4)}, l.sweep(now.Add(2*time.Minute)))
+	require.Empty(t, l.until)
+	require.Empty(t, l.order)
+}
+
+// The set is what is pooled and what was refused, within its bound; sessions are told each
+// change once.
+//
+// R66: what policy refused is known.
+func TestKnownTxs(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		now := time.Unix(1_700_000_000, 0)
+		k := newKnownTxs()
+		k.refused = newLately(5, time.Minute)
+		pooled, told := make(map[wire.TxID]bool), make(map[wire.TxID]bool)
+		for range rapid.IntRange(1, 200).Draw(t, "steps") {
+			now = now.Add(time.Duration(rapid.IntRange(0, 20).Draw(t, "seconds")) * time.Second)
+			n := reconNews{testID(rapid.IntRange(0, 20).Draw(t, "id")), reconKind(rapid.IntRange(0, 2).Draw(t, "kind"))}
+			switch n.kind {
+			case wasPooled:
+				pooled[n.id] = true
+			case wasRemoved:
+				if !pooled[n.id] {
+					continue
+				}
+				delete(pooled, n.id)
+			case wasRefused:
+			}
+			added, removed := k.note(now, n)
+			if added {
+				require.False(t, told[n.id])
+				told[n.id] = true
+			}
+			for _, id := range removed {
+				require.True(t, told[id])
+				delete(told, id)
+			}
+			require.Equal(t, len(told), len(k.set.at))
+			for id := range told {
+				require.True(t, k.set.has(id))
+				require.True(t, pooled[id] || k.refused.until[id] != time.Time{})
+				require.False(t, k.wanted(now, id))
+			}
+			for id := range pooled {
+				require.True(t, told[id])
+			}
+		}
+	})
+}
+
+func TestOnlyPolicyMakesKnown(t *testing.T) {
+	for _, err := range append(slices.Collect(func(yield func(error) bool) {
+		for _, r := range validation.Refusals() {
+			if !yield(fmt.Errorf("while doing: %w", r)) {
+				return
+			}
+		}
+	}), nil, errors.New("disk full"), validation.BadSignature) {
+		var b reconInbox
+		b.judged(testID(1), err)
+		policy := errors.Is(err, validation.Underpriced) || errors.Is(err, validation.FeeTooLow) || errors.Is(err, validation.PoolFull)
+		require.Equal(t, policy, len(b.news) == 1, "%v", err)
+	}
+}
+
+func TestReconInboxIsBounded(t *testing.T) {
+	var b reconInbox
+	ids := make([]wire.TxID, maxReconNews)
+	b.changed(ids, nil)
+	news, lost := b.take()
+	require.Len(t, news, maxReconNews)
+	require.False(t, lost)
+	b.changed(ids, ids[:1])
+	b.changed(ids, nil)
+	news, lost = b.take()
+	require.Empty(t, news)
+	require.True(t, lost)
+	_, lost = b.take()
+	require.False(t, lost)
+}
+
+// R67: a link outside the mesh that stays one-sided is told of.
+func TestOneSided(t *testing.T) {
+	start := time.Unix(1_700_000_000, 0)
+	type exchange struct{ after, theirs, ours int }
+	for name, test := range map[string]struct {
+		exchanges []exchange
+		want      bool
+	}{
+		"stays":        {[]exchange{{0, 20, 0}, {8, 20, 1}, {16, 30, 0}, {24, 9, 1}}, true},
+		"too short":    {[]exchange{{0, 20, 0}, {3, 20, 1}, {6, 30, 0}, {9, 9, 1}}, false},
+		"too few":      {[]exchange{{0, 20, 0}, {30, 20, 1}, {60, 30, 0}}, false},
+		"interrupted":  {[]exchange{{0, 20, 0}, {8, 0, 0}, {16, 30, 0}, {24, 9, 0}, {32, 9, 0}}, false},
+		"both ways":    {[]exchange{{0, 20, 20}, {8, 20, 20}, {16, 20, 20}, {24, 20, 20}}, false},
+		"small":        {[]exchange{{0, 7, 0}, {8, 7, 0}, {16, 7, 0}, {24, 7, 0}}, false},
+		"over and out": {[]exchange{{0, 20, 0}, {8, 20, 0}, {16, 20, 0}, {24, 20, 0}, {30, 0, 0}}, false},
+	} {
+		var o oneSided
+		on := false
+		for _, e := range test.exchanges {
+			on = o.note(start.Add(time.Duration(e.after)*time.Second), e.theirs, e.ours)
+		}
+		require.Equal(t, test.want, on, name)
+	}
+}
+
+// Who did what in a session is charged by one table, and a stop of ours or theirs by none.
+func TestOffencesOfSessions(t *testing.T) {
+	for fault, want := range map[error]peerscore.Offence{
+		recon.OutOfTurn: peerscore.LyingAnswer, recon.BadRange: peerscore.LyingAnswer, recon.NotAsked: peerscore.LyingAnswer,
+		recon.TooOften: peerscore.BudgetBreach, recon.Stalled: 0,
+		recon.Overworked: peerscore.BrokenPromise, recon.Inconsistent: peerscore.BrokenPromise,
+		recon.Undecodable: peerscore.BrokenPromise, recon.Invented: peerscore.BrokenPromise, recon.Withheld: peerscore.BrokenPromise,
+		recon.Oversize: peerscore.BadFrame, recon.UnknownFrame: peerscore.BadFrame, recon.Truncated: peerscore.BadFrame,
+		recon.ErrAge: 0, recon.ErrOverrun: 0, recon.ErrTooLarge: 0, recon.ErrLate: 0, recon.ErrOutOfStep: 0,
+	} {
+		check(t, fmt.Errorf("while doing: %w", fault), want)
+		if f, ok := fault.(recon.Fault); ok && want != 0 { //nolint:errorlint // the key itself
+			require.Equal(t, f.Proven(), want.Proven(), "%v", f)
+		}
+	}
+}

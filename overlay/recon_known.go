@@ -1,0 +1,146 @@
+package overlay
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/grapevine-p2p/grapevine/validation"
+	"github.com/grapevine-p2p/grapevine/wire"
+)
+
+// TxSource is a Pool whose transactions can be reconciled with those of peers.
+type TxSource interface {
+	TxHolder
+	// Tx gives a pooled transaction.
+	Tx(id wire.TxID) (validation.CheckedTx, bool)
+	// WatchTxs returns the ids of all that is pooled and tells of every later change, in
+	// order, until stop is called. changed is quick, may be called with locks held, and
+	// keeps neither slice.
+	WatchTxs(changed func(added, removed []wire.TxID)) (pooled []wire.TxID, stop func())
+}
+
+const (
+	// maxReconNews bounds the changes that wait to be told to sessions. Beyond, all sessions
+	// begin anew.
+	maxReconNews = 1 << 16
+
+	// What policy refused is known all the same, so that nobody tells us of it again, for
+	// refusedFor. Then it may be fetched once more: policy moves with what is pooled.
+	maxRefusedTxs = 8192
+	refusedFor    = 10 * time.Minute
+	// What left the pool is with peers for as long as the block, or their clock, takes.
+	maxLeftTxs = 32768
+	leftFor    = time.Minute
+	// What was delivered takes time to be judged, and may have come too early.
+	maxTriedTxs = 16384
+	triedFor    = 10 * time.Second
+)
+
+// reconNews is one change of what is known.
+type reconNews struct {
+	id   wire.TxID
+	kind reconKind
+}
+
+type reconKind uint8
+
+const (
+	wasPooled reconKind = iota
+	wasRemoved
+	wasRefused
+)
+
+// reconInbox takes what the pool and the validators tell, under locks of theirs.
+type reconInbox struct {
+	mu   sync.Mutex // guards what follows
+	news []reconNews
+	lost bool // too much came
+}
+
+func (b *reconInbox) put(news ...reconNews) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.lost {
+		return
+	}
+	if b.news = append(b.news, news...); len(b.news) > maxReconNews {
+		b.news, b.lost = nil, true
+	}
+}
+
+func (b *reconInbox) take() (news []reconNews, lost bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	news, lost = b.news, b.lost
+	b.news, b.lost = nil, false
+	return news, lost
+}
+
+// changed is told by the pool.
+func (b *reconInbox) changed(added, removed []wire.TxID) {
+	news := make([]reconNews, 0, len(added)+len(removed))
+	for _, id := range added {
+		news = append(news, reconNews{id, wasPooled})
+	}
+	for _, id := range removed {
+		news = append(news, reconNews{id, wasRemoved})
+	}
+	b.put(news...)
+}
+
+// judged is told of every verdict. Only what policy refused counts: what the ledger does not
+// take now it may take with the next block.
+func (b *reconInbox) judged(id wire.TxID, err error) {
+	if errors.Is(err, validation.Underpriced) || errors.Is(err, validation.FeeTooLow) || errors.Is(err, validation.PoolFull) {
+		b.put(reconNews{id, wasRefused})
+	}
+}
+
+// knownTxs is what is reconciled, pooled and refused by policy, and what need not be fetched
+// beside that. It is not safe for concurrent use.
+type knownTxs struct {
+	set     *idSet
+	refused *lately // in set
+	left    *lately // not in set
+	tried   *lately
+}
+
+func newKnownTxs() *knownTxs {
+	return &knownTxs{
+		set:     newIDSet(),
+		refused: newLately(maxRefusedTxs, refusedFor),
+		left:    newLately(maxLeftTxs, leftFor),
+		tried:   newLately(maxTriedTxs, triedFor),
+	}
+}
+
+// note takes one change and returns what it means for the set.
+func (k *knownTxs) note(now time.Time, n reconNews) (added bool, removed []wire.TxID) {
+	switch n.kind {
+	case wasPooled:
+		k.refused.drop(n.id)
+		added = !k.set.has(n.id)
+	case wasRemoved:
+		k.left.put(now, n.id)
+		if k.set.has(n.id) {
+			removed = append(removed, n.id)
+		}
+	case wasRefused:
+		if added = !k.set.has(n.id); added {
+			removed = k.refused.put(now, n.id)
+		}
+	}
+	if added {
+		k.set.add(n.id)
+	}
+	for _, id := range removed {
+		k.set.remove(id)
+	}
+	return added, removed
+}
+
+// wanted says whether an id that a peer tells is worth a request.
+func (k *knownTxs) wanted(now time.Time, id wire.TxID) bool {
+	return !k.set.has(id) && !k.left.has(now, id) && !k.tried.has(now, id)
+}

@@ -1,0 +1,83 @@
+package overlay
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+)
+
+const (
+	// reconOutside is how many peers outside the mesh are reconciled with: an adversary that
+	// holds the mesh has to hold these too.
+	reconOutside = 3
+	// reconLinks bounds the sessions that we open.
+	reconLinks = 24
+)
+
+// lookAfterLinks opens sessions with those who should have one, and closes those of others.
+func (r *reconciler) lookAfterLinks(ctx context.Context, now time.Time) {
+	peers := r.roster.heads()
+	since := make(map[peer.ID]time.Time, len(peers))
+	for _, m := range peers {
+		since[m.id] = m.since
+	}
+	for p, s := range r.pauses {
+		if !s.busy && !s.since.Equal(since[p]) {
+			delete(r.pauses, p)
+		}
+	}
+	wanted := r.choose(now, peers)
+	for _, s := range r.sessions {
+		if s.key.asks && !wanted[s.key.peer] {
+			r.endLocked(s, errReconSpare)
+		}
+	}
+	for p := range wanted {
+		s, ok := r.pauses[p]
+		if !ok {
+			s.since, s.next = since[p], now
+			if r.self > p {
+				s.next = now.Add(reconSecond)
+			}
+		}
+		if !s.busy && r.sessions[reconKey{p, true}] == nil && !now.Before(s.next) {
+			s.busy = r.crew.spawn(func() { r.dial(ctx, p) })
+		}
+		r.pauses[p] = s
+	}
+}
+
+// choose picks the peers of the mesh and some others, of other networks if possible. Those
+// outside that have a session keep it.
+func (r *reconciler) choose(now time.Time, peers []member) map[peer.ID]bool {
+	wanted, groups := make(map[peer.ID]bool), make(map[string]bool)
+	var kept, fresh []peer.ID
+	for _, m := range peers {
+		switch {
+		case r.links.has(m.id):
+			if len(wanted) < reconLinks-reconOutside {
+				wanted[m.id] = true
+				groups[r.roster.networkOf(m.id)] = true
+			}
+		case r.sessions[reconKey{m.id, true}] != nil:
+			kept = append(kept, m.id)
+		case r.pauses[m.id].pause == 0 || !now.Before(r.pauses[m.id].next):
+			fresh = append(fresh, m.id)
+		}
+	}
+	rand.Shuffle(len(fresh), func(i, j int) { fresh[i], fresh[j] = fresh[j], fresh[i] })
+	outside := append(kept, fresh...)
+	left := reconOutside
+	for _, anyGroup := range []bool{false, true} {
+		for _, p := range outside {
+			group := r.roster.networkOf(p)
+			if left > 0 && !wanted[p] && (anyGroup || !groups[group]) {
+				wanted[p], groups[group] = true, true
+				left--
+			}
+		}
+	}
+	return wanted
+}

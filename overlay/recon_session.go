@@ -1,0 +1,277 @@
+package overlay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/grapevine-p2p/grapevine/overlay/recon"
+	"github.com/grapevine-p2p/grapevine/peerscore"
+	"github.com/grapevine-p2p/grapevine/wire"
+)
+
+// reconQueue is how many frames may wait to be read by a peer: more than one answer has.
+const reconQueue = 32
+
+var (
+	errReconUnread = errors.New("overlay: the peer does not read what it is told")
+	errReconAnew   = errors.New("overlay: sessions begin anew")
+	errReconSpare  = errors.New("overlay: other links are reconciled")
+)
+
+// reconMachine is one side of a session.
+type reconMachine interface {
+	Step(now time.Time, ev recon.Event, out []recon.Action) []recon.Action
+	Next() (time.Time, bool)
+	Add(id wire.TxID)
+	Remove(id wire.TxID)
+	End()
+}
+
+// reconSession is one session on its stream. All but out belongs to the reconciler's mutex.
+type reconSession struct {
+	key     reconKey // constant
+	machine reconMachine
+	out     chan []byte
+	cancel  context.CancelCauseFunc
+
+	over bool
+	one  oneSided
+}
+
+// reconKey names a session: a peer has one in each direction.
+type reconKey struct {
+	peer peer.ID
+	asks bool // we opened it
+}
+
+// talk carries a session over its stream until either ends. It returns why, or nil if the
+// peer ended it or its time was over.
+func (r *reconciler) talk(ctx context.Context, x *exchange, key reconKey, machine reconMachine) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(ctx, func() { _ = x.Reset() })()
+	s := &reconSession{key: key, machine: machine, out: make(chan []byte, reconQueue), cancel: cancel}
+	if !r.begin(s) {
+		return errBusy
+	}
+	var writer sync.WaitGroup
+	writer.Go(func() {
+		if err := r.write(ctx, x, s); err != nil {
+			cancel(err)
+		}
+	})
+	err := r.listen(x, s)
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
+	cancel(err)
+	writer.Wait()
+	r.end(s, err)
+	if !key.asks && errors.Is(err, io.EOF) {
+		return nil
+	}
+	if errors.Is(err, recon.ErrAge) || errors.Is(err, errReconAnew) || errors.Is(err, errReconSpare) {
+		return nil
+	}
+	return err
+}
+
+// listen feeds the peer's frames to the session until the stream ends.
+func (r *reconciler) listen(x *exchange, s *reconSession) error {
+	for {
+		raw, err := r.next(x)
+		if err != nil {
+			return err
+		}
+		f, err := recon.Decode(raw)
+		if err != nil {
+			return fmt.Errorf("overlay: reconcile: %w", err)
+		}
+		call2(r.cfg.Hooks.ReconBytes, 0, len(raw))
+		r.step(s, recon.Received{Frame: f})
+	}
+}
+
+// next reads one frame, however long the peer takes to begin it.
+func (r *reconciler) next(x *exchange) ([]byte, error) {
+	_ = x.SetReadDeadline(time.Now().Add(r.cfg.Limits.ReconIdle))
+	if _, err := x.in.Peek(1); err != nil {
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return nil, FrameSlow
+		}
+		return nil, err
+	}
+	_ = x.SetReadDeadline(time.Now().Add(r.cfg.Limits.FrameTime))
+	return x.read(recon.MaxFrame)
+}
+
+// write sends what the session says.
+func (r *reconciler) write(ctx context.Context, x *exchange, s *reconSession) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case frame := <-s.out:
+			if err := r.desk.spend(ctx, s.key.peer, len(frame)); err != nil {
+				return err
+			}
+			_ = x.SetWriteDeadline(time.Now().Add(r.cfg.Limits.FrameTime))
+			if err := x.write(frame); err != nil {
+				return fmt.Errorf("overlay: reconcile: %w", err)
+			}
+			call2(r.cfg.Hooks.ReconBytes, len(frame), 0)
+		}
+	}
+}
+
+// begin takes a session in.
+func (r *reconciler) begin(s *reconSession) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.sessions[s.key] != nil {
+		return false
+	}
+	r.sessions[s.key] = s
+	call(r.cfg.Hooks.ReconSessions, len(r.sessions))
+	r.stepLocked(s, recon.Tick{})
+	r.poke()
+	return true
+}
+
+// end forgets a session.
+func (r *reconciler) end(s *reconSession, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.endLocked(s, err)
+	if r.sessions[s.key] != s {
+		return
+	}
+	delete(r.sessions, s.key)
+	r.alarm(s, false)
+	if r.sessions[reconKey{s.key.peer, !s.key.asks}] == nil {
+		r.tracker.Gone(peerscore.PeerID(s.key.peer))
+	}
+	call(r.cfg.Hooks.ReconSessions, len(r.sessions))
+	r.poke()
+}
+
+// endLocked stops a session, which is forgotten when its stream is done.
+func (r *reconciler) endLocked(s *reconSession, err error) {
+	if s.over {
+		return
+	}
+	s.over = true
+	s.machine.End()
+	s.cancel(err)
+}
+
+func (r *reconciler) step(s *reconSession, ev recon.Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stepLocked(s, ev)
+	r.poke()
+}
+
+// stepLocked feeds one event to a session and does what it wants done.
+func (r *reconciler) stepLocked(s *reconSession, ev recon.Event) {
+	now := time.Now()
+	r.drain(now)
+	if s.over {
+		return
+	}
+	for _, a := range s.machine.Step(now, ev, nil) {
+		switch a := a.(type) {
+		case recon.Send:
+			select {
+			case s.out <- recon.Encode(nil, a.Frame):
+			default:
+				r.endLocked(s, errReconUnread)
+			}
+		case recon.RunScan:
+			r.scan(s, a.Scan)
+		case recon.Learned:
+			r.learned(now, s, a.IDs)
+		case recon.Compared:
+			r.compared(now, s, a)
+		case recon.Close:
+			r.endLocked(s, a.Err)
+		}
+	}
+}
+
+// reconScans is how many looks at the whole set are taken at a time.
+const reconScans = 2
+
+// scan has a look taken at the set as it is now, elsewhere.
+func (r *reconciler) scan(s *reconSession, scan *recon.Scan) {
+	ids := r.known.set.version()
+	r.crew.spawn(func() {
+		r.scans <- struct{}{}
+		scan.Run(ids)
+		<-r.scans
+		r.step(s, recon.Scanned{Scan: scan})
+	})
+}
+
+// oneSided follows a link outside the mesh: a peer of another part of the network that keeps
+// knowing what we do not says that our mesh hides something.
+type oneSided struct {
+	since time.Time // of the first of the exchanges in a row; zero if the last was none
+	times int
+	alarm bool
+}
+
+const (
+	// oneSidedTimes exchanges in a row, over oneSidedFor, in which at least oneSidedLeast
+	// ids were the peer's only, and eight times what was ours only.
+	oneSidedTimes = 4
+	oneSidedFor   = 20 * time.Second
+	oneSidedLeast = 8
+)
+
+// note takes the result of an exchange and says whether the alarm is on.
+func (o *oneSided) note(now time.Time, theirs, ours int) bool {
+	if theirs < oneSidedLeast || theirs < 8*ours {
+		o.times = 0
+		return false
+	}
+	if o.times == 0 {
+		o.since = now
+	}
+	o.times++
+	return o.times >= oneSidedTimes && now.Sub(o.since) >= oneSidedFor
+}
+
+// compared takes note of what differed.
+func (r *reconciler) compared(now time.Time, s *reconSession, c recon.Compared) {
+	call3(r.cfg.Hooks.ReconCompared, peerscore.PeerID(s.key.peer), c.Theirs, c.Ours)
+	if p, ok := r.pauses[s.key.peer]; ok {
+		p.pause = 0
+		r.pauses[s.key.peer] = p
+	}
+	on := s.one.note(now, c.Theirs, c.Ours) && !r.links.has(s.key.peer)
+	if on && !s.one.alarm {
+		r.log.Warn("a peer outside our mesh keeps knowing transactions that our mesh does not bring; are we surrounded?",
+			"peer", s.key.peer, "lacking", c.Theirs)
+	}
+	r.alarm(s, on)
+}
+
+func (r *reconciler) alarm(s *reconSession, on bool) {
+	if s.one.alarm == on {
+		return
+	}
+	if s.one.alarm = on; on {
+		r.alarms++
+	} else {
+		r.alarms--
+	}
+	call(r.cfg.Hooks.ReconOneSided, r.alarms)
+}
