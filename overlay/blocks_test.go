@@ -12,7 +12,7 @@ import (
 
 func slotOf(c *clock) uint64 { return c.slot.Load() }
 
-// R35: asked for once, then the whole block.
+// R35: what is missing is asked for, then the whole block.
 func TestBlockIsRebuilt(t *testing.T) {
 	g, c := testGenesis("rebuild"), newClock()
 	a, b := start(t, g, c), start(t, g, c)

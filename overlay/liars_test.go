@@ -77,7 +77,7 @@ func TestLyingCompactAnswers(t *testing.T) {
 	for name, test := range map[string]struct {
 		answer  func(block *wire.Block, q *wire.CompactRequest) *wire.CompactAnswer
 		offence peerscore.Offence // 0: nothing is proven
-		honest  bool              // somebody else has the block
+		honest  bool              // somebody who has the block comes in time
 	}{
 		"the truth": {func(b *wire.Block, q *wire.CompactRequest) *wire.CompactAnswer {
 			return &wire.CompactAnswer{ID: q.ID, Txs: [][]byte{b.Txs[0].Bytes(), b.Txs[1].Bytes()}}
@@ -119,13 +119,14 @@ func TestLyingCompactAnswers(t *testing.T) {
 				asked.Add(1)
 				return test.answer(block, q)
 			})
+			require.NoError(t, h.topic.Publish(t.Context(), wire.Compact(block).AppendTo(nil)))
 			if test.honest {
+				eventually(t, func() bool { return asked.Load() >= 2 }, "the liar is asked for parts and for the whole")
 				other := start(t, g, c)
-				n.join(other)
 				defer func() { require.Zero(t, other.seen.blamed()) }()
 				other.add(block)
+				n.join(other)
 			}
-			require.NoError(t, h.topic.Publish(t.Context(), wire.Compact(block).AppendTo(nil)))
 			eventually(t, func() bool { return n.chain.Head().ID == block.ID() }, "the block is had all the same")
 			require.Positive(t, asked.Load())
 			if test.offence == 0 {

@@ -13,8 +13,11 @@ import (
 	"github.com/grapevine-p2p/grapevine/wire"
 )
 
-// wholeFrom is how many peers are asked for a whole block before sync takes over.
-const wholeFrom = 3
+// How many peers are asked for a block before the next means is taken.
+const (
+	missingFrom = 4 // then for the whole block
+	wholeFrom   = 3 // then by sync
+)
 
 // errNobody says that no peer gave a usable answer. It blames nobody: who lied was
 // judged on the spot.
@@ -61,39 +64,32 @@ func (b *blockRoad) fromPool(h validation.CheckedHeader, ids []wire.ShortID) (pa
 	return parts, missing
 }
 
-// assemble asks for what is missing, in one round, and checks the whole.
+// assemble asks for what is missing and checks the whole.
 func (b *blockRoad) assemble(ctx context.Context, from peer.ID, h validation.CheckedHeader, ids []wire.ShortID,
 	parts []validation.Part, missing []uint32,
 ) (validation.CheckedBlock, error) {
-	if len(missing) > 0 {
-		asked := b.askable(from, h.Body().Height)
-		if len(asked) == 0 {
-			return validation.CheckedBlock{}, errNobody
-		}
-		txs, err := b.askMissing(ctx, asked[0], h, ids, missing)
-		if err != nil {
-			b.court.judge(asked[0], err)
-			return validation.CheckedBlock{}, notFault(err)
-		}
+	if len(missing) == 0 {
+		return b.cfg.Checker.Block(h, parts)
+	}
+	asked := b.askable(from, h.Body().Height)
+	share := int(uint64(h.Body().Size) * uint64(len(missing)) / uint64(len(ids)))
+	for _, txs := range answers(ctx, b, asked[:min(len(asked), missingFrom)], share,
+		func(ctx context.Context, p peer.ID) ([]*wire.Transaction, error) {
+			return b.askMissing(ctx, p, h, ids, missing)
+		}) {
 		for k, i := range missing {
 			parts[i].Tx = txs[k]
 		}
+		return b.cfg.Checker.Block(h, parts)
 	}
-	return b.cfg.Checker.Block(h, parts)
+	return validation.CheckedBlock{}, errNobody
 }
 
 // whole asks for the whole block, the sender first, then others.
 func (b *blockRoad) whole(ctx context.Context, from peer.ID, h validation.CheckedHeader) (validation.CheckedBlock, error) {
 	asked := b.askable(from, h.Body().Height)
-	for _, p := range asked[:min(len(asked), wholeFrom)] {
-		if ctx.Err() != nil {
-			return validation.CheckedBlock{}, ctx.Err()
-		}
-		body, err := b.askWhole(ctx, p, h)
-		if err != nil {
-			b.court.judge(p, err)
-			continue
-		}
+	for p, body := range answers(ctx, b, asked[:min(len(asked), wholeFrom)], int(h.Body().Size),
+		func(ctx context.Context, p peer.ID) (*wire.Block, error) { return b.askWhole(ctx, p, h) }) {
 		parts := make([]validation.Part, len(body.Txs))
 		for i, tx := range body.Txs {
 			parts[i].Tx = tx
@@ -105,26 +101,25 @@ func (b *blockRoad) whole(ctx context.Context, from peer.ID, h validation.Checke
 		}
 		return block, err
 	}
+	if err := ctx.Err(); err != nil {
+		return validation.CheckedBlock{}, err
+	}
 	return validation.CheckedBlock{}, fmt.Errorf("%w %s", errNobody, h.ID())
 }
 
 // askable lists who can be asked for a block: the peer that sent it, then those that are
 // known to be as high, then the others, the quickest first. Guests are never asked.
-func (b *blockRoad) askable(from peer.ID, height uint64) []peer.ID {
-	var first, high, rest []peer.ID
+func (b *blockRoad) askable(from peer.ID, height uint64) []member {
+	var first, high, rest []member
 	for _, m := range b.roster.heads() {
 		switch {
 		case m.id == from:
-			first = append(first, m.id)
+			first = append(first, m)
 		case m.best.height >= height:
-			high = append(high, m.id)
+			high = append(high, m)
 		default:
-			rest = append(rest, m.id)
+			rest = append(rest, m)
 		}
 	}
 	return slices.Concat(first, high, rest)
 }
-
-// notFault keeps the text of an error but not its kind: a fault of an answer is its
-// sender's, who was judged, and says nothing about the block.
-func notFault(err error) error { return fmt.Errorf("%w: %v", errNobody, err) } //nolint:errorlint // see above
