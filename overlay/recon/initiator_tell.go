@@ -16,7 +16,9 @@ func (i *Initiator) listDone(now time.Time, s *Scan) {
 		}
 	}
 	compared := Compared{Theirs: len(lacking), Ours: s.size - (len(i.listed) - len(lacking))}
-	if i.guess > maxGuess*(compared.Theirs+compared.Ours+len(i.journal))+guessMargin {
+	moved := i.total - i.theirs // of the peer's set, since its symbols
+	changed := len(i.journal) + max(moved, -moved)
+	if i.guess > maxGuess*(compared.Theirs+compared.Ours+changed)+guessMargin {
 		i.close(Undecodable) // so many differences there are not: the symbols were none
 		return
 	}

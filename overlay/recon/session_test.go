@@ -289,3 +289,23 @@ func TestConfigIsRefusedWithEveryReason(t *testing.T) {
 	_, err = recon.NewResponder(recon.Config{}, &recon.Large{}, recon.Salt{})
 	require.Error(t, err)
 }
+
+// A set that is emptied between its symbols and its listing, as a pool is by a block, is no
+// fault of its owner's.
+func TestListingOfASetThatWasEmptied(t *testing.T) {
+	p := newPair(t, recon.DefaultConfig(), 1)
+	p.fill(rand.New(rand.NewPCG(7, 8)), 20, 0, 400)
+	asked := false
+	p.spy = func(_ int, f recon.Frame) {
+		_, all := f.(recon.All)
+		asked = asked || all
+	}
+	p.run(10*time.Second, func() bool { return asked })
+	require.True(t, asked, "plain ids are cheaper here")
+	for id := range ids(p.answers.set) {
+		if !p.asks.set[id] {
+			p.answers.remove(id)
+		}
+	}
+	require.Equal(t, recon.Compared{}, p.exchange())
+}
