@@ -3,6 +3,7 @@ package overlay
 import (
 	"context"
 	crand "crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -30,6 +31,9 @@ const (
 	reconPause     = 2 * time.Second
 	reconPauseMax  = time.Minute
 	reconPauseLine = 8 * time.Second
+	// reconDoubts is from which session in a row on a fault counts that is not proven: a
+	// block that empties the peer's pool during an exchange explains one.
+	reconDoubts = 3
 	// reconMargin is what a stream may outlive its session's age.
 	reconMargin = time.Minute
 )
@@ -72,6 +76,8 @@ type reconPeer struct {
 	next  time.Time
 	pause time.Duration
 	busy  bool // it is being tried, or there is a session
+	// doubts are the sessions in a row that ended in a fault that is not proven.
+	doubts int
 }
 
 // newReconciler returns nil where there is nothing to reconcile.
@@ -276,15 +282,29 @@ func (r *reconciler) dial(ctx context.Context, p peer.ID) {
 	}
 	if err != nil {
 		r.log.Debug("reconciling failed", "peer", p, "err", err)
+	}
+	if r.rest(p, err) {
 		r.court.judge(p, err)
 	}
+}
+
+// rest leaves a peer alone for a while after a session, and says whether its end counts.
+func (r *reconciler) rest(p peer.ID, err error) (counts bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	was := r.pauses[p]
 	was.busy = false
 	was.pause = pauseAfter(err, was.pause)
 	was.next = time.Now().Add(max(was.pause, recon.OpenGap))
+	var fault recon.Fault
+	doubt := errors.As(err, &fault) && !fault.Proven()
+	if doubt {
+		was.doubts++
+	} else {
+		was.doubts = 0
+	}
 	r.pauses[p] = was
+	return !doubt || was.doubts >= reconDoubts
 }
 
 // pauseAfter is how long a peer is left alone after a session that ended so.

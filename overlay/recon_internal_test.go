@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
@@ -195,5 +196,29 @@ func TestOffencesOfSessions(t *testing.T) {
 		if f, ok := fault.(recon.Fault); ok && want != 0 { //nolint:errorlint // the key itself
 			require.Equal(t, f.Proven(), want.Proven(), "%v", f)
 		}
+	}
+}
+
+// A fault that is not proven counts once it comes in session after session.
+func TestDoubtsCountInARow(t *testing.T) {
+	r := &reconciler{pauses: make(map[peer.ID]reconPeer)}
+	for _, step := range []struct {
+		err    error
+		counts bool
+		pause  time.Duration
+	}{
+		{recon.Withheld, false, reconPause},
+		{recon.Undecodable, false, 2 * reconPause},
+		{nil, true, 0},
+		{recon.Undecodable, false, reconPause},
+		{recon.Stalled, false, 2 * reconPause},
+		{recon.Inconsistent, true, 4 * reconPause},
+		{recon.Withheld, true, 8 * reconPause},
+		{recon.OutOfTurn, true, 16 * reconPause},
+		{recon.Withheld, false, reconPauseMax},
+		{errGone, true, reconPauseLine},
+	} {
+		require.Equal(t, step.counts, r.rest("p", step.err), "%v", step.err)
+		require.Equal(t, step.pause, r.pauses["p"].pause, "%v", step.err)
 	}
 }

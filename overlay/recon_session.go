@@ -41,8 +41,9 @@ type reconSession struct {
 	out     chan []byte
 	cancel  context.CancelCauseFunc
 
-	over bool
-	one  oneSided
+	over      bool
+	exchanges int
+	one       oneSided
 }
 
 // reconKey names a session: a peer has one in each direction.
@@ -252,8 +253,9 @@ func (o *oneSided) note(now time.Time, theirs, ours int) bool {
 // compared takes note of what differed.
 func (r *reconciler) compared(now time.Time, s *reconSession, c recon.Compared) {
 	call3(r.cfg.Hooks.ReconCompared, peerscore.PeerID(s.key.peer), c.Theirs, c.Ours)
-	if p, ok := r.pauses[s.key.peer]; ok {
-		p.pause = 0
+	s.exchanges++
+	if p, ok := r.pauses[s.key.peer]; ok && s.exchanges > 1 { // the first may yet come to a bad end
+		p.pause, p.doubts = 0, 0
 		r.pauses[s.key.peer] = p
 	}
 	on := s.one.note(now, c.Theirs, c.Ours) && !r.links.has(s.key.peer)
