@@ -26,6 +26,7 @@ import (
 // do not wait for the disk.
 type chain struct {
 	genesis *wire.Genesis
+	network wire.NetworkID // of genesis, whose hash takes long where it allocates to many
 	store   *store.Store
 	now     func() time.Time
 	checker *validation.Checker // set by newChain, then constant
@@ -70,7 +71,7 @@ type headNews struct {
 
 // newChain loads what the store holds, or begins with genesis.
 func newChain(cfg Config, g *wire.Genesis, s *store.Store, w *events) (*chain, error) {
-	c := &chain{genesis: g, store: s, now: cfg.Now, watch: w, blocks: make(blockNotes)}
+	c := &chain{genesis: g, network: g.ID(), store: s, now: cfg.Now, watch: w, blocks: make(blockNotes)}
 	c.locals, c.archive = newLocals(s), newArchive(s)
 	w.locals = c.locals
 	var err error
@@ -147,7 +148,7 @@ func (c *chain) HasBlock(id wire.BlockID) bool {
 	c.mu.RLock()
 	has := c.ledger.Has(id)
 	c.mu.RUnlock()
-	if has || id == c.genesis.ID().GenesisBlock() {
+	if has || id == c.network.GenesisBlock() {
 		return true
 	}
 	// Below the final block the store knows better.

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"runtime"
 	"testing"
 	"time"
 
@@ -313,4 +314,19 @@ func TestEvidenceOutlivesTheProcess(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, want, got)
 	require.False(t, again.chain.AddEvidence(ev), "no news any more")
+}
+
+// Every header of the gossip asks whether its block is there: that must not cost
+// a hash over all that a large genesis allocates.
+func TestLookingForABlockDoesNotHashGenesis(t *testing.T) {
+	b := newBench(t, 1, vfs.NewMem())
+	b.chain.genesis.Allocations = append(b.chain.genesis.Allocations, make([]wire.Allocation, 10_000)...)
+	var before, after runtime.MemStats
+	const looks = 10
+	runtime.ReadMemStats(&before)
+	for i := range looks {
+		require.False(t, b.chain.HasBlock(wire.BlockID{byte(i + 1)}))
+	}
+	runtime.ReadMemStats(&after)
+	require.Less(t, (after.TotalAlloc-before.TotalAlloc)/looks, uint64(len(b.chain.genesis.Allocations)))
 }

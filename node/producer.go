@@ -166,7 +166,7 @@ func (p *producer) make(ctx context.Context, slot, now uint64) (validation.Check
 	}
 	body.TxRoot = wire.TxRoot(ids)
 	body.ShortIDsHash = wire.ShortIDsHash(wire.ShortIDs(body.Salt, ids))
-	header := wire.SignHeader(p.chain.genesis.ID(), p.key, body)
+	header := wire.SignHeader(p.chain.network, p.key, body)
 	checked, err := p.chain.checker.Header(ctx, p.now(), header, validation.Own)
 	if err != nil {
 		return validation.CheckedBlock{}, err
