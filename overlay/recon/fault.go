@@ -36,8 +36,8 @@ const (
 func (f Fault) Error() string { return "recon: peer: " + string(f) }
 
 // Proven reports whether no honest peer can cause the fault. Of the others, all
-// but Stalled come about once in some 2³² symbols, and Withheld with a pool that
-// is emptied during the exchange, with nobody to blame.
+// but Stalled come about once in some 2³² symbols, and Withheld and Undecodable
+// with a pool that is emptied or exchanged during the exchange, with nobody to blame.
 func (f Fault) Proven() bool {
 	switch f {
 	case OutOfTurn, BadRange, NotAsked, TooOften:
