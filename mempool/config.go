@@ -36,8 +36,8 @@ type Config struct {
 	ReplacePercent int
 
 	// FloorHalfLife is the time in which the fee floor sinks to half, once
-	// nothing is evicted any more: half of it where less than half of the pool
-	// is taken, a quarter where less than a quarter is.
+	// nothing is evicted any more. Where less than half of the pool is taken it is
+	// half as long, and where less than a quarter is there is no floor.
 	FloorHalfLife time.Duration
 }
 

@@ -15,14 +15,19 @@
 //     lowest floor: nothing is stranded. A waiting transaction displaces no
 //     executable one, whatever it offers, and among equals only a strictly
 //     higher floor displaces.
+//   - What was evicted because others pay more does not come back at once: the
+//     fee floor of the pool rises with it, and sinks with time and room.
 //   - A sender's nonce is taken over only for a good deal more fee ([Config]).
+//   - It holds the memory of its own copies only, some 400 bytes for each beside
+//     what its bounds count.
 //   - Every transaction that enters leaves exactly once, with a [Reason].
 //   - The same calls give the same answers; [Pool.Template] and [Pool.All]
 //     depend on what is in the pool, not on how it got there.
 //
 // What it needs from the caller: one goroutine at a time; for [Pool.Add] the
 // sender's account at the current head, and [Pool.Settle] after every change of
-// the head, with all accounts that the change touched.
+// the head, with all accounts that the change touched, followed by [Pool.Return]
+// for the transactions of blocks that were lost.
 //
 // What it does not do: it keeps nothing on disk, relays nothing, and judges no
 // signature and no rule of the application; only checked transactions fit in.

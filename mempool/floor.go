@@ -38,19 +38,20 @@ func (f *floor) sink(now time.Time, halfLife time.Duration) {
 	}
 }
 
-// sinkFloor lets the floor sink, faster where there is room: the emptier the
-// pool, the less there is to protect. The quarters are Bitcoin Core's. It also
-// bounds what anybody gains by filling the pool with transactions that are then
-// made invalid.
+// sinkFloor lets the floor sink, the faster the more room there is. Bitcoin Core
+// does the same, but goes on sinking slowly in a pool that is nearly empty.
+// There nobody is evicted for a long time, so that there is nothing to protect;
+// and whoever filled the pool with dear transactions that it then made invalid
+// must not have locked it for the others.
 func (p *Pool) sinkFloor(now time.Time) {
-	halfLife := p.config.FloorHalfLife
 	switch {
 	case !p.filled(4):
-		halfLife /= 4
+		p.floor = floor{}
 	case !p.filled(2):
-		halfLife /= 2
+		p.floor.sink(now, p.config.FloorHalfLife/2)
+	default:
+		p.floor.sink(now, p.config.FloorHalfLife)
 	}
-	p.floor.sink(now, halfLife)
 }
 
 // filled says whether one part in so many of the pool is taken.

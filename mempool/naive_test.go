@@ -127,13 +127,13 @@ func removal(tx validation.CheckedTx, why mempool.Reason, by wire.TxID) mempool.
 	return mempool.Removal{ID: tx.ID(), Tx: tx, Reason: why, By: by}
 }
 
-// sink lowers the floor in steps of which 64 halve it, longer ones the fuller
-// the pool is.
+// sink lowers the floor in steps of which 64 halve it: longer ones where half of
+// the pool is taken, and to nothing where not even a quarter is.
 func (n *naive) sink(now time.Time) {
 	step := n.config.FloorHalfLife / 64
 	bytes := sum(n.txs, validation.CheckedTx.Size)
 	if len(n.txs) < n.config.MaxCount/4 && bytes < n.config.MaxBytes/4 {
-		step = n.config.FloorHalfLife / 4 / 64
+		n.floor = 0
 	} else if len(n.txs) < n.config.MaxCount/2 && bytes < n.config.MaxBytes/2 {
 		step = n.config.FloorHalfLife / 2 / 64
 	}

@@ -132,6 +132,110 @@ func TestADearChildDoesNotLiftItsParent(t *testing.T) {
 	require.ErrorIs(t, err, validation.PoolFull, "equals do not displace each other")
 }
 
+// TestEvictionOrphansNobody: mpfuzz' turning-future. Whoever is pushed out of a
+// full pool leaves from the end of a chain, so that no transaction that could be
+// confirmed is left behind a gap, and the attacker's own gain it no room either.
+func TestEvictionOrphansNobody(t *testing.T) {
+	c := crowd()
+	p := newPool(t, c)
+	for i := range 10 { // chains whose first is the cheapest, so that it seems the one to evict
+		add(t, p, pay(i, 0, 100))
+		for nonce := range uint64(9) {
+			add(t, p, pay(i, 1+nonce, 500))
+		}
+	}
+	for i := range c.MaxCount {
+		add(t, p, pay(1000+i, 0, 1_000))
+		require.Zero(t, p.Stats().Waiting)
+	}
+	require.Equal(t, c.MaxCount, honest(p, c))
+}
+
+// TestTheFloorMakesChurnDear: whoever pays a little more than the worst of a
+// full pool pushes it out, but the next has to pay more than both, also when a
+// block has made room. With time the price falls again.
+func TestTheFloorMakesChurnDear(t *testing.T) {
+	c := crowd()
+	p := newPool(t, c)
+	size := uint64(pay(1, 0, 0).Size())
+	fill(t, p, c, 10*size)
+	require.Zero(t, p.Stats().FeeFloor)
+	for i := range uint64(50) {
+		add(t, p, pay(int(i), 0, 11*size+i))
+	}
+	require.Equal(t, 11.0, p.Stats().FeeFloor, "more than what left")
+
+	var block []mempool.Touched // takes half
+	for i := range 50 {
+		block = append(block, mempool.Touched{Address: addressOf(i), Account: mempool.Account{Nonce: 1}})
+	}
+	require.Len(t, p.Settle(start, block, nil).Removed, 50)
+	_, err := p.Add(start, pay(500, 0, 11*size-1), rich)
+	require.ErrorIs(t, err, validation.PoolFull)
+	require.Equal(t, uint64(11), p.FeeRateToEnter())
+	require.Equal(t, uint64(11), p.Estimate(1<<20))
+	add(t, p, pay(500, 0, 11*size))
+
+	returned, err := p.Return(start, pay(501, 0, 1), rich)
+	require.NoError(t, err, "what a lost block gives back comes in all the same")
+	require.Len(t, returned.Added, 1)
+
+	p.Expire(start.Add(c.FloorHalfLife))
+	require.InDelta(t, 5.5, p.Stats().FeeFloor, 0.01)
+	_, err = p.Add(start.Add(c.FloorHalfLife), pay(502, 0, 6*size), rich)
+	require.NoError(t, err)
+	p.Expire(start.Add(5 * c.FloorHalfLife))
+	require.Zero(t, p.Stats().FeeFloor, "half a unit is nothing")
+}
+
+// TestTheFloorCannotLockThePool: mpfuzz' locking. The attacker fills the pool at
+// a price that nobody else pays, and makes it all invalid with one transaction
+// of each account in a block: what it leaves behind is an empty pool that takes
+// everything.
+func TestTheFloorCannotLockThePool(t *testing.T) {
+	c := crowd()
+	p := newPool(t, c)
+	for i := range 3 {
+		for nonce := range uint64(c.MaxPerSender) {
+			_, err := p.Add(start, pay(i, nonce, 1_000_000+1_000*uint64(i)), rich)
+			if i < 2 {
+				require.NoError(t, err)
+			}
+		}
+	}
+	require.Greater(t, p.Stats().FeeFloor, 1_000.0)
+	var drained []mempool.Touched
+	for i := range 3 {
+		drained = append(drained, mempool.Touched{Address: addressOf(i), Account: mempool.Account{Nonce: 1}})
+	}
+	p.Settle(start, drained, nil)
+	fill(t, p, c, 1)
+	require.Equal(t, c.MaxCount, honest(p, c))
+}
+
+// TestWaitingOnesSayNothingOfThePrice: nor can the floor be lifted by
+// transactions that need never come true.
+func TestWaitingOnesSayNothingOfThePrice(t *testing.T) {
+	c := crowd()
+	p := newPool(t, c)
+	for i := range c.MaxWaiting {
+		add(t, p, pay(i, 1, 1_000_000))
+	}
+	fill(t, p, c, 1_000) // pushes them all out
+	require.Zero(t, p.Stats().FeeFloor)
+}
+
+// TestThePoolKeepsNobodysMemory: a transaction of a block holds the block.
+func TestThePoolKeepsNobodysMemory(t *testing.T) {
+	p := newPool(t, crowd())
+	tx := pay(1, 0, 1_000)
+	add(t, p, tx)
+	kept, ok := p.Get(tx.ID())
+	require.True(t, ok)
+	require.Equal(t, tx, kept)
+	require.NotSame(t, &tx.Tx().Bytes()[0], &kept.Tx().Bytes()[0])
+}
+
 // TestAFailedReplacementLeavesTheOldOne: a replacement so large that there is
 // no room for it.
 //

@@ -331,6 +331,11 @@ func TestEvictionIsJust(t *testing.T) {
 		for range 1 + rng.IntN(60) {
 			before := w.model.all()
 			w.add()
+			for _, b := range before {
+				if after, in := w.model.find(b.tx.ID()); in && b.executable {
+					require.True(t, after.executable, "orphaned")
+				}
+			}
 			for _, r := range w.trace[len(w.trace)-1].Removed {
 				if r.Reason != mempool.Evicted {
 					continue
