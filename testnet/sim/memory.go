@@ -19,7 +19,9 @@ const (
 	stored    = 4.0   // times a block's size, on each node: log, table and cache of the store
 	flying    = 8.0   // times a block's size, on each node, while what is lacking of it spreads
 	whole     = 25.0  // the same where blocks travel whole, a copy to each mesh peer
-	perTxKB   = 2.0   // one transaction in one node: pool, seen caches, observer
+	perTxKB   = 0.5   // one transaction in one node, but for its bytes: indexes, seen caches, observer
+	perTxByte = 8.0   // times a transaction's size, on each node: pool, message cache, queues, a block in the store
+	shapedKB  = 1.3   // mean transaction of the real blocks
 	spare     = 0.9   // share of the available memory that a run may take
 	minimumMB = 512.0 // below this no limit is worth setting
 	// garbage is how many times what it needs a run may take to collect less
@@ -30,12 +32,16 @@ const (
 // estimate is about how much memory a run needs at its peak, in MB.
 func estimate(s *scenario.Scenario) float64 {
 	nodes := float64(s.Nodes)
-	txs := s.Txs.PerSecond * s.Txs.For.Seconds()
+	txKB := shapedKB
+	if s.Txs.Size > 0 {
+		txKB = float64(s.Txs.Size) / 1e3
+	}
+	txs := s.Txs.PerSecond * s.Txs.For.Seconds() * (perTxKB + perTxByte*txKB)
 	blocks := float64(s.Blocks.Size) / 1e6 * whole
 	if s.Relay == report.RelayGossip || s.Relay == report.RelayVine {
 		blocks = float64(s.Blocks.Size) / 1e6 * (flying + stored*float64(s.Blocks.Count))
 	}
-	return baseMB + nodes*(perNodeMB+float64(s.Network.Dials)*perLinkMB+blocks+txs*perTxKB/1e3)
+	return baseMB + nodes*(perNodeMB+float64(s.Network.Dials)*perLinkMB+blocks+txs/1e3)
 }
 
 // fits fails where the run would not fit in memory, and returns the limit to

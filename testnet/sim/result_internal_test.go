@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/grapevine-p2p/grapevine/testnet/report"
 	"github.com/grapevine-p2p/grapevine/testnet/scenario"
 	"github.com/grapevine-p2p/grapevine/testnet/shapes"
 )
@@ -125,11 +126,42 @@ func TestTailKeepsTheReason(t *testing.T) {
 	require.True(t, strings.HasSuffix(said.reason(), "line 99999"))
 }
 
+// Whatever makes a run larger makes its estimate larger, or the limit that is
+// set from it starves the run.
 func TestEstimateGrows(t *testing.T) {
-	s := &scenario.Scenario{Nodes: 50, Network: scenario.Network{Dials: 20}}
-	small := estimate(s)
-	s.Nodes = 100
-	require.Greater(t, estimate(s), 1.8*small-baseMB)
-	s.Blocks.Size = 1 << 20
-	require.Greater(t, estimate(s), 2*small)
+	base := func() *scenario.Scenario {
+		return &scenario.Scenario{
+			Nodes: 50, Relay: report.RelayGossip, Network: scenario.Network{Dials: 20},
+			Txs:    scenario.Txs{PerSecond: 10, Size: 1000, For: 10 * time.Second},
+			Blocks: scenario.Blocks{Size: 1 << 20, Count: 1},
+		}
+	}
+	for name, grow := range map[string]func(*scenario.Scenario){
+		"nodes":           func(s *scenario.Scenario) { s.Nodes *= 2 },
+		"dials":           func(s *scenario.Scenario) { s.Network.Dials *= 2 },
+		"load":            func(s *scenario.Scenario) { s.Txs.PerSecond *= 10 },
+		"time":            func(s *scenario.Scenario) { s.Txs.For *= 10 },
+		"transactions":    func(s *scenario.Scenario) { s.Txs.Size *= 100 },
+		"shapes":          func(s *scenario.Scenario) { s.Txs.Size = 0 },
+		"size of a block": func(s *scenario.Scenario) { s.Blocks.Size *= 2 },
+		"blocks":          func(s *scenario.Scenario) { s.Blocks.Count *= 4 },
+		"whole blocks":    func(s *scenario.Scenario) { s.Relay = report.RelayStock },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := base()
+			before := estimate(s)
+			grow(s)
+			require.Greater(t, estimate(s), before)
+		})
+	}
+}
+
+// Ten nodes that carried 40 transactions of 128 KiB and put them into blocks
+// took 542 MB.
+func TestEstimateCoversLargeTransactions(t *testing.T) {
+	s := &scenario.Scenario{
+		Nodes: 10, Relay: report.RelayGossip, Network: scenario.Network{Dials: 4},
+		Txs: scenario.Txs{PerSecond: 10, Size: 128 << 10, For: 4 * time.Second},
+	}
+	require.InDelta(t, 542, estimate(s), 150)
 }
