@@ -103,10 +103,6 @@ func TestNodesThatRestart(t *testing.T) {
 	require.Greater(t, *r.Tx.DeliveryRatio, 0.99)
 	require.Greater(t, r.Tx.LatencyMS.Max, 1000.0, "what passed a node that was away reached it later")
 }
-	r := run(t, s)
-	require.Less(t, r.Tx.Expected, r.Tx.Published*7, "nobody expects a node that is away to hear")
-	require.Equal(t, 1.0, *r.Tx.DeliveryRatio)
-}
 
 func TestSilentNodesAreNoReceivers(t *testing.T) {
 	s := small()
