@@ -171,6 +171,9 @@ func TestHarmlessTransactionsBlameNobody(t *testing.T) {
 //
 // R13: a relay is charged for what it could have refused itself, and cut in the end.
 func TestAvoidableIsNotAFreeRide(t *testing.T) {
+	if testing.Short() {
+		t.Skip("slowed by the race detector, the guest's library drops most of what should be charged; the whole tests run it")
+	}
 	g, c := testGenesis("avoidable"), newClock()
 	now := uint64(c.now(g).UnixMilli())
 	for name, breaks := range map[string]func(*wire.TxBody){
