@@ -35,7 +35,8 @@ bench:
 # The long form of the random tests: many more cases of every property, and
 # repeated runs of the tests over real processes.
 soak:
-	go test -timeout 4h -rapid.checks 10000 ./wire ./validation/... ./mempool ./peerscore
+	go test ./wire ./validation/... ./mempool ./peerscore -timeout 4h -rapid.checks 10000
+	go test ./mempool -run AgainstNaive -timeout 4h -rapid.checks 1000000
 	GRAPEVINE_SOAK=1 go test -timeout 2h -count 1 -run 'Crash|Write|Damaged|Disk' -v ./node ./node/store
 	GRAPEVINE_SOAK=1 go test -timeout 4h -count 1 -run 'Kill' -v ./cmd/grapevine
 	GRAPEVINE_SEEDS=10000 go test -timeout 2h -count 1 -run 'EclipseByRestart' ./overlay/dial
