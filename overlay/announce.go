@@ -2,7 +2,6 @@ package overlay
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -75,7 +74,7 @@ func (a *announcer) open() int {
 // relayed notes that a peer sent us a transaction that we had.
 func (a *announcer) relayed(raw []byte, p peer.ID) {
 	if a.open() > 0 {
-		a.echoed(txIDOf(raw), p, true)
+		a.echoed(wire.TxIDOf(raw), p, true)
 	}
 }
 
@@ -96,12 +95,10 @@ func (a *announcer) heard(messages []string, p peer.ID) {
 	}
 }
 
-func txIDOf(raw []byte) wire.TxID { return sha256.Sum256(raw) }
-
 // sent notes that the router sends a message to a peer.
 func (a *announcer) sent(raw []byte, p peer.ID) {
 	if a.open() > 0 {
-		a.sentTo(txIDOf(raw), p, false)
+		a.sentTo(wire.TxIDOf(raw), p, false)
 	}
 }
 
@@ -278,7 +275,7 @@ func (t *txRoad) takeAnnounced(ctx context.Context, x *exchange, want []wire.TxI
 		if err != nil {
 			return fmt.Errorf("overlay: read announced transaction: %w", err)
 		}
-		if txIDOf(tx) != id {
+		if wire.TxIDOf(tx) != id {
 			return fmt.Errorf("overlay: read announced transaction: %w: not %s", NotAsked, id)
 		}
 		if left -= len(tx); left < 0 {

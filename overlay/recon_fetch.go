@@ -72,7 +72,7 @@ func (r *reconciler) fetchFrom(ctx context.Context, p peer.ID, ids []wire.TxID) 
 			r.missed(p, id)
 			continue
 		}
-		if txIDOf(tx) != id {
+		if wire.TxIDOf(tx) != id {
 			return got, fmt.Errorf("overlay: read fetched transaction: %w: not %s", NotAsked, id)
 		}
 		got++

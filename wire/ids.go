@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 )
@@ -14,6 +15,10 @@ type (
 	BlockID   [32]byte
 	Hash      [32]byte
 )
+
+// TxIDOf is the id of the transaction that b, whole and as carried, would be. It does
+// not look whether b is one.
+func TxIDOf(b []byte) TxID { return sha256.Sum256(b) }
 
 // Signature is an Ed25519 signature, judged by the rules of ZIP-215.
 type Signature [signatureSize]byte

@@ -3,7 +3,6 @@ package wire
 import (
 	"bytes"
 	"crypto/ed25519"
-	"crypto/sha256"
 )
 
 // TxVersion is the version of TxBody that this package knows.
@@ -39,7 +38,7 @@ func DecodeTransaction(b []byte) (*Transaction, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
-	t.id = sha256.Sum256(b)
+	t.id = TxIDOf(b)
 	return t, nil
 }
 
@@ -50,7 +49,7 @@ func NewTransaction(body []byte, sig Signature) *Transaction {
 	raw = appendBytes(raw, 1, body)
 	end := len(raw)
 	raw = appendAlways(raw, 2, sig[:])
-	return &Transaction{raw: raw, body: raw[end-len(body) : end : end], id: sha256.Sum256(raw)}
+	return &Transaction{raw: raw, body: raw[end-len(body) : end : end], id: TxIDOf(raw)}
 }
 
 // SignTx encodes and signs a body, which must be complete: nothing is filled in.

@@ -2,7 +2,6 @@ package core
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"time"
 
@@ -110,6 +109,3 @@ func (b bodies) Block(id wire.BlockID) (*wire.Block, error) {
 	}
 	return k.block.Block(), nil
 }
-
-// txID is the id of the transaction that a message carries.
-func txID(m *Message) wire.TxID { return sha256.Sum256(m.Data) }

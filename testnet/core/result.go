@@ -138,7 +138,7 @@ func (w *world) included(c *chain, head ledger.Ref) int {
 	}
 	count := 0
 	for _, r := range w.watch.made {
-		if r.counts && r.message.Kind == Tx && in[txID(r.message)] {
+		if r.counts && r.message.Kind == Tx && in[wire.TxIDOf(r.message.Data)] {
 			count++
 		}
 	}
