@@ -15,6 +15,7 @@ import (
 	"github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
 
+	"github.com/grapevine-p2p/grapevine/overlay/dial"
 	"github.com/grapevine-p2p/grapevine/wire"
 )
 
@@ -324,21 +325,15 @@ func (r *roster) networkOf(p peer.ID) string {
 	return ""
 }
 
-// networkGroup is the part of an address that one operator is likely to hold: an IPv4 /16 or
-// an IPv6 /32.
+// networkGroup is the network that an address belongs to, empty for one without an IP.
 func networkGroup(a multiaddr.Multiaddr) string {
 	ip, err := manet.ToIP(a)
 	if err != nil {
 		return ""
 	}
 	addr, _ := netip.AddrFromSlice(ip)
-	addr = addr.Unmap()
-	size := 32
-	if addr.Is4() {
-		size = 16
-	}
-	group, err := addr.Prefix(size)
-	if err != nil {
+	group := dial.GroupOf(addr)
+	if !group.IsValid() {
 		return ""
 	}
 	return group.String()
