@@ -293,12 +293,17 @@ func (v value) peer() (peerscore.PeerID, error) {
 	return peerscore.PeerID(b), err
 }
 
-func (v value) request() (r request, err error) {
+// message hands out the fields of an embedded message.
+func (v value) message(field func(value) error) error {
 	b, err := v.bytes(1, MaxFrame)
 	if err != nil {
-		return r, err
+		return err
 	}
-	err = fields(b, func(v value) (err error) {
+	return fields(b, field)
+}
+
+func (v value) request() (r request, err error) {
+	err = v.message(func(v value) (err error) {
 		switch v.num {
 		case 1:
 			r.nonce, err = v.nonce()
@@ -316,11 +321,7 @@ func (v value) request() (r request, err error) {
 }
 
 func (v value) relayed() (r relayed, err error) {
-	b, err := v.bytes(1, MaxFrame)
-	if err != nil {
-		return r, err
-	}
-	err = fields(b, func(v value) (err error) {
+	err = v.message(func(v value) (err error) {
 		switch v.num {
 		case 1:
 			r.nonce, err = v.nonce()
@@ -336,11 +337,7 @@ func (v value) relayed() (r relayed, err error) {
 }
 
 func (v value) signedAck() (a signedAck, err error) {
-	b, err := v.bytes(1, MaxFrame)
-	if err != nil {
-		return a, err
-	}
-	err = fields(b, func(v value) (err error) {
+	err = v.message(func(v value) (err error) {
 		switch v.num {
 		case 1:
 			a.nonce, err = v.nonce()
@@ -362,11 +359,7 @@ func (v value) signedAck() (a signedAck, err error) {
 }
 
 func (v value) accusation() (a accusation, err error) {
-	b, err := v.bytes(1, MaxFrame)
-	if err != nil {
-		return a, err
-	}
-	err = fields(b, func(v value) (err error) {
+	err = v.message(func(v value) (err error) {
 		switch v.num {
 		case 1:
 			a.suspect, err = v.peer()
