@@ -2,13 +2,13 @@ package node
 
 import (
 	"net/http"
-	"sync/atomic"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/grapevine-p2p/grapevine/internal/traffic"
 	"github.com/grapevine-p2p/grapevine/overlay"
 	"github.com/grapevine-p2p/grapevine/peerscore"
 	"github.com/grapevine-p2p/grapevine/validation"
@@ -115,13 +115,13 @@ func (m *meters) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry})
 }
 
-// traffic adds the bytes that t counts.
-func (m *meters) traffic(t *traffic) {
-	for direction, bytes := range map[string]*atomic.Int64{"in": &t.in, "out": &t.out} {
+// traffic adds the bytes that c counts.
+func (m *meters) traffic(c *traffic.Counter) {
+	for direction, bytes := range map[string]func() int64{"in": c.In, "out": c.Out} {
 		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Namespace: "grapevine", Name: "stream_bytes_total", Help: "Bytes of libp2p streams, by direction.",
 			ConstLabels: prometheus.Labels{"direction": direction},
-		}, func() float64 { return float64(bytes.Load()) }))
+		}, func() float64 { return float64(bytes()) }))
 	}
 }
 

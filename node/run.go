@@ -12,6 +12,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/grapevine-p2p/grapevine/internal/traffic"
 	"github.com/grapevine-p2p/grapevine/node/config"
 	"github.com/grapevine-p2p/grapevine/node/store"
 	"github.com/grapevine-p2p/grapevine/overlay"
@@ -37,9 +38,9 @@ func (n *Node) run(ctx context.Context) error {
 	g := new(gate)
 	cfg := n.cfg
 	if cfg.Bandwidth == nil {
-		t := new(traffic)
-		n.events.metrics.traffic(t)
-		cfg.Bandwidth = t
+		c := new(traffic.Counter)
+		n.events.metrics.traffic(c)
+		cfg.Bandwidth = c
 	}
 	h, err := newHost(cfg, n.home.key, g, n.events.metrics.registry)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/grapevine-p2p/grapevine/internal/traffic"
 	"github.com/grapevine-p2p/grapevine/node"
 	"github.com/grapevine-p2p/grapevine/node/api"
 	"github.com/grapevine-p2p/grapevine/node/config"
@@ -30,7 +31,7 @@ type network struct {
 	at        []Endpoint
 	producer  []bool
 	neighbour []int // planned connections of each node
-	bandwidth []*bandwidth
+	bandwidth []*traffic.Counter
 }
 
 // home makes the folder that holds the nodes' homes, and what removes it.
@@ -84,7 +85,7 @@ func newNetwork(o DemoOptions, dir string, g *wire.Genesis, producers []ed25519.
 			net.neighbour[i]++
 			net.neighbour[j]++
 		}
-		counter := new(bandwidth)
+		counter := new(traffic.Counter)
 		cfg.Bandwidth = counter
 		cfg.Observe = w.hooks(i)
 		var key ed25519.PrivateKey
@@ -124,7 +125,7 @@ func (net *network) close() {
 func (net *network) wire() uint64 {
 	var sum int64
 	for _, c := range net.bandwidth {
-		sum += c.out.Load()
+		sum += c.Out()
 	}
 	return uint64(sum)
 }
