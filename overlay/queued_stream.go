@@ -82,8 +82,7 @@ func (s *queuedStream) Read(p []byte) (int, error) {
 
 // turn waits for the next frame.
 func (s *queuedStream) turn() error {
-	still := time.NewTimer(sluiceStill)
-	defer still.Stop()
+	still := s.still()
 	ended := s.ended
 	for {
 		select {
@@ -107,10 +106,10 @@ func (s *queuedStream) turn() error {
 			if !errors.Is(s.err, io.EOF) || len(s.rest) == 0 && s.sluice.idle(s.peer) {
 				return s.err
 			}
-			ended = nil // looked at again below
-		case <-still.C:
+			ended, still = nil, s.still() // looked at again below
+		case <-still:
 			s.sluice.stir()
-			still.Reset(sluiceStill)
+			still = s.still()
 			select {
 			case <-s.ended:
 				ended = s.ended
@@ -120,6 +119,15 @@ func (s *queuedStream) turn() error {
 			return s.ctx.Err()
 		}
 	}
+}
+
+// still fires when it is time to look whether what is under way was dropped. A stream with
+// nothing under way or waiting has no need to look: it sleeps until something comes.
+func (s *queuedStream) still() <-chan time.Time {
+	if !s.sluice.busy(s.peer) {
+		return nil
+	}
+	return time.After(sluiceStill)
 }
 
 func (s *queuedStream) frameOf(rpc []byte) {

@@ -176,6 +176,14 @@ func (s *sluice) idle(p peer.ID) bool {
 	return b == nil || len(b.through) == 0 && s.queue.waits(p) == 0
 }
 
+// busy says whether something of p waits here or is under way.
+func (s *sluice) busy(p peer.ID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.berths[p]
+	return b != nil && (b.underWay > 0 || s.queue.waits(p) > 0)
+}
+
 // end counts a message of p that was judged, or found to be a duplicate.
 func (s *sluice) end(p peer.ID) {
 	s.mu.Lock()

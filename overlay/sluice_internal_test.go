@@ -163,6 +163,25 @@ func TestSluiceForgetsWhatDoesNotMove(t *testing.T) {
 	})
 }
 
+// A stream looks after what is under way as long as there is any, and sleeps otherwise: a
+// node has dozens of streams that are silent.
+func TestIdleStreamSleeps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := newTestSluice(1, 10)
+		stream := &queuedStream{sluice: s, peer: "a", berth: s.enter("a")}
+		require.Nil(t, stream.still(), "nothing has come")
+		require.NoError(t, s.put(t.Context(), "a", someParcel(1, 0)))
+		require.NoError(t, s.put(t.Context(), "a", someParcel(2, 0)))
+		require.NotNil(t, stream.still())
+		require.Len(t, fetched(s, "a"), 1)
+		require.NotNil(t, stream.still(), "fetched is not judged")
+		s.end("a")
+		require.Len(t, fetched(s, "a"), 1)
+		s.end("a")
+		require.Nil(t, stream.still())
+	})
+}
+
 // What pubsub is given at once is no larger than what it takes.
 func TestSluiceFillsNoMoreThanAFrame(t *testing.T) {
 	s, _ := newTestSluice(20, 20)
