@@ -26,7 +26,7 @@ type anchor struct {
 // anchors are as diverse as the links were.
 func (k *Keeper) credit(now time.Time, l *link) {
 	served := now.Sub(l.since).Truncate(time.Second)
-	if !l.outbound || served < leastService {
+	if !l.outbound() || served < leastService {
 		return
 	}
 	l.since = l.since.Add(served)

@@ -13,6 +13,9 @@ type Config struct {
 	// PerGroup is how many of them may lead into one group. A test network on one
 	// machine needs as many as Outbound.
 	PerGroup int
+	// Least is how many links to have even if they lead into few groups: a network
+	// in one data centre has one only, and would fall apart.
+	Least int
 	// AnchorSlots of the Outbound are kept for anchors while there are anchors to
 	// try.
 	AnchorSlots int
@@ -39,8 +42,9 @@ func DefaultConfig() Config {
 	return Config{
 		Outbound:    10, // Bitcoin Core: 8 full relay and 2 for blocks only
 		PerGroup:    1,  // Bitcoin Core
+		Least:       4,  // a random graph of that degree hangs together; most of the slots still wait for other groups
 		AnchorSlots: 4,  // Bitcoin Core has 2; four of ten leave the majority to chance, which keeps the graph random
-		AtOnce:      8,
+		AtOnce:      4, // the pace at which links come up before the first heartbeats; docs/figures/yardstick.md
 		Drags:       time.Second, // the longest path on earth needs less for a handshake
 		FeelerEvery: 2 * time.Minute,
 		BackoffMin:  5 * time.Second, BackoffMax: 30 * time.Minute,
@@ -62,6 +66,7 @@ func (c Config) Validate() error {
 	atLeast("Outbound", c.Outbound, 0)
 	atLeast("PerGroup", c.PerGroup, 1)
 	atLeast("AnchorSlots", c.AnchorSlots, 0)
+	atLeast("Least", c.Least, 0)
 	atLeast("AtOnce", c.AtOnce, 1)
 	if c.AnchorSlots > c.Outbound {
 		errs = append(errs, fmt.Errorf("AnchorSlots is %d, want at most Outbound, %d", c.AnchorSlots, c.Outbound))

@@ -237,3 +237,70 @@ func ExampleKeeper() {
 	// keep true
 	// dial other 40.1.1.1:4001
 }
+
+// A network in one data centre is one group: diversity gives way to hanging
+// together, and to nothing more.
+func TestFewLinksGoBeforeDiversity(t *testing.T) {
+	k := keeper(t, nil)
+	for i := range 50 {
+		k.Found(start, addr(fmt.Sprintf("p%d", i), fmt.Sprintf("10.1.%d.1:4001", i)))
+	}
+	now := start
+	for range 100 {
+		for _, d := range k.Tick(now, nil) {
+			require.True(t, d.Why == dial.Feeler || k.Connected(now, d.Address))
+		}
+		now = now.Add(250 * time.Millisecond)
+	}
+	require.Equal(t, dial.DefaultConfig().Least, k.Outbound())
+}
+
+// A dial that was not carried out, for a reason of our own, is made again after a
+// pause, however often that happens: it says nothing of the address.
+func TestVoidDialsCountAgainstNobody(t *testing.T) {
+	k := keeper(t, func(c *dial.Config) { c.Outbound, c.AnchorSlots = 2, 0 })
+	k.Accepted(start, "somebody", netip.MustParseAddrPort("60.1.1.1:1"))
+	only := addr("only", "50.1.1.1:4001")
+	k.Found(start, only)
+	now := start
+	for range 20 {
+		require.Equal(t, []dial.Dial{{Address: only, Why: dial.Outbound}}, k.Tick(now, nil))
+		k.Void(now, only)
+		require.Empty(t, k.Tick(now, nil), "not at once")
+		now = now.Add(time.Hour)
+	}
+	for i := range 20_000 { // what failed would lose its place
+		k.Found(now, addr(fmt.Sprintf("p%d", i), "50.1.1.1:4001"))
+	}
+	require.Equal(t, []dial.Dial{{Address: only, Why: dial.Outbound}}, k.Tick(now, nil))
+	require.True(t, k.Connected(now, only))
+	require.Equal(t, dial.Outbound, k.Why("only"))
+	require.Zero(t, k.Why("somebody"))
+	require.Zero(t, k.Why("nobody"))
+}
+
+// Names resolve to other addresses as time goes by; what stays keeps its pause, and
+// a name that lists the world is cut short.
+func TestSeedsAreReplacedAndBounded(t *testing.T) {
+	a, b := addr("a", "30.1.1.1:4001"), addr("b", "31.1.1.1:4001")
+	k := keeper(t, nil, a)
+	require.Len(t, k.Tick(start, nil), 1)
+	k.Failed(start, a)
+	k.Seeds([]dial.Address{a, {Peer: "not well formed"}, b})
+	require.Equal(t, []dial.Dial{{Address: b, Why: dial.Bootstrap}}, k.Tick(start, nil), "a still pauses")
+	k.Failed(start, b)
+
+	var many []dial.Address
+	for i := range 1000 {
+		many = append(many, addr(fmt.Sprintf("p%d", i), fmt.Sprintf("32.%d.1.%d:4001", i/250, i%250)))
+	}
+	k.Seeds(many)
+	dialled := 0
+	for now := start; now.Before(start.Add(time.Minute)); now = now.Add(time.Second) {
+		for _, d := range k.Tick(now, nil) {
+			dialled++
+			require.Contains(t, many[:dial.MaxSeeds], d.Address)
+		}
+	}
+	require.Equal(t, dial.MaxSeeds, dialled, "as many as may be under way, and none twice")
+}

@@ -10,7 +10,8 @@
 //   - The book is bounded, and who tells us addresses from one group reaches a
 //     sixteenth of its places, whatever the number of addresses. An address that
 //     ever answered is replaced by another only after it failed to answer again.
-//   - At most [Config].PerGroup outbound links lead into one group.
+//   - At most [Config].PerGroup outbound links lead into one group, unless there
+//     would be fewer than [Config].Least.
 //   - After a restart the peers that served longest are dialled first, and a
 //     share of the outbound slots waits for them. That is what an attacker who
 //     filled the book cannot buy: the time during which it had to serve well.
@@ -22,8 +23,8 @@
 //
 // What it needs from the caller: one goroutine at a time; times that do not run
 // backwards; a call of Tick some four times a second while links are missing;
-// a report (Connected or Failed) for every [Dial] it was handed; and addresses
-// as sources that were seen on a connection, not claimed.
+// a report (Connected, Failed or Void) for every [Dial] it was handed; and
+// addresses as sources that were seen on a connection, not claimed.
 //
 // What it does not do: it neither resolves names, dials nor closes, and it does
 // not know which peers are honest. An attacker that served well for as long as

@@ -50,11 +50,12 @@ type seed struct {
 
 // link is one connection.
 type link struct {
-	addr     Address   // as seen; of an inbound link, with the port it came from
-	since    time.Time // when it came, or was last credited to its anchor
-	outbound bool
-	anchor   bool
+	addr  Address   // as seen; of a link that was not asked for, with the port it came from
+	since time.Time // when it came, or was last credited to its anchor
+	why   Reason    // zero for one that was not asked for
 }
+
+func (l *link) outbound() bool { return l.why != 0 }
 
 // trial is a dial under way.
 type trial struct {
@@ -64,6 +65,10 @@ type trial struct {
 
 // maxPending bounds the dials under way, those that drag on included.
 const maxPending = 64
+
+// MaxSeeds is how many bootstrap addresses are taken: a name that resolves to
+// more is not the operator's list any more.
+const MaxSeeds = 64
 
 // maxLinks bounds the links that are told to a Keeper; the shell's own bound is
 // lower.
@@ -81,9 +86,36 @@ func New(config Config, key Key, bootstrap []Address, rng *rand.Rand) (*Keeper, 
 		if !a.valid() {
 			return nil, fmt.Errorf("dial: new keeper: bootstrap address %v of %q is not well formed", a.At, a.Peer)
 		}
-		k.seeds = append(k.seeds, seed{addr: a})
 	}
+	k.Seeds(bootstrap)
 	return k, nil
+}
+
+// Seeds replaces the bootstrap addresses, such as when a name of theirs was
+// resolved anew. What is not well formed, and what is beyond MaxSeeds, is left
+// out.
+func (k *Keeper) Seeds(bootstrap []Address) {
+	seeds := make([]seed, 0, min(len(bootstrap), MaxSeeds))
+	for _, a := range bootstrap {
+		if !a.valid() || len(seeds) == MaxSeeds {
+			continue
+		}
+		s := seed{addr: a}
+		if old := k.seedOf(a); old != nil {
+			s = *old
+		}
+		seeds = append(seeds, s)
+	}
+	k.seeds = seeds
+}
+
+func (k *Keeper) seedOf(a Address) *seed {
+	for i := range k.seeds {
+		if k.seeds[i].addr == a {
+			return &k.seeds[i]
+		}
+	}
+	return nil
 }
 
 // Book is the address book of k, to be read.
@@ -93,11 +125,21 @@ func (k *Keeper) Book() *Book { return k.book }
 func (k *Keeper) Outbound() int {
 	n := 0
 	for _, l := range k.links {
-		if l.outbound {
+		if l.outbound() {
 			n++
 		}
 	}
 	return n
+}
+
+// Why is the reason for which k chose the link to p; zero if it did not.
+func (k *Keeper) Why(p peerscore.PeerID) Reason {
+	for _, l := range k.links {
+		if l.addr.Peer == p {
+			return l.why
+		}
+	}
+	return 0
 }
 
 // Tick returns what to dial now, appended to out.
@@ -137,9 +179,11 @@ func (k *Keeper) next(now time.Time) (Dial, bool) {
 		return Dial{a, Anchor}, true
 	}
 	if missing > held {
-		first := k.rng.IntN(2) == 0
-		for _, tried := range [2]bool{first, !first} {
-			if a, ok := k.book.Pick(now, k.rng, tried, func(a Address) bool { return k.fits(now, a) }); ok {
+		if a, ok := k.pick(now, func(a Address) bool { return k.fits(now, a) }); ok {
+			return Dial{a, Outbound}, true
+		}
+		if k.Outbound()+fresh < k.config.Least {
+			if a, ok := k.pick(now, func(a Address) bool { return !k.knows(a.Peer) }); ok {
 				return Dial{a, Outbound}, true
 			}
 		}
@@ -155,12 +199,23 @@ func (k *Keeper) next(now time.Time) (Dial, bool) {
 	return Dial{}, false
 }
 
+// pick draws an address from either table, which of them at random.
+func (k *Keeper) pick(now time.Time, fits func(Address) bool) (Address, bool) {
+	first := k.rng.IntN(2) == 0
+	for _, tried := range [2]bool{first, !first} {
+		if a, ok := k.book.Pick(now, k.rng, tried, fits); ok {
+			return a, true
+		}
+	}
+	return Address{}, false
+}
+
 // nextAnchor returns an anchor to dial, if one is due, and how many slots the
 // anchors still hold.
 func (k *Keeper) nextAnchor(now time.Time) (held int, a Address, ok bool) {
 	have := 0
 	for _, l := range k.links {
-		if l.anchor {
+		if l.why == Anchor {
 			have++
 		}
 	}
@@ -215,7 +270,7 @@ func (k *Keeper) fits(now time.Time, a Address) bool {
 func (k *Keeper) roomIn(now time.Time, g Group) bool {
 	n := 0
 	for _, l := range k.links {
-		if l.outbound && GroupOf(l.addr.At.Addr()) == g {
+		if l.outbound() && GroupOf(l.addr.At.Addr()) == g {
 			n++
 		}
 	}
@@ -236,7 +291,7 @@ func (k *Keeper) knows(p peerscore.PeerID) bool {
 }
 
 func (k *Keeper) linked(a Address) bool {
-	return slices.ContainsFunc(k.links, func(l *link) bool { return l.outbound && l.addr == a })
+	return slices.ContainsFunc(k.links, func(l *link) bool { return l.outbound() && l.addr == a })
 }
 
 // Connected answers a Dial: a answered, and proved to be its peer. If it
@@ -251,18 +306,16 @@ func (k *Keeper) Connected(now time.Time, a Address) (keep bool) {
 	if n := k.anchorOf(a); n != nil {
 		n.pause = pause{}
 	}
-	for i := range k.seeds {
-		if k.seeds[i].addr == a {
-			k.seeds[i].pause = pause{}
-		}
+	if s := k.seedOf(a); s != nil {
+		s.pause = pause{}
 	}
 	if t.Why == Feeler || k.Outbound() >= k.config.Outbound || k.knows(a.Peer) || len(k.links) >= maxLinks {
 		return false
 	}
-	if t.Why != Bootstrap && !k.roomIn(now, GroupOf(a.At.Addr())) {
+	if t.Why != Bootstrap && k.Outbound() >= k.config.Least && !k.roomIn(now, GroupOf(a.At.Addr())) {
 		return false
 	}
-	k.links = append(k.links, &link{addr: a, since: now, outbound: true, anchor: t.Why == Anchor})
+	k.links = append(k.links, &link{addr: a, since: now, why: t.Why})
 	return true
 }
 
@@ -271,27 +324,39 @@ func (k *Keeper) Failed(now time.Time, a Address) {
 	if _, ok := k.settle(a); !ok {
 		return
 	}
-	ours := len(k.links) == 0 // nobody answers us: the reason may be on our side
-	if e := k.book.entries[a]; e != nil {
-		e.pause.lengthen(now, k.config, k.rng)
-		if !ours {
-			k.book.Failed(now, a)
-		}
+	k.delay(now, a)
+	if len(k.links) == 0 {
+		return // nobody answers us: the reason may be on our side
 	}
-	if n := k.anchorOf(a); n != nil {
-		n.pause.lengthen(now, k.config, k.rng)
-		if !ours {
-			k.weaken(a)
-		}
-	}
-	for i := range k.seeds {
-		if k.seeds[i].addr == a {
-			k.seeds[i].pause.lengthen(now, k.config, k.rng)
-		}
+	k.book.Failed(now, a)
+	if k.anchorOf(a) != nil {
+		k.weaken(a)
 	}
 }
 
-// Accepted notes an inbound link of a peer seen at ip.
+// Void answers a Dial that says nothing of a: it was not carried out, for a
+// reason of our own. It is made again after a pause.
+func (k *Keeper) Void(now time.Time, a Address) {
+	if _, ok := k.settle(a); ok {
+		k.delay(now, a)
+	}
+}
+
+// delay holds back the next dial of a.
+func (k *Keeper) delay(now time.Time, a Address) {
+	if e := k.book.entries[a]; e != nil {
+		e.pause.lengthen(now, k.config, k.rng)
+	}
+	if n := k.anchorOf(a); n != nil {
+		n.pause.lengthen(now, k.config, k.rng)
+	}
+	if s := k.seedOf(a); s != nil {
+		s.pause.lengthen(now, k.config, k.rng)
+	}
+}
+
+// Accepted notes a link that k did not ask for, of a peer seen at an address:
+// an inbound one, or one that the operator made.
 func (k *Keeper) Accepted(now time.Time, p peerscore.PeerID, at netip.AddrPort) {
 	if len(k.links) < maxLinks && !slices.ContainsFunc(k.links, func(l *link) bool { return l.addr.Peer == p }) {
 		k.links = append(k.links, &link{addr: Address{Peer: p, At: at}, since: now})

@@ -53,8 +53,9 @@ func (k *Keeper) Learn(now time.Time, from peerscore.PeerID, told []Address) (le
 	return learnt
 }
 
-// Found notes an address from a source that the operator chose (bootstrap,
-// dnsaddr, mDNS): no peer's allowance bounds it, and it is its own source.
+// Found notes an address from a source that the operator chose, such as mDNS: no
+// peer's allowance bounds it, it may lead into the operator's own network, and it
+// is its own source.
 func (k *Keeper) Found(now time.Time, a Address) bool {
-	return (k.config.AllowPrivate || a.Public()) && k.book.Learn(now, a, a.At.Addr())
+	return k.book.Learn(now, a, a.At.Addr())
 }

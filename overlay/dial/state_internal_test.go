@@ -191,7 +191,7 @@ func TestAnchorsAreTheLongestServing(t *testing.T) {
 	require.NoError(t, err)
 	for i := range 40 {
 		a := peerAt("p", i/2, i)
-		k.links = append(k.links, &link{addr: a, since: epoch, outbound: true})
+		k.links = append(k.links, &link{addr: a, since: epoch, why: Outbound})
 		k.Gone(epoch.Add(time.Duration(i+1)*time.Minute), a.Peer)
 	}
 	got := k.Anchors()
