@@ -208,7 +208,10 @@ func TestEvictKeepsTheUseful(t *testing.T) {
 
 func TestConfigIsRefusedWithAllReasons(t *testing.T) {
 	require.NoError(t, dial.DefaultConfig().Validate())
-	_, err := dial.New(dial.Config{Outbound: -1, AnchorSlots: 3, BootstrapAfter: -1}, dial.Key{}, nil, nil)
+	c := dial.DefaultConfig()
+	c.Outbound = 1
+	require.ErrorContains(t, c.Validate(), "AnchorSlots")
+	_, err := dial.New(dial.Config{Outbound: -1, AnchorSlots: -1, BootstrapAfter: -1}, dial.Key{}, nil, nil)
 	for _, name := range []string{"Outbound", "PerGroup", "AnchorSlots", "AtOnce", "Drags", "FeelerEvery", "BackoffMin", "BootstrapAfter"} {
 		require.ErrorContains(t, err, name)
 	}
@@ -277,6 +280,24 @@ func TestVoidDialsCountAgainstNobody(t *testing.T) {
 	require.Equal(t, dial.Outbound, k.Why("only"))
 	require.Zero(t, k.Why("somebody"))
 	require.Zero(t, k.Why("nobody"))
+}
+
+func TestWhoWantsNoLinksDialsNobody(t *testing.T) {
+	k := keeper(t, func(c *dial.Config) { c.Outbound = 0 }, addr("seed", "30.1.1.1:4001"))
+	k.Found(start, addr("known", "50.1.1.1:4001"))
+	require.Empty(t, k.Tick(start, nil))
+	require.Empty(t, k.Tick(start.Add(time.Hour), nil))
+}
+
+// A peer that sends us away at once is not dialled again without a pause.
+func TestShortLinksPause(t *testing.T) {
+	k := keeper(t, nil)
+	k.Found(start, addr("full", "50.1.1.1:4001"))
+	require.Len(t, k.Tick(start, nil), 1)
+	require.True(t, k.Connected(start, addr("full", "50.1.1.1:4001")))
+	k.Gone(start.Add(time.Second), "full")
+	require.Empty(t, k.Tick(start.Add(2*time.Second), nil))
+	require.Len(t, k.Tick(start.Add(10*time.Second), nil), 1)
 }
 
 // Names resolve to other addresses as time goes by; what stays keeps its pause, and

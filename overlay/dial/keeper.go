@@ -20,8 +20,22 @@ const (
 	Feeler                      // only to see whether it answers; the link is not kept
 )
 
-// Dial is one address to dial now. The caller answers it with Connected or
-// Failed.
+func (r Reason) String() string {
+	switch r {
+	case Anchor:
+		return "anchor"
+	case Outbound:
+		return "book"
+	case Bootstrap:
+		return "bootstrap"
+	case Feeler:
+		return "feeler"
+	}
+	return ""
+}
+
+// Dial is one address to dial now. The caller answers it with Connected, Failed
+// or Void.
 type Dial struct {
 	Address Address
 	Why     Reason
@@ -161,6 +175,9 @@ func (k *Keeper) Tick(now time.Time, out []Dial) []Dial {
 
 // next decides on one dial more.
 func (k *Keeper) next(now time.Time) (Dial, bool) {
+	if k.config.Outbound == 0 {
+		return Dial{}, false
+	}
 	fresh := 0 // dials that do not drag on
 	for _, t := range k.pending {
 		if k.quick(now, t) {
@@ -286,8 +303,7 @@ func (k *Keeper) quick(now time.Time, t trial) bool { return now.Sub(t.since) < 
 
 // knows says whether p is connected or being dialled.
 func (k *Keeper) knows(p peerscore.PeerID) bool {
-	return slices.ContainsFunc(k.links, func(l *link) bool { return l.addr.Peer == p }) ||
-		slices.ContainsFunc(k.pending, func(t trial) bool { return t.Address.Peer == p })
+	return k.Pending(p) || slices.ContainsFunc(k.links, func(l *link) bool { return l.addr.Peer == p })
 }
 
 func (k *Keeper) linked(a Address) bool {
@@ -370,8 +386,17 @@ func (k *Keeper) Gone(now time.Time, p peerscore.PeerID) {
 	if i < 0 {
 		return
 	}
-	k.credit(now, k.links[i])
+	l := k.links[i]
+	if l.outbound() && now.Sub(l.since) < leastService {
+		k.delay(now, l.addr) // it sends us away, and would again
+	}
+	k.credit(now, l)
 	k.links = slices.Delete(k.links, i, i+1)
+}
+
+// Pending says whether a dial of p is under way.
+func (k *Keeper) Pending(p peerscore.PeerID) bool {
+	return slices.ContainsFunc(k.pending, func(t trial) bool { return t.Address.Peer == p })
 }
 
 // settle takes the trial of a from those under way.
