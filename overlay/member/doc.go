@@ -16,6 +16,8 @@
 //     went unanswered for the time of suspicion, during which others answered us.
 //     To kill a peer in our eyes one has to hold all of our links, or all of its.
 //   - A stall of our own (a stopped process, a dead line) kills nobody.
+//   - Who leaves says so, by an accusation of itself: all know at once, and nobody
+//     can say it for another, or for a later version of the record.
 //   - Records spread by rumour and, whatever rumour missed, by push-pull exchange
 //     of digests (syn, ack, ack2), in O(log N) rounds each.
 //   - Memory is bounded by [Config].MaxMembers; per link, so is work. At the bound

@@ -25,7 +25,7 @@ func (m *Machine) received(ev Received, out []Action) []Action {
 	if err != nil {
 		return append(out, Fault{ev.From, err})
 	}
-	m.heard, l.heard = m.now, m.now
+	m.heard, l.heard, l.unanswered = m.now, m.now, time.Time{}
 	out = m.lives(ev.From, out)
 	for _, n := range f.pings {
 		m.pinged(ev.From, n)
@@ -67,7 +67,11 @@ func (m *Machine) record(from peerscore.PeerID, l *link, sealed []byte, out []Ac
 	if err != nil {
 		return append(out, Fault{from, err})
 	}
-	if r.Peer == m.self || r.Peer == "" || len(r.Peer) > MaxPeerID {
+	if r.Peer == m.self {
+		m.outrun(r, sealed, l)
+		return out
+	}
+	if r.Peer == "" || len(r.Peer) > MaxPeerID {
 		return out
 	}
 	s := m.view.get(r.Peer)
@@ -103,6 +107,15 @@ func (m *Machine) record(from peerscore.PeerID, l *link, sealed []byte, out []Ac
 		f.records = append(f.records, r.Sealed)
 	}
 	return out
+}
+
+// outrun takes a record that we sealed in an earlier life, when our clock was
+// ahead: nobody would believe ours before it is newer than that.
+func (m *Machine) outrun(r Record, sealed []byte, l *link) {
+	if r.Seq <= m.own.Seq || !l.records.take(m.now, recordsAtOnce, recordsPerSecond) || m.records.Verify(sealed) != nil {
+		return
+	}
+	m.renew(r.Seq)
 }
 
 // compare answers a digest (syn): with nothing if ours is equal, else with our
@@ -226,7 +239,7 @@ func (m *Machine) serve(to peerscore.PeerID, l *link, wanted []shortID) {
 // who would have accused them, may be gone as well.
 func (m *Machine) expire(out []Action) []Action {
 	for _, s := range slices.Clone(m.view.list) {
-		if s.pinned || m.now.Sub(s.fresh) < m.config.ExpireAfter {
+		if s.Link || m.now.Sub(s.fresh) < m.config.ExpireAfter {
 			continue
 		}
 		if s.State != Dead {

@@ -9,7 +9,8 @@ import (
 	"github.com/grapevine-p2p/grapevine/peerscore"
 )
 
-// Event is something that happened: [Connected], [Gone], [Received] or [Tick].
+// Event is something that happened: [Connected], [Gone], [Received], [Moved] or
+// [Tick].
 type Event interface{ event() }
 
 // Connected: there is a link to Peer now.
@@ -27,12 +28,16 @@ type Received struct {
 	Frame []byte
 }
 
+// Moved: our record has to say something else now. All hear of it that live.
+type Moved struct{}
+
 // Tick: time has passed.
 type Tick struct{}
 
 func (Connected) event() {}
 func (Gone) event()      {}
 func (Received) event()  {}
+func (Moved) event()     {}
 func (Tick) event()      {}
 
 // Action is what to do or to know: [Send], [Changed], [Learned] or [Fault].
@@ -91,6 +96,8 @@ type Machine struct {
 	probes  []*probe           // under way, oldest first
 	heard   time.Time          // last frame of anybody
 	health  int                // Lifeguard's: 0 is well, up to maxHealth
+	left    bool               // we said farewell
+	counts  Counts
 	probeAt time.Time
 	synAt   time.Time
 	out     []*outbox // frames of this step, in the order of their making
@@ -99,6 +106,7 @@ type Machine struct {
 // link is what is known of one connection.
 type link struct {
 	heard                    time.Time
+	unanswered               time.Time // when we first asked since we heard; zero if we did not
 	records, accuse, request allowance
 }
 
@@ -131,6 +139,9 @@ func New(config Config, network [32]byte, self peerscore.PeerID, records Records
 
 // Step feeds one event to the machine and appends to out what to do about it.
 func (m *Machine) Step(now time.Time, ev Event, out []Action) []Action {
+	if m.left {
+		return out
+	}
 	if m.now.IsZero() {
 		m.start(now)
 	}
@@ -146,6 +157,8 @@ func (m *Machine) Step(now time.Time, ev Event, out []Action) []Action {
 		out = m.gone(ev, out)
 	case Received:
 		out = m.received(ev, out)
+	case Moved:
+		m.renew(m.own.Seq)
 	case Tick:
 		out = m.tick(out)
 	}
@@ -233,15 +246,15 @@ func (m *Machine) tick(out []Action) []Action {
 		out = m.expire(out)
 	}
 	if m.now.Sub(m.sealed) >= m.config.RefreshEvery {
-		m.renew()
+		m.renew(m.own.Seq)
 	}
 	return out
 }
 
-// renew seals our record anew and tells of it.
-func (m *Machine) renew() {
+// renew seals our record anew, as a version beyond seq, and tells of it.
+func (m *Machine) renew(seq uint64) {
 	m.sealed = m.now // also when it fails: signing is not tried without pause
-	r, err := m.records.Seal(m.own.Seq + 1)
+	r, err := m.records.Seal(seq + 1)
 	if m.broken = err; err != nil {
 		return
 	}
@@ -250,6 +263,26 @@ func (m *Machine) renew() {
 		f := m.to(p)
 		f.records = append(f.records, r.Sealed)
 	}
+}
+
+// Counts are totals since the machine was made.
+type Counts struct {
+	Probes  uint64 // begun
+	Failed  uint64 // of them, without any answer
+	Refuted uint64 // accusations of ourselves that we answered with a new record
+}
+
+// Counts returns the totals so far.
+func (m *Machine) Counts() Counts { return m.counts }
+
+// Silence is for how long we have waited for a word of p since we first asked,
+// over its link; 0 if it owes us none.
+func (m *Machine) Silence(p peerscore.PeerID) time.Duration {
+	l := m.links[p]
+	if l == nil || l.unanswered.IsZero() {
+		return 0
+	}
+	return m.now.Sub(l.unanswered)
 }
 
 // Broken is why our own record could not be renewed when last it was due, or

@@ -37,6 +37,7 @@ func (m *Machine) probe(target peerscore.PeerID) {
 	if m.probing(target) != nil || len(m.probes) >= maxProbes {
 		return
 	}
+	m.counts.Probes++
 	m.probes = append(m.probes, &probe{target: target, nonce: m.rng.Uint64(), due: m.now})
 }
 
@@ -60,10 +61,7 @@ func (m *Machine) driveProbes(out []Action) []Action {
 			failed = append(failed, p)
 			return true
 		}
-		if m.links[p.target] != nil {
-			f := m.to(p.target)
-			f.pings = append(f.pings, p.nonce)
-		}
+		m.ping(p.target, p.nonce)
 		if p.sent > 0 || m.links[p.target] == nil {
 			m.askOthers(p.target, p.nonce)
 		}
@@ -71,6 +69,7 @@ func (m *Machine) driveProbes(out []Action) []Action {
 		p.due = m.now.Add(m.patience(m.config.PingEvery))
 		return false
 	})
+	m.counts.Failed += uint64(len(failed))
 	for _, p := range failed {
 		if !p.helped {
 			m.unwell() // nobody answered: it may be us
@@ -78,6 +77,19 @@ func (m *Machine) driveProbes(out []Action) []Action {
 		out = m.accuse(p.target, out)
 	}
 	return out
+}
+
+// ping asks target itself, if there is a link.
+func (m *Machine) ping(target peerscore.PeerID, nonce uint64) {
+	l := m.links[target]
+	if l == nil {
+		return
+	}
+	if l.unanswered.IsZero() {
+		l.unanswered = m.now
+	}
+	f := m.to(target)
+	f.pings = append(f.pings, nonce)
 }
 
 // askOthers asks a few to probe target for us.

@@ -39,7 +39,7 @@ func (m *Machine) accused(from peerscore.PeerID, l *link, a accusation, out []Ac
 	}
 	s, near := m.view.get(a.suspect), m.links[a.suspect]
 	switch {
-	case s == nil || a.accuser == a.suspect || a.seq > s.Record.Seq:
+	case s == nil || a.seq > s.Record.Seq:
 		return out // nothing that we could check
 	case a.seq < s.Record.Seq:
 		if s.State != Dead { // refuted already
@@ -47,7 +47,11 @@ func (m *Machine) accused(from peerscore.PeerID, l *link, a accusation, out []Ac
 			f.records = append(f.records, s.Record.Sealed)
 		}
 		return out
-	case s.State == Dead || len(s.accusers) >= maxAccusers || s.accusedBy(a.accuser):
+	case s.State == Dead:
+		return out
+	case a.accuser == a.suspect:
+		return m.farewell(from, l, s, a, out)
+	case len(s.accusers) >= maxAccusers || s.accusedBy(a.accuser):
 		return out
 	case near == nil && m.now.Before(s.grace):
 		return out
@@ -66,7 +70,7 @@ func (m *Machine) accused(from peerscore.PeerID, l *link, a accusation, out []Ac
 		m.probe(a.suspect)
 		if m.now.Before(s.grace) { // we know better, for now
 			if len(s.accusers) == 0 {
-				s.since = m.now // its time begins, should it not answer us either
+				s.accused = m.now // its time begins, should it not answer us either
 			}
 			s.accusers = append(s.accusers, a)
 			return out
@@ -75,13 +79,53 @@ func (m *Machine) accused(from peerscore.PeerID, l *link, a accusation, out []Ac
 	return m.suspect(s, a, from, out)
 }
 
+// farewell takes the word of a peer itself that it leaves: who accuses itself
+// is dead at once, until there is a newer version of its record.
+func (m *Machine) farewell(from peerscore.PeerID, l *link, s *member, a accusation, out []Action) []Action {
+	if !l.accuse.take(m.now, accuseAtOnce, accusePerSecond) {
+		return out
+	}
+	if !m.signer.Verify(a.accuser, a.message(m.network), a.signature) {
+		return append(out, Fault{from, BadSignature})
+	}
+	a.signature = slices.Clone(a.signature)
+	if s.State == Suspect {
+		m.view.suspects--
+	}
+	s.State, s.Since, s.accusers = Dead, m.now, []accusation{a}
+	m.probes = slices.DeleteFunc(m.probes, func(p *probe) bool { return p.target == a.suspect })
+	for _, p := range m.some(m.config.Fanout, from, a.suspect) {
+		f := m.to(p)
+		f.accuse = append(f.accuse, a)
+	}
+	return append(out, Changed{a.suspect, Dead})
+}
+
+// Leave tells all links that we leave, so that nobody has to find out. What is
+// stepped afterwards does nothing.
+func (m *Machine) Leave(out []Action) []Action {
+	a := accusation{suspect: m.self, seq: m.own.Seq, accuser: m.self}
+	sig, err := m.signer.Sign(a.message(m.network))
+	if m.left || err != nil {
+		return out
+	}
+	a.signature = sig
+	for _, p := range m.order {
+		f := m.to(p)
+		f.accuse = append(f.accuse, a)
+	}
+	out = m.flush(out)
+	m.left = true
+	return out
+}
+
 // suspect adds an accusation to those of s and passes it on.
 func (m *Machine) suspect(s *member, a accusation, from peerscore.PeerID, out []Action) []Action {
 	if s.State == Alive {
 		if len(s.accusers) == 0 {
-			s.since = m.now
+			s.accused = m.now
 		}
-		s.State, s.asks = Suspect, m.now
+		s.State, s.Since, s.asks = Suspect, m.now, m.now
 		s.nonce = m.rng.Uint64()
 		m.view.suspects++
 		out = append(out, Changed{a.suspect, Suspect})
@@ -89,7 +133,7 @@ func (m *Machine) suspect(s *member, a accusation, from peerscore.PeerID, out []
 	if len(s.accusers) < maxAccusers && !s.accusedBy(a.accuser) {
 		s.accusers = append(s.accusers, a)
 	}
-	s.deadline = s.since.Add(m.patience(m.suspicion(len(s.accusers) - 1)))
+	s.deadline = s.accused.Add(m.patience(m.suspicion(len(s.accusers) - 1)))
 	for _, p := range m.some(m.config.Fanout, from, a.suspect) {
 		f := m.to(p)
 		f.accuse = append(f.accuse, a)
@@ -123,20 +167,17 @@ func (m *Machine) driveSuspects(out []Action) []Action {
 			s.asks = m.now.Add(m.config.SuspectMin / leastAsked)
 			s.asked++
 			m.askOthers(s.Record.Peer, s.nonce)
-			if m.links[s.Record.Peer] != nil {
-				f := m.to(s.Record.Peer)
-				f.pings = append(f.pings, s.nonce)
-			}
+			m.ping(s.Record.Peer, s.nonce)
 		}
 		if m.now.Before(s.deadline) {
 			continue
 		}
 		// Who heard of nobody since cannot tell whether it is the suspect that is
 		// cut off; and who has not asked often enough may have lost the answers.
-		if s.asked < leastAsked || m.heard.Sub(s.since) < m.config.SuspectMin/2 {
+		if s.asked < leastAsked || m.heard.Sub(s.accused) < m.config.SuspectMin/2 {
 			continue
 		}
-		s.State, s.since = Dead, m.now
+		s.State, s.Since = Dead, m.now
 		m.view.suspects--
 		out = append(out, Changed{s.Record.Peer, Dead})
 	}
@@ -145,7 +186,7 @@ func (m *Machine) driveSuspects(out []Action) []Action {
 
 // clear takes what was held against s back.
 func (m *Machine) clear(s *member, out []Action) []Action {
-	s.grace = m.now.Add(m.config.Grace)
+	s.grace, s.Proof = m.now.Add(m.config.Grace), m.now
 	if s.State == Alive {
 		s.accusers = nil
 		return out
@@ -153,7 +194,7 @@ func (m *Machine) clear(s *member, out []Action) []Action {
 	if s.State == Suspect {
 		m.view.suspects--
 	}
-	s.State, s.since, s.accusers, s.asked = Alive, m.now, nil, 0
+	s.State, s.Since, s.accusers, s.asked = Alive, m.now, nil, 0
 	return append(out, Changed{s.Record.Peer, Alive})
 }
 
@@ -162,7 +203,8 @@ func (m *Machine) clear(s *member, out []Action) []Action {
 func (m *Machine) refute(from peerscore.PeerID, seq uint64) {
 	if seq == m.own.Seq && m.now.Sub(m.sealed) >= m.config.RefuteEvery {
 		m.unwell() // somebody waited for us in vain
-		m.renew()
+		m.counts.Refuted++
+		m.renew(seq)
 	}
 	if seq < m.own.Seq {
 		f := m.to(from)

@@ -31,6 +31,9 @@ func (s State) String() string {
 type Member struct {
 	Record Record
 	State  State
+	Since  time.Time // of the state
+	Proof  time.Time // when last something proved to us that it lives
+	Link   bool      // we have a link to it
 }
 
 // member is one member with what is held against it.
@@ -38,9 +41,8 @@ type member struct {
 	Member
 	short    shortID
 	rank     uint64    // lowest stay in a view that is full
-	pinned   bool      // it is a link
 	fresh    time.Time // when the record came
-	since    time.Time // of the state, or of the first accusation
+	accused  time.Time // first, of this version; says nothing without accusers
 	grace    time.Time // until when accusations are not heard
 	deadline time.Time // of a suspect
 	asks     time.Time // when next we ask about a suspect
@@ -83,15 +85,15 @@ func (v *view) state(p peerscore.PeerID) State {
 // pin keeps a link's peer in the view, or lets it go.
 func (v *view) pin(p peerscore.PeerID, on bool) {
 	if s := v.members[p]; s != nil {
-		s.pinned = on
+		s.Link = on
 	}
 }
 
 // put takes a new member into the view if there is room for it, or it outranks
 // another whose place it takes.
-func (v *view) put(r Record, now time.Time, pinned bool) *member {
+func (v *view) put(r Record, now time.Time, link bool) *member {
 	s := &member{
-		Member: Member{r, Alive}, short: shortOf(r.Peer), pinned: pinned, fresh: now, since: now,
+		Member: Member{Record: r, State: Alive, Since: now, Proof: now, Link: link}, short: shortOf(r.Peer), fresh: now,
 		rank: siphash.Hash(v.k0, v.k1, []byte(r.Peer)),
 	}
 	if v.short[s.short] != nil {
@@ -115,14 +117,14 @@ func (v *view) put(r Record, now time.Time, pinned bool) *member {
 func (v *view) makeRoom(s *member, eligible func(*member) bool) bool {
 	var last *member
 	for _, o := range v.list {
-		if o.pinned || !eligible(o) {
+		if o.Link || !eligible(o) {
 			continue
 		}
 		if last == nil || o.worth() > last.worth() {
 			last = o
 		}
 	}
-	if last == nil || !s.pinned && last.worth() <= s.worth() {
+	if last == nil || !s.Link && last.worth() <= s.worth() {
 		return false
 	}
 	v.crowded = true
@@ -203,7 +205,7 @@ func (m *Machine) Size() int {
 			continue
 		}
 		n++
-		if !s.pinned {
+		if !s.Link {
 			ranks = append(ranks, s.rank)
 		}
 	}
