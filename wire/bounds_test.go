@@ -44,6 +44,8 @@ func TestDecodingDoesNotAmplify(t *testing.T) {
 		{"a transaction that announces much", decodeTx, cat([]byte{0x0a}, protowire.AppendVarint(nil, 1<<40)), errorText},
 		{"a hello of unknown fields", decodeHello, slices.Repeat(field(100, 0), 300), errorText},
 		{"a sync request of block ids", decodeSyncRequest, slices.Repeat(field(4, hash), wire.MaxSyncBlocks), 8 << 10},
+		{"a sync answer of tiny headers", decodeSyncAnswer, slices.Repeat(field(6, "h"), wire.MaxSyncHeaders), 64 << 10},
+		{"a sync answer of empty headers", decodeSyncAnswer, slices.Repeat(field(6, ""), 2_000_000), errorText},
 		{"a compact request of indexes", decodeCompactRequest, requestFor(wire.MaxBlockTxs), 24 * wire.MaxBlockTxs},
 		{"a compact answer of empty transactions", decodeCompactAnswer, slices.Repeat(field(3, ""), 2_000_000), errorText},
 		{"a genesis of empty sets", decodeGenesis, slices.Repeat(field(6, ""), 1_000_000), 128 << 10},
@@ -66,6 +68,7 @@ func requestFor(n int) []byte {
 func decodeBlock(b []byte) error       { _, err := wire.DecodeBlock(b); return err }
 func decodeTx(b []byte) error          { _, err := wire.DecodeTransaction(b); return err }
 func decodeHello(b []byte) error       { _, err := wire.DecodeHello(b); return err }
+func decodeSyncAnswer(b []byte) error  { _, err := wire.DecodeSyncAnswer(b); return err }
 func decodeSyncRequest(b []byte) error { _, err := wire.DecodeSyncRequest(b); return err }
 func decodeGenesis(b []byte) error     { _, err := wire.DecodeGenesis(b); return err }
 
@@ -111,7 +114,8 @@ func TestLimitsLeaveRoom(t *testing.T) {
 	block := make([]byte, wire.MaxBlock)
 	answer := (&wire.SyncAnswer{ID: most, Status: 1<<32 - 1, Block: block, HeadHeight: most, Head: wire.BlockID(hash)}).AppendTo(nil)
 	require.LessOrEqual(t, len(answer), wire.MaxSyncAnswer)
-	request := (&wire.SyncRequest{ID: most, FromHeight: most, Count: 1<<32 - 1, Blocks: make([]wire.BlockID, wire.MaxSyncBlocks)}).AppendTo(nil)
+	require.LessOrEqual(t, len(cat(slices.Repeat(field(6, full), wire.MaxSyncHeaders))), wire.MaxSyncAnswer)
+	request := (&wire.SyncRequest{ID: most, FromHeight: most, Count: 1<<32 - 1, Blocks: make([]wire.BlockID, wire.MaxSyncBlocks), Headers: true}).AppendTo(nil)
 	require.LessOrEqual(t, len(request), wire.MaxSyncRequest)
 	compactRequest := requestFor(wire.MaxBlockTxs)
 	require.LessOrEqual(t, len(compactRequest), wire.MaxCompactRequest)

@@ -99,7 +99,7 @@ var codecs = []codec{
 		if err != nil {
 			return nil, nil, err
 		}
-		m := &wirepb.SyncRequest{Id: q.ID, FromHeight: q.FromHeight, Count: q.Count}
+		m := &wirepb.SyncRequest{Id: q.ID, FromHeight: q.FromHeight, Count: q.Count, Headers: q.Headers}
 		for _, id := range q.Blocks {
 			m.Blocks = append(m.Blocks, id[:])
 		}
@@ -110,7 +110,7 @@ var codecs = []codec{
 		if err != nil {
 			return nil, nil, err
 		}
-		m := &wirepb.SyncAnswer{Id: a.ID, Status: a.Status, Block: a.Block, HeadHeight: a.HeadHeight, Head: optional(a.Head[:])}
+		m := &wirepb.SyncAnswer{Id: a.ID, Status: a.Status, Block: a.Block, HeadHeight: a.HeadHeight, Head: optional(a.Head[:]), Headers: a.Headers}
 		return m, a.AppendTo(nil), nil
 	}},
 	{"compact request", false, func() proto.Message { return new(wirepb.CompactRequest) }, func(b []byte) (proto.Message, []byte, error) {

@@ -68,12 +68,19 @@ const (
 )
 
 // SyncRequest asks for blocks, by height range of the answerer's best chain
-// or by id.
+// or by id; or for the headers of that chain, from a height or from where it
+// parts from the asker's.
 type SyncRequest struct {
 	ID         uint64 // repeated by the answers
 	FromHeight uint64
 	Count      uint32
-	Blocks     []BlockID // up to MaxSyncBlocks
+	Blocks     []BlockID // up to MaxSyncBlocks; with Headers, a locator
+	Headers    bool
+}
+
+// LocatorHeight is the height of block i of a locator whose first is at from.
+func LocatorHeight(from uint64, i int) uint64 {
+	return from - min(from, uint64(1)<<i-1)
 }
 
 // DecodeSyncRequest ignores unknown fields.
@@ -93,6 +100,8 @@ func DecodeSyncRequest(b []byte) (*SyncRequest, error) {
 			if r.err == nil {
 				q.Blocks = append(q.Blocks, BlockID(id))
 			}
+		case 5:
+			q.Headers = r.bool("headers")
 		default:
 			r.skip()
 		}
@@ -111,7 +120,7 @@ func (q *SyncRequest) AppendTo(dst []byte) []byte {
 	for i := range q.Blocks {
 		dst = appendAlways(dst, 4, q.Blocks[i][:])
 	}
-	return dst
+	return appendUint(dst, 5, boolUint(q.Headers))
 }
 
 // SyncAnswer is one of a stream of answers, the last of which has StatusEnd.
@@ -121,10 +130,11 @@ type SyncAnswer struct {
 	Block      []byte // one encoded Block
 	HeadHeight uint64 // of the answerer
 	Head       BlockID
+	Headers    [][]byte // encoded headers, up to MaxSyncHeaders
 }
 
-// DecodeSyncAnswer ignores unknown fields and does not decode the block, which
-// is a slice of b.
+// DecodeSyncAnswer ignores unknown fields and decodes neither the block nor the
+// headers, which are slices of b.
 func DecodeSyncAnswer(b []byte) (*SyncAnswer, error) {
 	a := new(SyncAnswer)
 	r := frameReader("sync answer", b, MaxSyncAnswer)
@@ -140,6 +150,11 @@ func DecodeSyncAnswer(b []byte) (*SyncAnswer, error) {
 			a.HeadHeight = r.uint64("head_height")
 		case 5:
 			r.optional("head", a.Head[:])
+		case 6:
+			h := r.element("headers", len(a.Headers), MaxSyncHeaders, 1, MaxHeader)
+			if r.err == nil {
+				a.Headers = append(a.Headers, h)
+			}
 		default:
 			r.skip()
 		}
@@ -156,7 +171,11 @@ func (a *SyncAnswer) AppendTo(dst []byte) []byte {
 	dst = appendUint(dst, 2, uint64(a.Status))
 	dst = appendBytes(dst, 3, a.Block)
 	dst = appendUint(dst, 4, a.HeadHeight)
-	return appendOptional(dst, 5, a.Head[:])
+	dst = appendOptional(dst, 5, a.Head[:])
+	for _, h := range a.Headers {
+		dst = appendAlways(dst, 6, h)
+	}
+	return dst
 }
 
 // CompactRequest asks for transactions of a block by their place in it, or

@@ -45,6 +45,8 @@ const (
 	MaxAgent      = 64 // bytes of the text that names a peer's software
 	MaxSyncBlocks = 64 // block ids in one SyncRequest
 
+	MaxSyncHeaders = 512 // in one SyncAnswer
+
 	frameSlack = 1 << 10
 )
 

@@ -109,16 +109,20 @@ func draw(t *rapid.T, name string) proto.Message {
 			Head: optional(drawMaybe(t, 32)), Height: drawUint(t), Services: drawUint(t), Clock: drawUint(t),
 		}
 	case "sync request":
-		m := &wirepb.SyncRequest{Id: drawUint(t), FromHeight: drawUint(t), Count: rapid.Uint32().Draw(t, "count")}
+		m := &wirepb.SyncRequest{Id: drawUint(t), FromHeight: drawUint(t), Count: rapid.Uint32().Draw(t, "count"), Headers: rapid.Bool().Draw(t, "headers")}
 		for range rapid.IntRange(0, 64).Draw(t, "blocks") {
 			m.Blocks = append(m.Blocks, drawBytes(t, 32))
 		}
 		return m
 	case "sync answer":
-		return &wirepb.SyncAnswer{
+		m := &wirepb.SyncAnswer{
 			Id: drawUint(t), Status: rapid.Uint32().Draw(t, "status"), Block: rapid.SliceOf(rapid.Byte()).Draw(t, "block"),
 			HeadHeight: drawUint(t), Head: optional(drawMaybe(t, 32)),
 		}
+		for range rapid.IntRange(0, 4).Draw(t, "headers") {
+			m.Headers = append(m.Headers, oracle(drawHeader(t)))
+		}
+		return m
 	case "compact request":
 		return &wirepb.CompactRequest{
 			Id: drawUint(t), Block: drawBytes(t, 32), Indexes: drawRising(t, "indexes"),

@@ -89,8 +89,10 @@ func samples() map[string]proto.Message {
 			Network: fill(1, 32), NetworkName: "vine-1", Protocol: 1, Agent: "grapevine/0.1.0", Head: fill(2, 32), Height: 300,
 			Services: 5, Clock: 1_700_000_000_123,
 		},
-		"sync request": &wirepb.SyncRequest{Id: 7, FromHeight: 300, Count: 16, Blocks: [][]byte{fill(1, 32), fill(2, 32)}},
-		"sync answer":  &wirepb.SyncAnswer{Id: 7, Status: 3, Block: oracle(block), HeadHeight: 301, Head: fill(3, 32)},
+		"sync request": &wirepb.SyncRequest{Id: 7, FromHeight: 300, Count: 16, Blocks: [][]byte{fill(1, 32), fill(2, 32)}, Headers: true},
+		"sync answer": &wirepb.SyncAnswer{
+			Id: 7, Status: 3, Block: oracle(block), HeadHeight: 301, Head: fill(3, 32), Headers: [][]byte{oracle(header)},
+		},
 		"compact request": &wirepb.CompactRequest{
 			Id: 9, Block: fill(4, 32), Indexes: []uint32{0, 1, 127, 128, 39_999}, Whole: true,
 		},
@@ -364,12 +366,17 @@ func (m *maker) syncRequest() {
 	m.good("nothing at all", nil, &wirepb.SyncRequest{})
 	m.bad("a block id of 31 bytes", wire.WrongLength, field(4, fill(1, 31)))
 	m.badText("65 block ids", wire.TooMany, times(field(4, fill(1, 32)), 65))
+	m.bad("headers is 2", wire.NotCanonical, field(5, 2))
 	m.badText("too large", wire.TooLarge, times(field(100, 1), 1366))
 }
 
 func (m *maker) syncAnswer() {
 	m.good("a status of a later version", field(2, 77), &wirepb.SyncAnswer{Status: 77})
 	m.bad("a head of 33 bytes", wire.WrongLength, field(5, fill(1, 33)))
+	m.good("two headers", cat(field(6, "a"), field(6, "b")), &wirepb.SyncAnswer{Headers: [][]byte{[]byte("a"), []byte("b")}})
+	m.bad("an empty header", wire.WrongLength, field(6, ""))
+	m.bad("a header of 2049 bytes", wire.TooLarge, field(6, make([]byte, wire.MaxHeader+1)))
+	m.badText("513 headers", wire.TooMany, times(field(6, "h"), wire.MaxSyncHeaders+1))
 	n := wire.MaxBlock + 1
 	m.badText("a block too large", wire.TooLarge, hexOf(protowire.AppendVarint([]byte{0x1a}, uint64(n)))+" "+times([]byte{0}, n))
 }

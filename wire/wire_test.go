@@ -75,3 +75,13 @@ func TestBlockRoundTrip(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, evidence, decoded)
 }
+
+func TestLocatorHeights(t *testing.T) {
+	var got []uint64
+	for i := range 6 {
+		got = append(got, wire.LocatorHeight(10, i))
+	}
+	require.Equal(t, []uint64{10, 9, 7, 3, 0, 0}, got)
+	require.Zero(t, wire.LocatorHeight(1<<63, 64), "no overflow, however long the list")
+	require.EqualValues(t, 1, wire.LocatorHeight(1<<63, 63))
+}

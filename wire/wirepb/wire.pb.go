@@ -1129,8 +1129,13 @@ type SyncRequest struct {
 	Id         uint64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
 	FromHeight uint64 `protobuf:"varint,2,opt,name=from_height,json=fromHeight,proto3" json:"from_height,omitempty"`
 	Count      uint32 `protobuf:"varint,3,opt,name=count,proto3" json:"count,omitempty"`
-	// Up to 64 block ids of 32.
-	Blocks        [][]byte `protobuf:"bytes,4,rep,name=blocks,proto3" json:"blocks,omitempty"`
+	// Up to 64 block ids of 32. With headers, they say where the asker's best chain
+	// passes: the first at from_height, those that follow 1, 3, 7, 15 and so on
+	// below it, or at 0, which is genesis.
+	Blocks [][]byte `protobuf:"bytes,4,rep,name=blocks,proto3" json:"blocks,omitempty"`
+	// The answers shall have headers: those above the first of the blocks that is
+	// on the answerer's best chain, or from from_height on where there are no blocks.
+	Headers       bool `protobuf:"varint,5,opt,name=headers,proto3" json:"headers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1193,6 +1198,13 @@ func (x *SyncRequest) GetBlocks() [][]byte {
 	return nil
 }
 
+func (x *SyncRequest) GetHeaders() bool {
+	if x != nil {
+		return x.Headers
+	}
+	return false
+}
+
 // Frame, up to 4195328. The last answer to a request has STATUS_END.
 type SyncAnswer struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1203,7 +1215,9 @@ type SyncAnswer struct {
 	Block      []byte `protobuf:"bytes,3,opt,name=block,proto3" json:"block,omitempty"`
 	HeadHeight uint64 `protobuf:"varint,4,opt,name=head_height,json=headHeight,proto3" json:"head_height,omitempty"`
 	// OPTIONAL, 32: block id.
-	Head          []byte `protobuf:"bytes,5,opt,name=head,proto3" json:"head,omitempty"`
+	Head []byte `protobuf:"bytes,5,opt,name=head,proto3" json:"head,omitempty"`
+	// Up to 512 encoded Headers, each the child of the one before.
+	Headers       [][]byte `protobuf:"bytes,6,rep,name=headers,proto3" json:"headers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1269,6 +1283,13 @@ func (x *SyncAnswer) GetHeadHeight() uint64 {
 func (x *SyncAnswer) GetHead() []byte {
 	if x != nil {
 		return x.Head
+	}
+	return nil
+}
+
+func (x *SyncAnswer) GetHeaders() [][]byte {
+	if x != nil {
+		return x.Headers
 	}
 	return nil
 }
@@ -1504,13 +1525,14 @@ const file_wire_proto_rawDesc = "" +
 	"\x04head\x18\x05 \x01(\fR\x04head\x12\x16\n" +
 	"\x06height\x18\x06 \x01(\x04R\x06height\x12\x1a\n" +
 	"\bservices\x18\a \x01(\x04R\bservices\x12\x14\n" +
-	"\x05clock\x18\b \x01(\x04R\x05clock\"l\n" +
+	"\x05clock\x18\b \x01(\x04R\x05clock\"\x86\x01\n" +
 	"\vSyncRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x1f\n" +
 	"\vfrom_height\x18\x02 \x01(\x04R\n" +
 	"fromHeight\x12\x14\n" +
 	"\x05count\x18\x03 \x01(\rR\x05count\x12\x16\n" +
-	"\x06blocks\x18\x04 \x03(\fR\x06blocks\"\x7f\n" +
+	"\x06blocks\x18\x04 \x03(\fR\x06blocks\x12\x18\n" +
+	"\aheaders\x18\x05 \x01(\bR\aheaders\"\x99\x01\n" +
 	"\n" +
 	"SyncAnswer\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x16\n" +
@@ -1518,7 +1540,8 @@ const file_wire_proto_rawDesc = "" +
 	"\x05block\x18\x03 \x01(\fR\x05block\x12\x1f\n" +
 	"\vhead_height\x18\x04 \x01(\x04R\n" +
 	"headHeight\x12\x12\n" +
-	"\x04head\x18\x05 \x01(\fR\x04head\"f\n" +
+	"\x04head\x18\x05 \x01(\fR\x04head\x12\x18\n" +
+	"\aheaders\x18\x06 \x03(\fR\aheaders\"f\n" +
 	"\x0eCompactRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x14\n" +
 	"\x05block\x18\x02 \x01(\fR\x05block\x12\x18\n" +
