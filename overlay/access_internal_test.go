@@ -23,3 +23,10 @@ func Trimmer(topic string) func([]*pb.Message, *pb.ControlMessage) ([]*pb.Messag
 		return rpc.Publish, rpc.Control
 	}
 }
+
+// StreamBudgets is how many connections have a budget of gossip streams.
+func StreamBudgets(o *Overlay) int {
+	o.streams.mu.Lock()
+	defer o.streams.mu.Unlock()
+	return len(o.streams.conns)
+}

@@ -9,54 +9,103 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// admission is the budget of messages that one peer has with one gossip instance. It is
-// asked before pubsub decodes anything. What is over it is shed; a peer that keeps sending
-// over it is charged for every so many messages, and is cut once that weighs enough.
+// What is over a budget of its own weighs as much as so many units over theirs: half a
+// second of any flood that is worth sending is a charge.
+const (
+	idsPerUnit           = 10 // an id is twenty bytes and two look-ups
+	unitsPerSubscription = 5
+	unitsPerGraft        = 500 // no honest peer comes near this budget at all
+)
+
+// admission is the budget of gossip that one peer has with one instance. It is asked before
+// pubsub decodes anything. What is over it is truncated or dropped; a peer that keeps sending
+// over it is charged for every so many units, is disconnected when that goes on, and banned
+// once its charges weigh enough.
 type admission struct {
-	units     *rate.Limiter // constant: messages, control entries and subscriptions
-	perCharge int           // messages shed to one charge
+	units         *rate.Limiter // constant: messages, control entries and subscriptions
+	ids           *rate.Limiter // in control entries
+	subscriptions *rate.Limiter
+	grafts        *rate.Limiter // GRAFT and PRUNE
+	perCharge     int           // units over the budget to one charge
 
 	mu      sync.Mutex // guards what follows
 	lenient *rate.Limiter
-	over    int // shed since the last charge was due
+	patient *rate.Limiter
+	over    int // since the last charge was due
 }
 
 func newAdmission(perSecond, burst int, l Limits) *admission {
 	return &admission{
-		units:     rate.NewLimiter(rate.Limit(perSecond), burst),
-		perCharge: l.ShedPerCharge,
-		lenient:   perMinute(l.ChargesForgiven),
+		units:         rate.NewLimiter(rate.Limit(perSecond), burst),
+		ids:           rate.NewLimiter(rate.Limit(l.IDsPerSecond), l.IDsBurst),
+		subscriptions: rate.NewLimiter(rate.Limit(l.SubscriptionsPerSecond), l.SubscriptionsBurst),
+		grafts:        perMinute(l.GraftsPerMinute),
+		perCharge:     l.ShedPerCharge,
+		lenient:       perMinute(l.ChargesForgiven),
+		patient:       perMinute(l.ChargesToCut),
 	}
 }
 
-// admit takes one RPC from the budget. It gives back the messages that are within it, the
-// most valuable first where not all are, and whether the rest of the RPC is. shed is how
-// many messages are lost, and charge that the peer is to be charged for them.
-func (a *admission) admit(now time.Time, others int, messages []parcel) (keep []parcel, ok bool, shed int, charge bool) {
-	if others+len(messages) == 0 {
-		others = 1 // an empty RPC costs us something too
-	}
-	if others > 0 && !a.units.AllowN(now, others) {
-		return nil, false, len(messages), a.exceed(now, others+len(messages))
-	}
-	room := max(0, min(len(messages), int(a.units.TokensAt(now))))
-	if room > 0 && !a.units.AllowN(now, room) {
-		room = 0 // another stream of the peer was quicker
-	}
-	if room == len(messages) {
-		return messages, true, 0, false
-	}
-	slices.SortStableFunc(messages, func(x, y parcel) int { return cmp.Compare(y.class, x.class) })
-	shed = len(messages) - room
-	return messages[:room], true, shed, a.exceed(now, shed)
+// ruling is what becomes of one RPC.
+type ruling struct {
+	messages []parcel // that are within the budget, the most valuable first where not all are
+	rest     bool     // what is no message passes, truncated to keep
+	keep     elements
+	shed     int  // messages that are lost
+	charge   bool // the peer is to be charged
+	cut      bool // and disconnected
 }
 
-// exceed counts what was over the budget, and says whether that is to be charged now.
-func (a *admission) exceed(now time.Time, n int) (charge bool) {
+// admit takes one RPC from the budget.
+func (a *admission) admit(now time.Time, e elements, messages []parcel) (r ruling) {
+	if e.units+len(messages) == 0 {
+		e.units = 1 // an empty RPC costs us something too
+	}
+	over := 0
+	defer func() { r.charge, r.cut = a.exceed(now, over) }()
+	if e.units > 0 && !a.units.AllowN(now, e.units) {
+		over = e.units + len(messages)
+		r.shed = len(messages)
+		return r
+	}
+	r.rest = true
+	r.keep = elements{
+		units:         e.units,
+		ids:           take(a.ids, now, e.ids),
+		subscriptions: take(a.subscriptions, now, e.subscriptions),
+		grafts:        take(a.grafts, now, e.grafts),
+	}
+	over = (e.ids-r.keep.ids)/idsPerUnit + (e.subscriptions-r.keep.subscriptions)*unitsPerSubscription +
+		(e.grafts-r.keep.grafts)*unitsPerGraft
+	room := take(a.units, now, len(messages))
+	r.messages = messages
+	if room < len(messages) {
+		slices.SortStableFunc(messages, func(x, y parcel) int { return cmp.Compare(y.class, x.class) })
+		r.messages, r.shed = messages[:room], len(messages)-room
+		over += r.shed
+	}
+	return r
+}
+
+// take takes as much of n as there is.
+func take(l *rate.Limiter, now time.Time, n int) int {
+	room := max(0, min(n, int(l.TokensAt(now))))
+	if room > 0 && !l.AllowN(now, room) {
+		return 0 // another stream of the peer was quicker
+	}
+	return room
+}
+
+// exceed counts what was over the budget, and says whether that is to be charged now, and
+// the peer to be cut.
+func (a *admission) exceed(now time.Time, n int) (charge, cut bool) {
+	if n == 0 {
+		return false, false
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for a.over += n; a.over >= a.perCharge; a.over -= a.perCharge {
 		charge = charge || !a.lenient.AllowN(now, 1)
 	}
-	return charge
+	return charge, charge && !a.patient.AllowN(now, 1)
 }

@@ -14,31 +14,65 @@ func parcels(classes ...int) (out []parcel) {
 	return out
 }
 
+// units is an RPC of so many units beside messages.
+func units(n int) elements { return elements{units: n} }
+
 // R41: over its budget a peer is shed from, the least valuable first, then charged.
 func TestAdmissionShedsThenCharges(t *testing.T) {
 	l := DefaultLimits()
 	l.ShedPerCharge, l.ChargesForgiven = 10, 2
 	a := newAdmission(10, 4, l)
 	now := time.UnixMilli(1_000_000)
-	keep, ok, shed, charge := a.admit(now, 1, parcels(1, 9, 2, 3, 9))
-	require.True(t, ok)
-	require.Equal(t, []parcel{{[]byte{1}, 9}, {[]byte{4}, 9}, {[]byte{3}, 3}}, keep)
-	require.Equal(t, 2, shed)
-	require.False(t, charge)
+	r := a.admit(now, units(1), parcels(1, 9, 2, 3, 9))
+	require.True(t, r.rest)
+	require.Equal(t, []parcel{{[]byte{1}, 9}, {[]byte{4}, 9}, {[]byte{3}, 3}}, r.messages)
+	require.Equal(t, 2, r.shed)
+	require.False(t, r.charge)
 
-	_, ok, _, _ = a.admit(now, 0, nil)
-	require.False(t, ok, "an empty RPC counts")
-	keep, ok, _, _ = a.admit(now.Add(200*time.Millisecond), 0, parcels(0))
-	require.True(t, ok, "the budget fills again")
-	require.Len(t, keep, 1)
+	require.False(t, a.admit(now, units(0), nil).rest, "an empty RPC counts")
+	r = a.admit(now.Add(200*time.Millisecond), units(0), parcels(0))
+	require.True(t, r.rest, "the budget fills again")
+	require.Len(t, r.messages, 1)
 
 	charges := 0
 	for range 48 { // one is within; with the three from before these are fifty
-		if _, _, _, charge := a.admit(now.Add(200*time.Millisecond), 1, nil); charge {
+		if a.admit(now.Add(200*time.Millisecond), units(1), nil).charge {
 			charges++
 		}
 	}
 	require.Equal(t, 3, charges, "five times ten are over, two of them forgiven")
+}
+
+// R86: truncated first, then dropped, then disconnected, and banned in the end.
+func TestAdmissionGrowsStricter(t *testing.T) {
+	l := DefaultLimits()
+	now := time.UnixMilli(1_000_000)
+	for name, flood := range map[string]elements{
+		"ids":           {units: 1, ids: 5_000},
+		"subscriptions": {units: 60, subscriptions: 60},
+		"grafts":        {units: 1, grafts: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newAdmission(l.MessagesPerSecond, l.MessagesBurst, l)
+			first := make(map[string]time.Duration)
+			note := func(what string, at time.Duration, happened bool) {
+				if _, before := first[what]; happened && !before {
+					first[what] = at
+				}
+			}
+			for at := time.Duration(0); first["cut"] == 0; at += 50 * time.Millisecond {
+				require.Less(t, at, 5*time.Second, "not cut in time")
+				r := a.admit(now.Add(at), flood, nil)
+				require.True(t, r.rest, "no unit is over its budget")
+				note("truncated", at, r.keep != flood)
+				note("charged", at, r.charge)
+				note("cut", at, r.cut)
+			}
+			require.Positive(t, first["truncated"], "the first was within the budget")
+			require.Less(t, first["truncated"], first["charged"])
+			require.Less(t, first["charged"], first["cut"])
+		})
+	}
 }
 
 // An honest peer at five times the expected traffic of a busy network is never over, nor one
@@ -48,14 +82,39 @@ func TestHonestLoadIsWithinBudget(t *testing.T) {
 	l := DefaultLimits()
 	a := newAdmission(l.MessagesPerSecond, l.MessagesBurst, l)
 	for range l.KeptTxs {
-		_, ok, shed, _ := a.admit(now, 0, parcels(1))
-		require.True(t, ok && shed == 0)
+		r := a.admit(now, units(0), parcels(1))
+		require.True(t, r.rest && r.shed == 0)
 	}
 	a = newAdmission(l.MessagesPerSecond, l.MessagesBurst, l)
 	for range 60 * 500 { // a minute; each message with as many announcements of others
 		now = now.Add(2 * time.Millisecond)
-		_, ok, shed, _ := a.admit(now, 4, parcels(1, 1))
-		require.True(t, ok && shed == 0)
+		r := a.admit(now, units(4), parcels(1, 1))
+		require.True(t, r.rest && r.shed == 0)
+	}
+}
+
+// A stock client at 500 transactions a second announces those of three heartbeats in each,
+// asks for as many, and comes back after each of its crashes: it is never over a budget,
+// even where this process stood still for half a minute and then gets all at once.
+func TestStockControlIsWithinBudget(t *testing.T) {
+	const heartbeat, window = time.Second, 3 * 500
+	now := time.UnixMilli(1_000_000)
+	l := DefaultLimits()
+	a := newAdmission(l.MessagesPerSecond, l.MessagesBurst, l)
+	for beat := range 120 {
+		if beat < 60 || beat >= 90 { // between, we do not read
+			now = now.Add(heartbeat)
+		}
+		if beat == 90 {
+			now = now.Add(30 * heartbeat)
+		}
+		e := elements{units: 3, ids: window + 100}
+		if beat%10 == 0 { // a restart: subscriptions and a graft of the new process
+			e.subscriptions, e.grafts = 1, 2
+		}
+		r := a.admit(now, e, nil)
+		require.True(t, r.rest)
+		require.Equal(t, e, r.keep, "heartbeat %d", beat)
 	}
 }
 

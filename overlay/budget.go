@@ -13,7 +13,7 @@ import (
 type budget struct {
 	txBytes    *rate.Limiter // gossip bytes: beyond, the stream is read later
 	blockBytes *rate.Limiter
-	streams    *rate.Limiter // gossip streams opened
+	bombs      *rate.Limiter // frames of elements that only cost us
 	requests   *rate.Limiter // requests to us
 	txs        *admission    // gossip messages: beyond, they are shed
 	blocks     *admission    //
@@ -30,7 +30,7 @@ func newBudget(l Limits) *budget {
 	return &budget{
 		txBytes:    rate.NewLimiter(rate.Limit(l.BytesPerSecond), l.BytesBurst),
 		blockBytes: rate.NewLimiter(rate.Limit(l.BytesPerSecond), l.BytesBurst),
-		streams:    perMinute(l.StreamsPerMinute),
+		bombs:      perMinute(l.BombsPerMinute),
 		requests:   rate.NewLimiter(rate.Limit(l.RequestsPerSecond), l.RequestsBurst),
 		txs:        newAdmission(l.MessagesPerSecond, l.MessagesBurst, l),
 		blocks:     newAdmission(l.BlockMessagesPerSecond, l.BlockMessagesBurst, l),

@@ -99,8 +99,8 @@ func TestFloodOfInvalidSignaturesIsCut(t *testing.T) {
 	eventually(t, func() bool { return !connected(n.host, h) }, "kept out")
 }
 
-// R41: who sends more messages than its budget, valid as they may be, is shed from, then
-// charged, then cut.
+// R41, R86: who sends more messages than its budget, valid as they may be, is shed from, then
+// charged, then disconnected.
 func TestFloodOverBudgetIsCut(t *testing.T) {
 	g, c := testGenesis("over budget"), newClock()
 	n := start(t, g, c, func(c *overlay.Config) {
@@ -123,7 +123,8 @@ func TestFloodOverBudgetIsCut(t *testing.T) {
 	n.seen.mu.Lock()
 	defer n.seen.mu.Unlock()
 	require.NotZero(t, n.seen.shed[overlay.ShedBudget])
-	require.Equal(t, []string{peerscore.BudgetBreach.String()}, n.seen.cut)
+	require.Equal(t, []string{"over_budget"}, n.seen.cut)
+	require.NotEmpty(t, n.seen.offences[peerscore.PeerID(h.ID())], "it was charged before")
 	require.Equal(t, 1, n.chain.pooled(), "what was within the budget was believed")
 }
 

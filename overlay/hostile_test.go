@@ -185,18 +185,47 @@ func TestSilentStreamIsCut(t *testing.T) {
 	require.Empty(t, n.seen.offencesOf(h.ID()))
 }
 
-// R39: every peer has a budget of streams.
+// R39, R85: every connection has a budget of streams.
 func TestStreamFloodIsABreach(t *testing.T) {
 	g, c := testGenesis("streams"), newClock()
 	n := start(t, g, c)
 	h := greetedHost(t, n)
-	for range overlay.DefaultLimits().StreamsPerMinute + 10 {
+	for range overlay.DefaultLimits().StreamsPerConn + 10 {
 		s, err := h.NewStream(t.Context(), n.host.ID(), meshTx)
 		require.NoError(t, err)
 		_, _ = s.Write(frame(nil))
 	}
 	eventually(t, func() bool { return len(n.seen.offencesOf(h.ID())) > 0 }, "breach")
 	require.Equal(t, peerscore.BudgetBreach, n.seen.offencesOf(h.ID())[0])
+}
+
+// R85: a peer that comes and goes is within the budgets of its connections: a node that
+// crashes again and again is no attacker.
+func TestRestartsAreNoStreamFlood(t *testing.T) {
+	g, c := testGenesis("crash loop"), newClock()
+	n := start(t, g, c)
+	h := newHost(t)
+	hello := &wire.Hello{Network: g.ID(), Protocol: overlay.ProtocolVersion}
+	speakHello(h, hello)
+	life := func(streams int) {
+		require.NoError(t, h.Connect(t.Context(), n.addr()))
+		_, err := exchangeHello(t, h, n, hello.AppendTo(nil))
+		require.NoError(t, err)
+		for range streams {
+			s, err := h.NewStream(t.Context(), n.host.ID(), meshTx)
+			require.NoError(t, err)
+			_, _ = s.Write(frame(nil))
+		}
+		require.NoError(t, h.Network().ClosePeer(n.host.ID()))
+		eventually(t, func() bool { return !connected(n.host, h) }, "gone")
+	}
+	per := overlay.DefaultLimits().StreamsPerConn
+	for range 20 {
+		life(per / 2)
+	}
+	require.Empty(t, n.seen.offencesOf(h.ID()))
+	require.False(t, n.Banned(h.ID()))
+	require.Zero(t, overlay.StreamBudgets(n.Overlay), "nothing is kept of closed connections")
 }
 
 // R39: every peer has a budget of requests.
@@ -261,7 +290,7 @@ func TestPruneBackoffIsTrimmed(t *testing.T) {
 	require.Len(t, messages, 1)
 }
 
-// R38: subscriptions to topics other than ours are not kept.
+// R38: subscriptions to topics other than ours are not kept, and a flood of them is cut.
 func TestForeignSubscriptionsAreNotKept(t *testing.T) {
 	g, c := testGenesis("subscriptions"), newClock()
 	n := start(t, g, c)
@@ -269,35 +298,49 @@ func TestForeignSubscriptionsAreNotKept(t *testing.T) {
 	s, err := h.NewStream(t.Context(), n.host.ID(), meshTx)
 	require.NoError(t, err)
 	defer func() { _ = s.Reset() }()
-
-	const rpcs, name = 100, 1000
-	heap := func() int64 {
-		runtime.GC()
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return int64(m.HeapAlloc)
-	}
-	send := func(rpc *pb.RPC) {
+	send := func(rpc *pb.RPC) error {
 		raw, err := proto.Marshal(rpc)
 		require.NoError(t, err)
 		_, err = s.Write(frame(raw))
-		require.NoError(t, err)
+		return err
 	}
+	const name = 1000
 	per := overlay.DefaultLimits().Subscriptions
-	before := heap()
-	for i := range rpcs {
+	topics := func(i int) *pb.RPC {
 		rpc := new(pb.RPC)
 		for j := range per {
 			rpc.Subscriptions = append(rpc.Subscriptions, &pb.RPC_SubOpts{
 				Topicid: proto.String(fmt.Sprintf("%0*d/%d", name, i, j)), Subscribe: proto.Bool(true),
 			})
 		}
-		send(rpc)
+		return rpc
 	}
-	// What comes behind them on the same stream shows that all were read.
+	// A client of many other networks says so once. What comes behind it on the same stream
+	// shows that it was read.
+	before := liveHeap()
+	for i := range overlay.DefaultLimits().SubscriptionsBurst / per {
+		require.NoError(t, send(topics(i)))
+	}
 	tx := transfer(g, "wallet 0", 0)
-	send(&pb.RPC{Publish: []*pb.Message{{Topic: proto.String(overlay.TxTopic(g.ID())), Data: tx.Bytes()}}})
+	require.NoError(t, send(&pb.RPC{Publish: []*pb.Message{{Topic: proto.String(overlay.TxTopic(g.ID())), Data: tx.Bytes()}}}))
 	eventually(t, func() bool { return n.chain.has(tx.ID()) }, "all read")
 	require.Empty(t, n.seen.offencesOf(h.ID()))
-	require.Less(t, heap()-before, int64(rpcs*per*name/2), "6.4 MB of topics were announced")
+
+	began, i := time.Now(), 0
+	for ; !n.Banned(h.ID()); i++ {
+		if send(topics(1000+i)) != nil {
+			break
+		}
+	}
+	eventually(t, func() bool { return n.Banned(h.ID()) && !connected(n.host, h) }, "cut")
+	require.Less(t, time.Since(began), 5*time.Second)
+	require.Less(t, liveHeap()-before, int64(1<<20), "%d bytes of topics were announced", i*per*name)
+}
+
+// liveHeap is what is in use after a collection.
+func liveHeap() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }

@@ -2,6 +2,7 @@ package overlay
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -35,7 +36,7 @@ func (o *Overlay) bounded(ctx context.Context, in inflow) *boundedHost {
 			if m == nil {
 				return nil, nil, false
 			}
-			if !m.budget.streams.Allow() {
+			if !o.streams.allow(time.Now(), s.Conn()) {
 				o.court.judge(m.id, TooManyStreams)
 				return nil, nil, false
 			}
@@ -57,9 +58,9 @@ func (o *Overlay) accept(ctx context.Context, in inflow, s network.Stream, m *me
 	}
 	stream := newQueuedStream(newBoundedStream(ctx, s, bounds, in.bytes(m.budget),
 		func(ctx context.Context) error { return o.roster.admit(ctx, m.id) },
-		func(err error) { o.court.judge(m.id, err) },
-	), m.id, in.topic, in.sluice, in.outflow, func(others int, messages []parcel) ([]parcel, bool) {
-		return o.admitRPC(in, m, others, messages)
+		func(err error) { o.refuseFrame(m, err) },
+	), m.id, in.topic, in.sluice, in.outflow, func(rest elements, messages []parcel) ruling {
+		return o.admitRPC(in, m, rest, messages)
 	})
 	done := func() {
 		cancel()
@@ -73,13 +74,38 @@ func (o *Overlay) accept(ctx context.Context, in inflow, s network.Stream, m *me
 }
 
 // admitRPC holds one RPC against the budget of its sender.
-func (o *Overlay) admitRPC(in inflow, m *member, others int, messages []parcel) ([]parcel, bool) {
-	keep, ok, shed, charge := in.units(m.budget).admit(time.Now(), others, messages)
-	if shed > 0 {
-		call3(in.shed, peerscore.PeerID(m.id), shed, ShedBudget)
+func (o *Overlay) admitRPC(in inflow, m *member, rest elements, messages []parcel) ruling {
+	r := in.units(m.budget).admit(time.Now(), rest, messages)
+	if r.shed > 0 {
+		call3(in.shed, peerscore.PeerID(m.id), r.shed, ShedBudget)
 	}
-	if charge {
+	if r.charge {
 		o.court.judge(m.id, TooManyMessages)
 	}
-	return keep, ok
+	if r.cut {
+		o.cutOff(m, whyOverBudget)
+	}
+	return r
+}
+
+// refuseFrame deals with the sender of a frame that broke a bound. One frame may be a
+// client's fault; who sends several that only cost their receiver means it.
+func (o *Overlay) refuseFrame(m *member, err error) {
+	o.court.judge(m.id, err)
+	if (errors.Is(err, FrameEmptyElement) || errors.Is(err, FrameTooMany)) && !m.budget.bombs.Allow() {
+		o.cutOff(m, whyBombs)
+	}
+}
+
+// Reasons to cut a peer before its offences are a ban, for the book and for hooks.
+const (
+	whyOverBudget = "over_budget"
+	whyBombs      = "element_bombs"
+)
+
+// cutOff disconnects a peer that breaks its budgets and keeps it out for a while.
+func (o *Overlay) cutOff(m *member, why string) {
+	if !o.court.isBanned(m.id) {
+		o.court.ban(m.id, o.cfg.Limits.CutFor, why)
+	}
 }

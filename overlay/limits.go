@@ -22,21 +22,22 @@ type Limits struct {
 	MaxRefused   int           // refused peers that are remembered
 
 	// Streams of pubsub.
-	TxFrame          int           // bytes of one RPC of the transaction instance; not below a stock client's own limit
-	TxControl        int           // bytes of it that may be control
-	BlockFrame       int           // the same for the block instance, which only we speak
-	BlockControl     int           //
-	FirstFrame       time.Duration // from the stream's opening to its first frame
-	FrameTime        time.Duration // from a frame's first byte to its last
-	BytesPerSecond   int           // per peer and instance; beyond, its stream is read more slowly
-	BytesBurst       int           //
-	StreamsPerMinute int           // pubsub streams a peer may open; beyond is a breach
-	Subscriptions    int           // per RPC
-	MessagesPerRPC   int           //
-	ControlsPerRPC   int           //
-	IDsPerRPC        int           //
-	UnknownPerRPC    int           //
-	MaxPruneBackoff  time.Duration // a peer cannot bar us from its mesh for longer
+	TxFrame         int           // bytes of one RPC of the transaction instance; not below a stock client's own limit
+	TxControl       int           // bytes of it that may be control
+	BlockFrame      int           // the same for the block instance, which only we speak
+	BlockControl    int           //
+	FirstFrame      time.Duration // from the stream's opening to its first frame
+	FrameTime       time.Duration // from a frame's first byte to its last
+	BytesPerSecond  int           // per peer and instance; beyond, its stream is read more slowly
+	BytesBurst      int           //
+	StreamsPerConn  int           // pubsub streams a peer may open on a connection; beyond is a breach
+	Subscriptions   int           // per RPC
+	MessagesPerRPC  int           //
+	ControlsPerRPC  int           //
+	IDsPerRPC       int           //
+	UnknownPerRPC   int           //
+	BombsPerMinute  int           // frames over these, or of empty elements, before a peer is cut
+	MaxPruneBackoff time.Duration // a peer cannot bar us from its mesh for longer
 
 	// Admission, before anything is decoded. A unit is a message, a control entry or a
 	// subscription; an RPC is one at least.
@@ -44,12 +45,18 @@ type Limits struct {
 	MessagesBurst          int           //
 	BlockMessagesPerSecond int           // the same for the block instance
 	BlockMessagesBurst     int           //
+	IDsPerSecond           int           // ids in control entries, per peer and instance; beyond, they are cut off
+	IDsBurst               int           //
+	SubscriptionsPerSecond int           // the same of subscriptions
+	SubscriptionsBurst     int           //
+	GraftsPerMinute        int           // the same of GRAFT and PRUNE
 	ShedPerCharge          int           // units over budget for which a peer is charged once
 	ChargesForgiven        int           // per minute and peer, before any counts
+	ChargesToCut           int           // that count, per minute and peer, before it is cut
 	QueuedPerPeer          int           // messages of a peer that wait to be judged
 	QueuedBytesPerPeer     int           //
 	QueuedBytes            int           // of all peers, per instance
-	CutFor                 time.Duration // a graylisted peer is kept out
+	CutFor                 time.Duration // a peer that was cut is kept out
 
 	// Verdicts.
 	AvoidablePerMinute int // messages a fixed rule told the peer to drop, before it is charged
@@ -124,22 +131,24 @@ func DefaultLimits() Limits {
 
 		// A stock client splits its RPCs at 1 MiB and its control at 512 KiB: less
 		// would cut off honest guests.
-		TxFrame:        1 << 20,
-		TxControl:      512 << 10,
-		BlockFrame:     512 << 10,
-		BlockControl:   128 << 10,
-		FirstFrame:     time.Minute,
+		TxFrame:      1 << 20,
+		TxControl:    512 << 10,
+		BlockFrame:   512 << 10,
+		BlockControl: 128 << 10,
+		// A router says what it is subscribed to at once.
+		FirstFrame:     10 * time.Second,
 		FrameTime:      20 * time.Second,
 		BytesPerSecond: 8 << 20,
 		BytesBurst:     8 << 20,
-		// A daemon that crashes every second opens four at each start: it is no attacker.
-		StreamsPerMinute: 300,
-		Subscriptions:    64,
+		// One is enough; a router whose stream is reset opens five at most before it gives up.
+		StreamsPerConn: 20,
+		Subscriptions:  64,
 		// IHAVE and IWANT carry up to 5,000 ids, and an answer as many messages.
 		MessagesPerRPC:  5_000,
 		ControlsPerRPC:  512,
 		IDsPerRPC:       10_000,
 		UnknownPerRPC:   64,
+		BombsPerMinute:  2,
 		MaxPruneBackoff: time.Hour,
 
 		// Ten times what a network of 500 transactions a second gives a peer to send, each
@@ -150,11 +159,22 @@ func DefaultLimits() Limits {
 		// One block per slot and the control of a few meshes' heartbeats.
 		BlockMessagesPerSecond: 100,
 		BlockMessagesBurst:     1_000,
+		// Five times what a stock client announces at 500 transactions a second, and more than
+		// a router looks at (5,000 a heartbeat).
+		IDsPerSecond: 10_000,
+		IDsBurst:     50_000,
+		// A client that is in a few hundred topics of others says so once.
+		SubscriptionsPerSecond: 50,
+		SubscriptionsBurst:     500,
+		// The routers' back-off is a minute: an honest peer sends one of each in that time and
+		// instance, and some more when its process comes and goes.
+		GraftsPerMinute: 30,
 		// 5,000 units over budget are forgiven, for a stall of ours may hand us a second's
 		// worth at once. The next 10,000 weigh as much as a ban: at 50,000 a second that is
 		// the work of half a second, burst included less than one.
 		ShedPerCharge:   500,
 		ChargesForgiven: 10,
+		ChargesToCut:    5,
 		// A tenth of a second of what one core verifies; twice that is a burst's.
 		QueuedPerPeer:      2_048,
 		QueuedBytesPerPeer: 2 << 20,

@@ -30,6 +30,7 @@ type Overlay struct {
 	court   *court
 	cutter  *cutter
 	roster  *roster
+	streams *streamBudgets
 	txLinks *links
 	bkLinks *links
 	txs     *txRoad
@@ -70,6 +71,7 @@ func New(cfg Config) (*Overlay, error) {
 		cfg: cfg, host: cfg.Host, id: cfg.Genesis.ID(), log: cfg.Logger,
 		txLinks: newLinks(), bkLinks: newLinks(), ready: make(chan struct{}), crew: new(crew),
 	}
+	o.streams = newStreamBudgets(cfg.Limits.StreamsPerConn)
 	o.roster = newRoster(cfg.Limits, cfg.Host.Network(), cfg.Now, o.txLinks, o.bkLinks)
 	o.court = &court{now: cfg.Now, hook: cfg.Hooks.Offence, log: cfg.Logger, book: book, banned: func(p peer.ID, why string) {
 		call2(cfg.Hooks.PeerCut, peerscore.PeerID(p), why)

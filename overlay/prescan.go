@@ -26,6 +26,7 @@ const (
 
 	controlIHave     = 1
 	controlIWant     = 2
+	controlGraft     = 3
 	controlPrune     = 4
 	controlIDontWant = 5
 )

@@ -26,16 +26,16 @@ type queuedStream struct {
 	sluice *sluice
 	onward *outflow // to those that the messages are passed on to
 	berth  *berth
-	admit  func(others int, messages []parcel) (keep []parcel, ok bool) // the peer's budgets
-	rest   chan []byte                                                  // frames without messages
-	ended  chan struct{}                                                // closed when pump is over
-	err    error                                                        // set before ended is closed
+	admit  func(rest elements, messages []parcel) ruling // the peer's budgets
+	rest   chan []byte                                   // frames without messages
+	ended  chan struct{}                                 // closed when pump is over
+	err    error                                         // set before ended is closed
 
 	ready  []byte // owned by the reader: what pubsub has not read of a frame
 	framed []byte // its buffer
 }
 
-func newQueuedStream(b *boundedStream, p peer.ID, topic string, s *sluice, onward *outflow, admit func(int, []parcel) ([]parcel, bool)) *queuedStream {
+func newQueuedStream(b *boundedStream, p peer.ID, topic string, s *sluice, onward *outflow, admit func(elements, []parcel) ruling) *queuedStream {
 	return &queuedStream{
 		boundedStream: b, peer: p, topic: topic, sluice: s, onward: onward, berth: s.enter(p), admit: admit,
 		rest: make(chan []byte, controlAhead), ended: make(chan struct{}),
@@ -51,8 +51,11 @@ func (s *queuedStream) pump(ctx context.Context) {
 		}
 		rest, messages, others := splitRPC(s.body(), s.topic)
 		s.unread = nil
-		messages, ok := s.admit(others, messages)
-		if ok && len(rest) > 0 {
+		r := s.admit(others, messages)
+		if r.keep != others {
+			rest = truncate(rest, r.keep)
+		}
+		if r.rest && len(rest) > 0 {
 			select {
 			case s.rest <- rest:
 			case <-ctx.Done():
@@ -60,7 +63,7 @@ func (s *queuedStream) pump(ctx context.Context) {
 				return
 			}
 		}
-		for _, m := range messages {
+		for _, m := range r.messages {
 			if s.err = s.sluice.put(ctx, s.peer, m); s.err != nil {
 				return
 			}
@@ -146,37 +149,37 @@ const (
 
 // splitRPC takes the messages of one topic out of an encoded RPC, which prescan has passed.
 // Those of other topics are left out. rest is what remains, in bytes of its own, and others
-// is the number of elements in it.
-func splitRPC(rpc []byte, topic string) (rest []byte, messages []parcel, others int) {
+// counts what it holds.
+func splitRPC(rpc []byte, topic string) (rest []byte, messages []parcel, others elements) {
 	for len(rpc) > 0 {
 		num, typ, tag := protowire.ConsumeTag(rpc)
 		n := tag + max(0, protowire.ConsumeFieldValue(num, typ, rpc[tag:]))
-		if num != rpcPublish || typ != protowire.BytesType {
-			rest = append(rest, rpc[:n]...)
-			others++
-			if num == rpcControl {
-				others += elements(rpc[tag:n])
+		value := func() []byte {
+			b, _ := protowire.ConsumeBytes(rpc[tag:])
+			return b
+		}
+		if num == rpcPublish && typ == protowire.BytesType {
+			raw := value()
+			if data, ok := dataOf(raw, topic); ok {
+				messages = append(messages, parcel{slices.Clone(raw), classOf(data)})
+			} else {
+				others.units++
 			}
 			rpc = rpc[n:]
 			continue
 		}
-		raw, _ := protowire.ConsumeBytes(rpc[tag:])
-		if data, ok := dataOf(raw, topic); ok {
-			messages = append(messages, parcel{slices.Clone(raw), classOf(data)})
+		rest = append(rest, rpc[:n]...)
+		others.units++
+		switch {
+		case typ != protowire.BytesType:
+		case num == rpcSubscriptions:
+			others.subscriptions++
+		case num == rpcControl:
+			others.countControl(value())
 		}
 		rpc = rpc[n:]
 	}
 	return rest, messages, others
-}
-
-// elements counts the entries of an encoded control message with its length.
-func elements(control []byte) (n int) {
-	body, _ := protowire.ConsumeBytes(control)
-	_ = fields(body, func(protowire.Number, protowire.Type, []byte) error {
-		n++
-		return nil
-	})
-	return n
 }
 
 // dataOf is what an encoded message carries, if it is of that topic.

@@ -217,7 +217,8 @@ func TestSplitAndJoinRPC(t *testing.T) {
 	raw, err := proto.Marshal(rpc)
 	require.NoError(t, err)
 	rest, messages, others := splitRPC(raw, "ours")
-	require.Equal(t, 1+1+2, others, "a subscription, the control message and its entries")
+	require.Equal(t, elements{units: 2 + 1 + 1 + 2, subscriptions: 1}, others,
+		"messages of other topics, a subscription, the control message and its entries")
 	var got, joined pb.RPC
 	require.NoError(t, proto.Unmarshal(rest, &got))
 	require.Empty(t, got.GetPublish())

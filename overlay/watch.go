@@ -26,6 +26,7 @@ func (o *Overlay) watch(ctx context.Context, ready func()) error {
 	conns := &network.NotifyBundle{
 		ConnectedF: func(_ network.Network, c network.Conn) { o.greeter.meet(c.RemotePeer()) },
 		DisconnectedF: func(_ network.Network, c network.Conn) {
+			o.streams.forget(c)
 			if m, left := o.roster.leave(c.RemotePeer()); left && (m.standing == greeted || m.standing == guest) {
 				why := m.why
 				if why == "" {
