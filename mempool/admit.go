@@ -1,6 +1,7 @@
 package mempool
 
 import (
+	"errors"
 	"fmt"
 	"math/bits"
 	"time"
@@ -8,11 +9,28 @@ import (
 	"github.com/grapevine-p2p/grapevine/validation"
 )
 
-// admit says whether e may join the chain c, room aside, and sets its floor.
-// Nothing enters below the rate least.
-func (p *Pool) admit(now time.Time, e *entry, c *chain, least float64) error {
-	terms := e.tx.Terms()
-	_, known := p.byID.find(e.id())
+// Glance says at a look whether Add would refuse a transaction, whoever signed
+// it, given the account of the sender that it names. Two refusals are not for a
+// glance, since the transaction may be of use: what is too far ahead may be kept
+// until its time comes, what is known may be passed on again. The answer errs to
+// the lenient side where the pool has to settle first.
+func (p *Pool) Glance(now time.Time, claim validation.Claim, account Account) error {
+	c := &chain{account: account}
+	if at, known := p.bySender.find(claim.Terms.Sender); known && p.chains.at(at).account == account {
+		c = p.chains.at(at)
+	}
+	err := p.admit(now, claim, c, p.sunkFloor(now).rate)
+	if err == nil || errors.Is(err, validation.NonceTooFar) || errors.Is(err, validation.AlreadyKnown) {
+		return nil
+	}
+	return refused(claim.ID, err)
+}
+
+// admit says whether what is claimed may join the chain c, room aside. Nothing
+// enters below the rate least.
+func (p *Pool) admit(now time.Time, claim validation.Claim, c *chain, least float64) error {
+	terms := claim.Terms
+	_, known := p.byID.find(claim.ID)
 	switch {
 	case known:
 		return validation.AlreadyKnown
@@ -27,7 +45,7 @@ func (p *Pool) admit(now time.Time, e *entry, c *chain, least float64) error {
 	spends := c.spends
 	if taken {
 		old := p.entries.at(c.txs[i])
-		if !p.outbids(e, old) {
+		if !p.outbids(claim, old) {
 			return fmt.Errorf("%w: the fee is %d, want %d%% more than the %d of %v, and more per byte",
 				validation.Underpriced, terms.Fee, p.config.ReplacePercent, old.tx.Terms().Fee, old.id())
 		}
@@ -37,30 +55,31 @@ func (p *Pool) admit(now time.Time, e *entry, c *chain, least float64) error {
 		return fmt.Errorf("%w: it spends %d beside %d of the sender's others, the balance is %d",
 			validation.Overdraft, terms.Spends, spends, c.account.Balance)
 	}
-	e.floor = e.rate()
+	floor := feeRate(terms.Fee, claim.Size)
 	if i > 0 {
-		e.floor = min(e.floor, p.entries.at(c.txs[i-1]).floor)
+		floor = min(floor, p.entries.at(c.txs[i-1]).floor)
 	}
 	switch {
-	case e.floor < least:
+	case floor < least:
 		return fmt.Errorf("%w: it pays %.3g for each byte, itself or before its turn, and the pool takes none below %.3g for now",
-			validation.PoolFull, e.floor, least)
+			validation.PoolFull, floor, least)
 	case taken || i < len(c.txs):
 		return nil // what it replaces, or what follows it, may make room
 	case len(c.txs) >= p.config.MaxPerSender:
 		return fmt.Errorf("%w: the sender has %d transactions in it, and no more may wait", validation.PoolFull, len(c.txs))
-	case p.hopeless(e, terms.Nonce != c.next()):
+	case p.hopeless(claim.Size, floor, terms.Nonce != c.next()):
 		return fmt.Errorf("%w: it pays no more than those that are in it", validation.PoolFull)
 	}
 	return nil
 }
 
-// outbids says whether e pays enough more than old to take its nonce: in all,
-// so that replacing is never a cheap way to have messages relayed, and per
-// byte, so that the pool gets no worse.
-func (p *Pool) outbids(e, old *entry) bool {
-	fee, was := e.tx.Terms().Fee, old.tx.Terms().Fee
+// outbids says whether what is claimed pays enough more than old to take its
+// nonce: in all, so that replacing is never a cheap way to have messages
+// relayed, and per byte, so that the pool gets no worse.
+func (p *Pool) outbids(claim validation.Claim, old *entry) bool {
+	fee, was := claim.Terms.Fee, old.tx.Terms().Fee
 	hi, lo := bits.Mul64(fee, 100)
 	wantHi, wantLo := bits.Mul64(was, uint64(100+p.config.ReplacePercent))
-	return (hi > wantHi || hi == wantHi && lo >= wantLo) && fee > was && e.rate() > old.rate()
+	return (hi > wantHi || hi == wantHi && lo >= wantLo) && fee > was &&
+		feeRate(fee, claim.Size) > old.rate()
 }

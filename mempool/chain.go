@@ -24,8 +24,10 @@ func (e *entry) id() wire.TxID        { return e.tx.ID() }
 func (e *entry) sender() wire.Address { return e.tx.Terms().Sender }
 func (e *entry) nonce() uint64        { return e.tx.Terms().Nonce }
 
-// rate is the fee per byte. Division rounds the same on every machine.
-func (e *entry) rate() float64 { return float64(e.tx.Terms().Fee) / float64(e.size) }
+func (e *entry) rate() float64 { return feeRate(e.tx.Terms().Fee, int(e.size)) }
+
+// feeRate is the fee per byte. Division rounds the same on every machine.
+func feeRate(fee uint64, size int) float64 { return float64(fee) / float64(size) }
 
 // chain is what one sender has in the pool: never nothing, but within a call.
 type chain struct {

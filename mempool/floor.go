@@ -38,20 +38,22 @@ func (f *floor) sink(now time.Time, halfLife time.Duration) {
 	}
 }
 
-// sinkFloor lets the floor sink, the faster the more room there is. Bitcoin Core
-// does the same, but goes on sinking slowly in a pool that is nearly empty.
-// There nobody is evicted for a long time, so that there is nothing to protect;
+// sunkFloor is the floor as it has sunk until now, the faster the more room
+// there is. Bitcoin Core does the same, but goes on sinking slowly in a pool
+// that is nearly empty. There nobody is evicted for a long time, so that there is nothing to protect;
 // and whoever filled the pool with dear transactions that it then made invalid
 // must not have locked it for the others.
-func (p *Pool) sinkFloor(now time.Time) {
+func (p *Pool) sunkFloor(now time.Time) floor {
+	f := p.floor
 	switch {
 	case !p.filled(4):
-		p.floor = floor{}
+		return floor{}
 	case !p.filled(2):
-		p.floor.sink(now, p.config.FloorHalfLife/2)
+		f.sink(now, p.config.FloorHalfLife/2)
 	default:
-		p.floor.sink(now, p.config.FloorHalfLife)
+		f.sink(now, p.config.FloorHalfLife)
 	}
+	return f
 }
 
 // filled says whether one part in so many of the pool is taken.

@@ -65,7 +65,7 @@ func New(config Config) (*Pool, error) {
 // which transactions of the sender left because the account is not what the
 // pool was told last.
 func (p *Pool) Add(now time.Time, tx validation.CheckedTx, account Account) (Change, error) {
-	p.sinkFloor(now)
+	p.floor = p.sunkFloor(now)
 	return p.add(now, tx, account, p.floor.rate)
 }
 
@@ -73,7 +73,7 @@ func (p *Pool) Add(now time.Time, tx validation.CheckedTx, account Account) (Cha
 // It was in a block already, so the fee floor that rose meanwhile is not held
 // against it; all else is.
 func (p *Pool) Return(now time.Time, tx validation.CheckedTx, account Account) (Change, error) {
-	p.sinkFloor(now)
+	p.floor = p.sunkFloor(now)
 	return p.add(now, tx, account, 0)
 }
 
@@ -92,9 +92,8 @@ func (p *Pool) add(now time.Time, tx validation.CheckedTx, account Account, leas
 	if known {
 		c = p.chains.at(at)
 	}
-	e := newEntry(tx)
-	if err := p.admit(now, &e, c, least); err != nil {
-		return change, refused(tx, err)
+	if err := p.admit(now, tx.Claim(), c, least); err != nil {
+		return change, refused(tx.ID(), err)
 	}
 	if !known {
 		at = p.newChain(account)
@@ -103,7 +102,7 @@ func (p *Pool) add(now time.Time, tx validation.CheckedTx, account Account, leas
 	victims, ok := p.makeRoom(n)
 	if !ok {
 		p.undo(n, old, victims)
-		return change, refused(tx, validation.PoolFull)
+		return change, refused(tx.ID(), validation.PoolFull)
 	}
 	if !old.tx.IsZero() {
 		change.removed(old.tx, Replaced, tx.ID())
@@ -118,8 +117,8 @@ func (p *Pool) add(now time.Time, tx validation.CheckedTx, account Account, leas
 	return change, nil
 }
 
-func refused(tx validation.CheckedTx, why error) error {
-	return fmt.Errorf("mempool: add %v: %w", tx.ID(), why)
+func refused(id wire.TxID, why error) error {
+	return fmt.Errorf("mempool: add %v: %w", id, why)
 }
 
 // gone is a transaction that left, and what it takes to put it back.

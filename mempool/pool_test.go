@@ -130,9 +130,15 @@ func (w *world) add() {
 }
 
 func (w *world) addTx(tx validation.CheckedTx, account mempool.Account) {
+	glance := w.pool.Glance(w.now, tx.Claim(), account)
 	got, err := w.pool.Add(w.now, tx, account)
 	want, wantErr := w.model.Add(w.now, tx, account)
 	require.Equal(w.t, validation.RuleBroken(wantErr), validation.RuleBroken(err))
+	if glance != nil {
+		require.Equal(w.t, validation.RuleBroken(err), validation.RuleBroken(glance), "a glance refuses nothing that would enter")
+	} else if err != nil { // what making room finds out, and what may be of use all the same
+		require.Contains(w.t, []string{"pool_full", "nonce_too_far", "already_known"}, validation.RuleBroken(err))
+	}
 	w.note(got, want)
 }
 

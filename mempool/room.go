@@ -2,11 +2,12 @@ package mempool
 
 import "slices"
 
-// hopeless says of an entry that would be the last of its chain that there is
-// no room and nobody who yields to it: what makeRoom would find out, without
-// the work of trying. A flood of cheap transactions ends here.
-func (p *Pool) hopeless(e *entry, waits bool) bool {
-	if !p.over(1, int(e.size)) && !(waits && p.waiting() >= p.config.MaxWaiting) {
+// hopeless says of a transaction of that size and floor that would be the last
+// of its chain that there is no room and nobody who yields to it: what makeRoom
+// would find out, without the work of trying. A flood of cheap transactions
+// ends here.
+func (p *Pool) hopeless(size int, floor float64, waits bool) bool {
+	if !p.over(1, size) && !(waits && p.waiting() >= p.config.MaxWaiting) {
 		return false
 	}
 	first, waiting, ok := p.worst()
@@ -16,7 +17,7 @@ func (p *Pool) hopeless(e *entry, waits bool) bool {
 	case waits != waiting:
 		return waits
 	default:
-		return first.rate() >= e.floor
+		return first.rate() >= floor
 	}
 }
 

@@ -40,7 +40,7 @@ func (p *Pool) Settle(now time.Time, accounts []Touched, included []wire.TxID) C
 		}
 	}
 	p.expire(now, &change)
-	p.sinkFloor(now)
+	p.floor = p.sunkFloor(now)
 	return change
 }
 
@@ -49,7 +49,7 @@ func (p *Pool) Settle(now time.Time, accounts []Touched, included []wire.TxID) C
 func (p *Pool) Expire(now time.Time) Change {
 	var change Change
 	p.expire(now, &change)
-	p.sinkFloor(now)
+	p.floor = p.sunkFloor(now)
 	return change
 }
 

@@ -252,6 +252,18 @@ func (c *chain) AddTx(_ context.Context, tx validation.CheckedTx, _ peerscore.Pe
 	return c.addLocked(tx)
 }
 
+// GlanceTxs implements overlay.TxGlancer.
+func (c *chain) GlanceTxs(claims []validation.Claim) []error {
+	errs := make([]error, len(claims))
+	now := c.now()
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	for i, claim := range claims {
+		errs[i] = c.pool.Glance(now, claim, poolAccount(c.ledger.Account(claim.Terms.Sender)))
+	}
+	return errs
+}
+
 // addLocked gives tx to the pool.
 func (c *chain) addLocked(tx validation.CheckedTx) error {
 	account := c.ledger.Account(tx.Terms().Sender)

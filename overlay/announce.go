@@ -288,15 +288,15 @@ func (t *txRoad) takeAnnounced(ctx context.Context, x *exchange, want []wire.TxI
 
 // takePushed judges one transaction that came on a stream of ours.
 func (t *txRoad) takePushed(ctx context.Context, from peer.ID, raw []byte) {
-	tx, err := t.believe(ctx, from, raw)
-	if errors.Is(err, errApart) {
+	r := t.believe(ctx, from, raw)
+	if errors.Is(r.Err, errApart) {
 		return // it is passed on once it proved good
 	}
 	m := t.mesh.Load()
-	if !errors.Is(err, errUndecided) && t.judge(from, tx, err) != validation.Accept || m == nil {
+	if !errors.Is(r.Err, errUndecided) && t.judge(from, r) != validation.Accept || m == nil {
 		return
 	}
-	if err := t.send(ctx, m, tx); err != nil && ctx.Err() == nil {
-		t.log.Warn("passing on an announced transaction failed", "tx", tx.ID(), "err", err)
+	if err := t.send(ctx, m, r.Checked); err != nil && ctx.Err() == nil {
+		t.log.Warn("passing on an announced transaction failed", "tx", r.ID, "err", err)
 	}
 }

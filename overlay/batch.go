@@ -3,6 +3,7 @@ package overlay
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -33,7 +34,7 @@ const (
 
 // txChecker is the part of a validation.Checker that a collector needs.
 type txChecker interface {
-	VerifyTxs(now time.Time, arrivals []validation.Arrival) []validation.TxResult
+	VerifyTxs(now time.Time, arrivals []validation.Arrival, glance validation.Glance) []validation.TxResult
 	AskTxs(ctx context.Context, now time.Time, results []validation.TxResult)
 }
 
@@ -46,7 +47,8 @@ type txChecker interface {
 // A peer whose signature failed is a suspect for a time. What it sends is verified apart,
 // one by one behind the backs of the batches, and nobody waits for it.
 type collector struct {
-	checker txChecker // constant
+	checker txChecker         // constant
+	glance  validation.Glance // may be nil
 	now     func() time.Time
 	take    func(ctx context.Context, tx validation.CheckedTx, from peer.ID) error
 	late    func(ctx context.Context, r validation.TxResult, from peer.ID) // what became of one that was verified apart
@@ -83,12 +85,12 @@ type asked struct {
 // is a refusal that blames nobody; what becomes of the transaction is told to late.
 var errApart = fmt.Errorf("%w: verified apart", validation.Unavailable)
 
-func newCollector(l Limits, cores int, checker txChecker, now func() time.Time,
+func newCollector(l Limits, cores int, checker txChecker, glance validation.Glance, now func() time.Time,
 	take func(context.Context, validation.CheckedTx, peer.ID) error,
 	late func(context.Context, validation.TxResult, peer.ID),
 ) *collector {
 	return &collector{
-		checker: checker, now: now, take: take, late: late, size: l.BatchTxs, wait: l.BatchWait,
+		checker: checker, glance: spotChecked(glance, rand.IntN), now: now, take: take, late: late, size: l.BatchTxs, wait: l.BatchWait,
 		in: make(chan ticket), apart: make(chan ticket, apartTxs),
 		cores: make(chan struct{}, cores), open: make(chan struct{}, openBatches),
 	}
@@ -231,7 +233,7 @@ func (c *collector) verify(batch []ticket) []validation.TxResult {
 		arrivals[i] = t.arrival
 	}
 	now := c.now()
-	results := c.checker.VerifyTxs(now, arrivals)
+	results := c.checker.VerifyTxs(now, arrivals, c.glance)
 	for i, t := range batch {
 		if results[i].Err == nil {
 			t.signed <- results[i].Checked

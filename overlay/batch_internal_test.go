@@ -2,6 +2,7 @@ package overlay
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -13,7 +14,8 @@ import (
 	"github.com/grapevine-p2p/grapevine/validation"
 )
 
-// fakeChecker is a checker to which "bad" is signed badly.
+// fakeChecker is a checker to which "bad" is signed badly. What begins with "cheap" claims to
+// pay nothing.
 type fakeChecker struct {
 	verifying func(arrivals []validation.Arrival) // may sleep, block or panic; nil is nothing
 	asking    func(results []validation.TxResult)
@@ -22,18 +24,30 @@ type fakeChecker struct {
 	batches [][]validation.Arrival
 }
 
-func (f *fakeChecker) VerifyTxs(_ time.Time, arrivals []validation.Arrival) []validation.TxResult {
-	f.mu.Lock()
-	f.batches = append(f.batches, arrivals)
-	f.mu.Unlock()
-	if f.verifying != nil {
-		f.verifying(arrivals)
-	}
+func (f *fakeChecker) VerifyTxs(_ time.Time, arrivals []validation.Arrival, glance validation.Glance) []validation.TxResult {
 	results := make([]validation.TxResult, len(arrivals))
+	verified := make([]validation.Arrival, 0, len(arrivals))
 	for i, a := range arrivals {
-		if string(a.Raw) == "bad" {
+		var claim validation.Claim
+		if !strings.HasPrefix(string(a.Raw), "cheap") {
+			claim.Terms.Fee = 1
+		}
+		if glance != nil {
+			results[i].Err = glance([]validation.Claim{claim})[0]
+		}
+		if results[i].Err != nil {
+			continue
+		}
+		verified = append(verified, a)
+		if strings.HasSuffix(string(a.Raw), "bad") {
 			results[i].Err = validation.BadSignature
 		}
+	}
+	f.mu.Lock()
+	f.batches = append(f.batches, verified)
+	f.mu.Unlock()
+	if f.verifying != nil {
+		f.verifying(verified)
 	}
 	return results
 }
@@ -66,7 +80,7 @@ type bench struct {
 func collecting(t *testing.T, cores int, checker txChecker) *bench {
 	t.Helper()
 	b := new(bench)
-	b.collector = newCollector(DefaultLimits(), cores, checker, time.Now,
+	b.collector = newCollector(DefaultLimits(), cores, checker, refuseFree, time.Now,
 		func(_ context.Context, _ validation.CheckedTx, from peer.ID) error {
 			b.mu.Lock()
 			defer b.mu.Unlock()

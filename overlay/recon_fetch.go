@@ -104,11 +104,11 @@ func (r *reconciler) missed(p peer.ID, id wire.TxID) {
 // takeFetched judges one transaction that we asked for. It is not passed on: the peers of the
 // mesh have it, or ask for it in their turn.
 func (t *txRoad) takeFetched(ctx context.Context, from peer.ID, raw []byte) {
-	tx, err := t.believe(ctx, from, raw)
-	if errors.Is(err, errApart) || errors.Is(err, errUndecided) {
+	r := t.believe(ctx, from, raw)
+	if errors.Is(r.Err, errApart) || errors.Is(r.Err, errUndecided) {
 		return // judged later
 	}
-	t.judge(from, tx, err)
+	t.judge(from, r)
 }
 
 // answerFetch sends the transactions that a peer asks for, each in its frame, which is empty

@@ -36,7 +36,7 @@ type txRoad struct {
 	again     *rate.Limiter // of all peers
 	mesh      atomic.Pointer[mesh]
 	echoed    func(raw []byte, from peer.ID) // told of what came and is known; set before Run
-	judged    func(id wire.TxID, err error)  // told of verdicts; set before Run, may be nil
+	judged    func(id wire.TxID, err error)  // told of verdicts on what has terms; set before Run, may be nil
 }
 
 func newTxRoad(cfg Config, self peer.ID, l *links, r *roster, c *court, w *crew) *txRoad {
@@ -49,7 +49,7 @@ func newTxRoad(cfg Config, self peer.ID, l *links, r *roster, c *court, w *crew)
 		again:   perMinute(cfg.Limits.AgainInAll),
 		outflow: newOutflow(cfg.Gossip.OutboundQueue),
 	}
-	t.collector = newCollector(cfg.Limits, runtime.GOMAXPROCS(0), cfg.Checker, cfg.Now,
+	t.collector = newCollector(cfg.Limits, runtime.GOMAXPROCS(0), cfg.Checker, glanceOf(cfg.Pool), cfg.Now,
 		func(ctx context.Context, tx validation.CheckedTx, from peer.ID) error {
 			return cfg.Pool.AddTx(ctx, tx, peerscore.PeerID(from))
 		}, t.late)
@@ -65,32 +65,32 @@ func (t *txRoad) validate(ctx context.Context, from peer.ID, msg *pubsub.Message
 		return pubsub.ValidationIgnore
 	}
 	defer t.crew.leave()
-	tx, err := t.believe(ctx, from, msg.GetData())
+	r := t.believe(ctx, from, msg.GetData())
 	switch {
-	case errors.Is(err, errApart):
+	case errors.Is(r.Err, errApart):
 		return pubsub.ValidationIgnore
-	case errors.Is(err, errUndecided):
+	case errors.Is(r.Err, errUndecided):
 		return pubsub.ValidationAccept
-	case errors.Is(err, validation.AlreadyKnown):
+	case errors.Is(r.Err, validation.AlreadyKnown):
 		t.echoed(msg.GetData(), from)
 	}
-	return result(t.judge(from, tx, err))
+	return result(t.judge(from, r))
 }
 
 // judge draws the conclusions from a check, and says what becomes of the message.
-func (t *txRoad) judge(from peer.ID, tx validation.CheckedTx, err error) validation.Verdict {
-	t.court.judge(from, err)
-	if !tx.IsZero() {
-		call2(t.judged, tx.ID(), err)
+func (t *txRoad) judge(from peer.ID, r validation.TxResult) validation.Verdict {
+	t.court.judge(from, r.Err)
+	if (r.ID != wire.TxID{}) {
+		call2(t.judged, r.ID, r.Err)
 	}
-	if validation.Chargeable(err) {
-		t.chargeAvoidable(from, err)
+	if validation.Chargeable(r.Err) {
+		t.chargeAvoidable(from, r.Err)
 	}
-	verdict := validation.Judge(err)
+	verdict := validation.Judge(r.Err)
 	if t.cfg.Hooks.TxArrived != nil {
-		t.cfg.Hooks.TxArrived(tx.ID(), peerscore.PeerID(from), verdict, err)
+		t.cfg.Hooks.TxArrived(r.ID, peerscore.PeerID(from), verdict, r.Err)
 	}
-	if errors.Is(err, validation.AlreadyKnown) && t.travelsAgain(from) {
+	if errors.Is(r.Err, validation.AlreadyKnown) && t.travelsAgain(from) {
 		return validation.Accept
 	}
 	return verdict
@@ -101,7 +101,7 @@ func (t *txRoad) judge(from peer.ID, tx validation.CheckedTx, err error) validat
 func (t *txRoad) late(ctx context.Context, r validation.TxResult, from peer.ID) {
 	t.keepEarly(r, from)
 	m := t.mesh.Load()
-	if t.judge(from, r.Checked, r.Err) != validation.Accept || m == nil {
+	if t.judge(from, r) != validation.Accept || m == nil {
 		return
 	}
 	if err := t.send(ctx, m, r.Checked); err != nil && ctx.Err() == nil {
@@ -121,23 +121,24 @@ func (t *txRoad) travelsAgain(from peer.ID) bool {
 
 // believe checks a transaction and gives it to the pool. A panic of ours is an error
 // that proves nothing.
-func (t *txRoad) believe(ctx context.Context, from peer.ID, raw []byte) (tx validation.CheckedTx, err error) {
+func (t *txRoad) believe(ctx context.Context, from peer.ID, raw []byte) (r validation.TxResult) {
 	defer func() {
-		if r := recover(); r != nil {
-			t.log.Error("panic while judging a transaction", "panic", r)
-			err = fmt.Errorf("%w: panic: %v", validation.Unavailable, r)
+		if thrown := recover(); thrown != nil {
+			t.log.Error("panic while judging a transaction", "panic", thrown)
+			r = panicked(thrown)
 		}
 	}()
 	asked, err := t.collector.ask(ctx, raw, from)
 	if err != nil {
-		return tx, fmt.Errorf("%w: %w", validation.Unavailable, err)
+		return validation.TxResult{Err: fmt.Errorf("%w: %w", validation.Unavailable, err)}
 	}
+	var tx validation.CheckedTx // once it is known to be well signed
 	signed, patience := asked.signed, (<-chan time.Time)(nil)
 	for {
 		select {
 		case r := <-asked.answer:
 			t.keepEarly(r, from)
-			return r.Checked, r.Err
+			return r
 		case tx = <-signed:
 			signed = nil
 			if !tx.IsZero() {
@@ -148,10 +149,10 @@ func (t *txRoad) believe(ctx context.Context, from peer.ID, raw []byte) (tx vali
 		case <-patience:
 			patience = nil
 			if t.crew.spawn(func() { t.decided(ctx, asked, from) }) {
-				return tx, errUndecided
+				return validation.TxResult{ID: tx.ID(), Checked: tx, Err: errUndecided}
 			}
 		case <-ctx.Done():
-			return tx, fmt.Errorf("%w: %w", validation.Unavailable, ctx.Err())
+			return validation.TxResult{ID: tx.ID(), Checked: tx, Err: fmt.Errorf("%w: %w", validation.Unavailable, ctx.Err())}
 		}
 	}
 }
@@ -166,7 +167,7 @@ func (t *txRoad) decided(ctx context.Context, asked asked, from peer.ID) {
 	select {
 	case r := <-asked.answer:
 		t.keepEarly(r, from)
-		t.judge(from, r.Checked, r.Err)
+		t.judge(from, r)
 	case <-ctx.Done():
 	}
 }

@@ -35,6 +35,9 @@ func (t CheckedTx) Size() int {
 	return t.tx.Size()
 }
 
+// Claim returns what the transaction says of itself.
+func (t CheckedTx) Claim() Claim { return Claim{ID: t.ID(), Size: t.Size(), Terms: t.terms} }
+
 // Clone returns the same transaction in memory of its own, for who keeps it
 // longer than the block or the frame that it came in.
 func (t CheckedTx) Clone() CheckedTx {

@@ -247,6 +247,39 @@ func TestBadSignaturesFailAlone(t *testing.T) {
 	require.Equal(t, 1, asked, "the application is asked once for all")
 }
 
+// TestGlance: what a glance refuses is not verified; only a refusal refuses.
+func TestGlance(t *testing.T) {
+	g := testGenesis()
+	c := newChecker(t, g, app{})
+	var arrivals []validation.Arrival
+	for i := range 5 {
+		arrivals = append(arrivals, validation.Arrival{Raw: forged(g, i%2, uint64(i)).Bytes()})
+	}
+	expired := payment(0, 9)
+	expired.ExpiresAt = 1
+	arrivals = append(arrivals, validation.Arrival{Raw: signed(g, 0, expired).Bytes()}, validation.Arrival{Raw: []byte("no transaction")})
+	fault := fmt.Errorf("%w: %w", validation.PoolFull, validation.BadTerms)
+	results := c.VerifyTxs(now, arrivals, func(claims []validation.Claim) []error {
+		require.Len(t, claims, 5, "what is refused anyway is not asked about")
+		for i, claim := range claims {
+			tx, err := wire.DecodeTransaction(arrivals[i].Raw)
+			require.NoError(t, err)
+			require.Equal(t, tx.ID(), claim.ID)
+			require.Equal(t, tx.Size(), claim.Size)
+			require.Equal(t, uint64(i), claim.Terms.Nonce)
+		}
+		return []error{validation.PoolFull, nil, fault, errors.New("broken"), fmt.Errorf("so: %w", validation.StaleNonce)}
+	})
+	for i, want := range []error{
+		validation.PoolFull, validation.BadSignature, validation.BadSignature, validation.BadSignature,
+		validation.StaleNonce, validation.Expired, validation.BadEncoding,
+	} {
+		require.ErrorIs(t, results[i].Err, want, "transaction %d", i)
+		require.True(t, results[i].Checked.IsZero(), "nobody has checked it")
+		require.Equal(t, i < 6, results[i].ID != wire.TxID{}, "transaction %d", i)
+	}
+}
+
 // TestStoredTx: what was checked once is rebuilt without its signature, and
 // damage blames nobody.
 func TestStoredTx(t *testing.T) {
