@@ -38,6 +38,7 @@ var house = map[string]place{
 	"overlay/member":  {3, pure},
 	"overlay/dial":    {3, pure},
 	"overlay/fetch":   {3, pure},
+	"overlay/stem":    {3, pure},
 
 	"node":           {4, shell},
 	"node/config":    {4, shell},
