@@ -30,25 +30,28 @@ type naive struct {
 }
 
 type past struct {
-	at    time.Time
-	guilt float64
+	at     time.Time
+	guilt  float64
+	proven bool
 }
 
-func (n *naive) guilt(now time.Time, p peerscore.PeerID) float64 {
+func (n *naive) guilt(now time.Time, p peerscore.PeerID, proven bool) float64 {
 	sum := 0.0
 	for _, o := range n.offences[p] {
-		sum += o.guilt * math.Pow(0.5, now.Sub(o.at).Seconds()/n.config.HalfLife.Seconds())
+		if o.proven == proven {
+			sum += o.guilt * math.Pow(0.5, now.Sub(o.at).Seconds()/n.config.HalfLife.Seconds())
+		}
 	}
 	return sum
 }
 
 func (n *naive) record(now time.Time, p peerscore.PeerID, o peerscore.Offence) {
 	adds := n.config.Weights[o]
-	if room := n.config.MaxInferred - n.guilt(now, p); !o.Proven() {
+	if room := n.config.MaxInferred - n.guilt(now, p, false); !o.Proven() {
 		adds = min(adds, max(0, room))
 	}
-	n.offences[p] = append(n.offences[p], past{now, adds})
-	if o.Proven() && n.guilt(now, p) >= n.config.BanAt*(1-1e-9) {
+	n.offences[p] = append(n.offences[p], past{now, adds, o.Proven()})
+	if o.Proven() && n.guilt(now, p, true) >= n.config.BanAt*(1-1e-9) {
 		n.ban(p, now.Add(n.config.BanFor))
 	}
 }
@@ -60,7 +63,11 @@ func (n *naive) ban(p peerscore.PeerID, until time.Time) {
 }
 
 func (n *naive) score(now time.Time, p peerscore.PeerID) float64 {
-	score := -n.guilt(now, p)
+	guilt := n.guilt(now, p, true)
+	score := -guilt - n.guilt(now, p, false)
+	if guilt >= n.config.Stands {
+		score -= n.config.TopicScoreCap
+	}
 	if n.bans[p].After(now) {
 		score += n.config.Thresholds.Graylist - n.config.TopicScoreCap - 1
 	}
@@ -135,7 +142,7 @@ func TestABannedPeerIsBelowTheGraylist(t *testing.T) {
 	})
 }
 
-func TestScoresAreNeverPositiveAndDecayToZero(t *testing.T) {
+func TestScoresOfOffendersAreNegativeAndDecayToZero(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		book, now := newBook(t, peerscore.DefaultConfig()), start
 		for range rapid.IntRange(1, 50).Draw(t, "events") {

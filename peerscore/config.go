@@ -17,6 +17,25 @@ type Config struct {
 	// index 0 is unused and must be 0.
 	Weights [Offences + 1]float64
 
+	// Stands is the guilt from which on a proven offence stands: topics then add
+	// nothing to the peer's score, whatever it does.
+	Stands float64
+
+	// MeritWeight is what one merit adds, MaxMerit what all can, and MeritHalfLife
+	// the time in which merit halves. Merit counts while nothing is held against
+	// the peer.
+	MeritWeight, MaxMerit float64
+	MeritHalfLife         time.Duration
+
+	// HoodFactor is how much more an offence weighs, at most, where other peers
+	// of the same prefix offended before; MaxHood bounds what is held against a
+	// prefix.
+	HoodFactor, MaxHood float64
+
+	// BansPerAddress is the number of banned peers of one address, at a time,
+	// from which on the address is banned.
+	BansPerAddress int
+
 	// BanAt is the guilt at which a proven offence bans its peer.
 	BanAt float64
 
@@ -36,7 +55,7 @@ type Config struct {
 	// MaxRecords bounds the peers whose guilt is remembered.
 	MaxRecords int
 
-	// MaxBans bounds the bans in force.
+	// MaxBans bounds the bans in force, of peers and of prefixes each.
 	MaxBans int
 
 	// Thresholds are the router's; the Book needs them so that a ban is
@@ -68,14 +87,24 @@ func DefaultConfig() Config {
 			BrokenPromise: 2,
 			SlowReader:    2,
 		},
-		BanAt:         200,
-		MaxInferred:   80,
-		BanFor:        12 * time.Hour,
-		Negligible:    0.01,
-		MaxRecords:    1 << 15,
-		MaxBans:       1 << 14,
-		Thresholds:    DefaultThresholds(),
-		TopicScoreCap: 40,
+		Stands: 1,
+		// A hundred useful firsts are all that counts: enough to prefer an old
+		// friend to a stranger, and half of what topics give.
+		MeritWeight: 0.1, MaxMerit: 10, MeritHalfLife: 6 * time.Hour,
+		// From a neighbourhood that already earned a ban, a third of the faults
+		// is enough.
+		HoodFactor: 3, MaxHood: 1000,
+		BansPerAddress: 5, // Lighthouse's
+		BanAt:          200,
+		MaxInferred:    80,
+		BanFor:         12 * time.Hour,
+		Negligible:     0.01,
+		MaxRecords:     1 << 15,
+		MaxBans:        1 << 14,
+		Thresholds:     DefaultThresholds(),
+		// Topics and merits together stay below what silence costs (see Lookout),
+		// which stays above the Gossip threshold.
+		TopicScoreCap: 20,
 	}
 }
 
@@ -95,6 +124,28 @@ func (c Config) Validate() error {
 		if !positive(c.Weights[o]) {
 			refuse("the weight of %v is %v, want a number > 0", o, c.Weights[o])
 		}
+	}
+	for _, x := range []struct {
+		name  string
+		value float64
+	}{
+		{"Stands", c.Stands},
+		{"MeritWeight", c.MeritWeight},
+		{"MaxMerit", c.MaxMerit},
+		{"MaxHood", c.MaxHood},
+	} {
+		if !positive(x.value) {
+			refuse("%s is %v, want a number > 0", x.name, x.value)
+		}
+	}
+	if c.MeritHalfLife < time.Second {
+		refuse("MeritHalfLife is %v, want >= 1s", c.MeritHalfLife)
+	}
+	if !(c.HoodFactor >= 1) || math.IsInf(c.HoodFactor, 1) {
+		refuse("HoodFactor is %v, want a number >= 1", c.HoodFactor)
+	}
+	if c.BansPerAddress < 1 {
+		refuse("BansPerAddress is %d, want >= 1", c.BansPerAddress)
 	}
 	if !positive(c.BanAt) {
 		refuse("BanAt is %v, want a number > 0", c.BanAt)

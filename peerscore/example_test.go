@@ -19,8 +19,8 @@ func Example() {
 	fmt.Printf("%.0f\n", book.Score(noon.Add(10*time.Minute), "mallory"))
 	fmt.Printf("%.0f\n", book.Score(noon.Add(24*time.Hour), "mallory"))
 	// Output:
-	// -20
-	// -10
+	// -40
+	// -30
 	// 0
 }
 
@@ -33,6 +33,6 @@ func ExampleConfig_Topic() {
 	fmt.Printf("an hour in the mesh earns %.0f, complete silence takes %.0f\n",
 		topic.TimeInMeshCap*topic.TimeInMeshWeight, -topic.MeshWeight*topic.MeshThreshold*topic.MeshThreshold)
 	// Output:
-	// a peer that is first with its share twice over earns 32
-	// an hour in the mesh earns 8, complete silence takes 8
+	// a peer that is first with its share twice over earns 16
+	// an hour in the mesh earns 4, complete silence takes 4
 }

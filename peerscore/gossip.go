@@ -79,6 +79,9 @@ const (
 	invalidMemory   = time.Hour
 	behaviourMemory = 10 * time.Minute
 
+	// Three are a graylisting, whatever else the peer does.
+	invalidShare = 1.2
+
 	// Time in the mesh earns the smaller part of what a topic can give
 	// (Prysm and Lighthouse: 10 of 50), first deliveries the larger.
 	meshTimeShare = 0.2
@@ -129,9 +132,9 @@ func (c Config) Topic(t Traffic) (Topic, error) {
 		Weight:            1,
 		TimeInMeshQuantum: time.Second,
 		FirstDecay:        decayOver(deliveryMemory),
-		// One invalid message takes away what all topics can give, and the
+		// One invalid message takes away more than all topics can give, and the
 		// router squares the count (Prysm and Lighthouse: -max score/weight).
-		InvalidWeight: -c.TopicScoreCap,
+		InvalidWeight: -invalidShare * c.TopicScoreCap,
 		InvalidDecay:  decayOver(invalidMemory),
 	}
 

@@ -80,6 +80,9 @@ func (s *session) do(words []string) string {
 		out := ""
 		for st := range s.book.All(s.now) {
 			out += fmt.Sprintf("%s guilt %.2f", st.Peer, st.Guilt)
+			if st.Doubt > 0 {
+				out += fmt.Sprintf(", doubt %.2f", st.Doubt)
+			}
 			if !st.BannedUntil.IsZero() {
 				out += fmt.Sprintf(", banned for %v: %s", st.BannedUntil.Sub(s.now), st.Reason)
 			}

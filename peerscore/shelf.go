@@ -6,9 +6,9 @@ import (
 	"github.com/tidwall/btree"
 )
 
-// shelf is a bounded set of peers in the order of a rank. At the bound the
-// peer of lowest rank makes room; ties go by peer id, so that the choice does
-// not depend on map order.
+// shelf is a bounded set of names (peers or prefixes) in the order of a rank.
+// At the bound the name of lowest rank makes room; ties go by name, so that the
+// choice does not depend on map order.
 type shelf[R cmp.Ordered] struct {
 	limit int // constant
 

@@ -28,7 +28,7 @@ func DefaultThresholds() Thresholds {
 		Publish:            -80,
 		Graylist:           -160,
 		AcceptPX:           1000,
-		OpportunisticGraft: 4,
+		OpportunisticGraft: 2,
 	}
 }
 

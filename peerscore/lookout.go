@@ -1,0 +1,431 @@
+package peerscore
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// A Lookout finds the peers of a mesh that pass on nothing, or much less than
+// the others.
+//
+// Counting the copies that a peer sends is no measure: a peer that we always
+// reach first owes us none, so that in a network with one busy origin half of
+// all honest links bring nothing, and a peer that echoes what we sent brings
+// much and is worth nothing. A Lookout therefore asks a question that only work
+// answers: of some messages, drawn at random, the copy for one peer is held back
+// for a moment ([Lookout.Hold]). A peer with any other honest neighbour has the
+// message all the same, and owes us its copy, since it did not have it from us.
+// To pass, a dropper has to give us in time whatever we do not give it, which is
+// what an honest peer does.
+//
+// An answer is a pass, a copy that comes before ours went out; late, for a
+// while afterwards (the other side may have held its copy back in turn, and
+// sends it when it lets go); or a miss. Evidence adds up, between Clear and
+// Convict, and who reaches Convict is convicted: its score is below zero until
+// its sentence is over, whatever else it does. Sentences double.
+//
+// A peer that gave us nothing of its own for LiveFor is judged on every miss. A
+// peer that did give something is judged against the median of the others that
+// did: where all shed load, nobody is blamed for it. After a stall of our own
+// every open question is void. In a mesh of fewer than MinMesh peers nobody is
+// judged: there is no choice to be made, and those who depend on us alone look
+// like those who give nothing.
+//
+// It is not safe for concurrent use. Its memory is bounded by the mesh, MaxOpen
+// and MaxRecords.
+type Lookout struct {
+	config LookoutConfig // constant
+	rng    *rand.Rand
+
+	rate     float64 // of first copies, per second, smoothed
+	rated    time.Time
+	counted  float64
+	ticked   time.Time
+	calm     time.Time // nothing is held back before
+	mesh     map[PeerID]*watched
+	memory   shelf[int64] // of peers outside the mesh, by when they are forgotten (unix ms)
+	memories map[PeerID]record
+}
+
+// record is what outlives a peer's time in the mesh.
+type record struct {
+	evidence float64
+	strikes  int
+	until    time.Time // of the sentence
+}
+
+// watched is a peer of the mesh.
+type watched struct {
+	record
+	since  time.Time // in the mesh
+	gave   time.Time // last something of its own
+	misses float64   // share of questions it missed, smoothed
+	open   map[uint64]question
+	asked  []asked // keys of open, oldest first
+}
+
+type question struct{ release, verdict time.Time }
+
+type asked struct {
+	key     uint64
+	verdict time.Time
+}
+
+// LookoutConfig says how a Lookout asks and judges.
+type LookoutConfig struct {
+	// PerSecond questions are put to a peer of a busy mesh, SuspectPerSecond to
+	// one with evidence against it; of a quiet one's messages at most MaxShare.
+	PerSecond, SuspectPerSecond, MaxShare float64
+
+	// Patience is the time, beside twice the round trip, for which a copy is held
+	// back; Late the time beside it in which the answer may still come.
+	Patience, Late time.Duration
+
+	// Grace is the time after a graft in which a peer is asked nothing: its own
+	// mesh is forming.
+	Grace time.Duration
+
+	// LiveFor is how long a peer counts as one that gives something.
+	LiveFor time.Duration
+
+	// MinMesh is the least mesh in which anybody is judged.
+	MinMesh int
+
+	// What an answer adds to the evidence, and the bounds of that.
+	Miss, LateMiss, Pass float64
+	Clear, Convict       float64
+
+	// Penalty is the score of a convicted peer.
+	Penalty float64
+
+	// Sentence is the first one; each further is twice the last, up to
+	// MaxSentence. Who is not convicted for that long starts anew.
+	Sentence, MaxSentence time.Duration
+
+	// MaxStall is the longest pause between two ticks that is none.
+	MaxStall time.Duration
+
+	MaxOpen    int // questions to one peer
+	MaxRecords int // peers outside the mesh that are remembered
+}
+
+// DefaultLookoutConfig returns the settings of a public node.
+//
+// With a miss weighing twice a pass, a peer that drops half of everything is
+// convicted after some thirty questions, twenty seconds at ten messages a
+// second; a silent one after a dozen. An honest peer that misses a tenth reaches
+// Convict once in 10^6 walks from Clear (gambler's ruin).
+func DefaultLookoutConfig() LookoutConfig {
+	return LookoutConfig{
+		PerSecond: 1, SuspectPerSecond: 4, MaxShare: 0.25,
+		Patience: 300 * time.Millisecond,
+		Late:     2 * time.Second,
+		Grace:    3 * time.Second, // four heartbeats
+		LiveFor:  6 * time.Second,
+		MinMesh:  4,
+		Miss:     1, LateMiss: 0.25, Pass: 0.5,
+		Clear: -4, Convict: 8,
+		Penalty:  35,
+		Sentence: 2 * time.Minute, MaxSentence: time.Hour, // twice a prune's backoff
+		MaxStall:   2 * time.Second,
+		MaxOpen:    64,
+		MaxRecords: 4096,
+	}
+}
+
+// Validate reports every reason why the settings cannot be used. What a
+// convicted peer loses must outweigh all that the Book's configuration lets it
+// earn, and leave it its gossip.
+func (c LookoutConfig) Validate(book Config) error {
+	var errs []error
+	refuse := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("peerscore: lookout: "+format, args...))
+	}
+	if !(c.Penalty > book.TopicScoreCap+book.MaxMerit) || !(c.Penalty <= -book.Thresholds.Gossip) {
+		refuse("Penalty is %v, want more than topics and merits can add (%v) and no more than the Gossip threshold takes (%v)",
+			c.Penalty, book.TopicScoreCap+book.MaxMerit, -book.Thresholds.Gossip)
+	}
+	for _, x := range []struct {
+		name  string
+		value float64
+	}{
+		{"PerSecond", c.PerSecond},
+		{"SuspectPerSecond", c.SuspectPerSecond},
+		{"MaxShare", c.MaxShare},
+		{"Miss", c.Miss},
+		{"LateMiss", c.LateMiss},
+		{"Pass", c.Pass},
+		{"Convict", c.Convict},
+		{"-Clear", -c.Clear},
+		{"Patience", c.Patience.Seconds()},
+		{"Late", c.Late.Seconds()},
+		{"Grace", c.Grace.Seconds()},
+		{"LiveFor", c.LiveFor.Seconds()},
+		{"Sentence", c.Sentence.Seconds()},
+		{"MaxStall", c.MaxStall.Seconds()},
+		{"MinMesh", float64(c.MinMesh)},
+		{"MaxOpen", float64(c.MaxOpen)},
+		{"MaxRecords", float64(c.MaxRecords)},
+	} {
+		if !positive(x.value) {
+			refuse("%s is %v, want a number > 0", x.name, x.value)
+		}
+	}
+	if c.MaxShare > 0.25 {
+		// Two honest peers that hold back from each other answer late.
+		refuse("MaxShare is %v, want <= 0.25", c.MaxShare)
+	}
+	if c.MaxSentence < c.Sentence {
+		refuse("MaxSentence is %v, want >= Sentence=%v", c.MaxSentence, c.Sentence)
+	}
+	return errors.Join(errs...)
+}
+
+// NewLookout returns a Lookout over an empty mesh. The settings must be valid.
+func NewLookout(c LookoutConfig, rng *rand.Rand) *Lookout {
+	return &Lookout{
+		config: c, rng: rng,
+		mesh:   make(map[PeerID]*watched),
+		memory: newShelf[int64](c.MaxRecords), memories: make(map[PeerID]record),
+	}
+}
+
+// Joined says that p is in the mesh.
+func (l *Lookout) Joined(now time.Time, p PeerID) {
+	if l.mesh[p] != nil {
+		return
+	}
+	w := &watched{since: now, open: make(map[uint64]question)}
+	if old, ok := l.memories[p]; ok {
+		if expires, _ := l.memory.rank(p); expires > now.UnixMilli() {
+			w.record = old
+		}
+		l.memory.drop(p)
+		delete(l.memories, p)
+	}
+	l.mesh[p] = w
+}
+
+// Left says that p is not in the mesh any more. What is held back of it is not
+// judged.
+func (l *Lookout) Left(now time.Time, p PeerID) {
+	w := l.mesh[p]
+	if w == nil {
+		return
+	}
+	delete(l.mesh, p)
+	if w.evidence <= 0 && w.strikes == 0 {
+		return
+	}
+	expires := now.Add(l.config.Sentence)
+	if later := w.until.Add(l.config.MaxSentence); w.strikes > 0 && later.After(expires) {
+		expires = later
+	}
+	if lost, full := l.memory.put(p, expires.UnixMilli()); full {
+		delete(l.memories, lost)
+	}
+	l.memories[p] = w.record
+}
+
+// First counts a message that was new to us, from whomever.
+func (l *Lookout) First(now time.Time, from PeerID) {
+	l.counted++
+	if w := l.mesh[from]; w != nil {
+		w.gave = now
+	}
+}
+
+// Hold decides whether the copy of a message that another peer gave us is held
+// back from p, whose round trip takes rtt, and until when. The caller sends it
+// then, or at once when [Lookout.Heard] says so: it always sends it. A message
+// that p sent, or that is our own, is none to hold back.
+func (l *Lookout) Hold(now time.Time, p PeerID, key uint64, rtt time.Duration) (until time.Time, ok bool) {
+	w := l.mesh[p]
+	if w == nil || len(l.mesh) < l.config.MinMesh || now.Before(l.calm) || now.Sub(w.since) < l.config.Grace ||
+		len(w.asked) >= l.config.MaxOpen || now.Before(w.until) {
+		return until, false
+	}
+	if _, again := w.open[key]; again {
+		return until, false
+	}
+	wanted := l.config.PerSecond
+	if w.evidence > 0 {
+		wanted = l.config.SuspectPerSecond
+	}
+	if l.rng.Float64()*max(l.rate, 1e-9) >= min(wanted, l.config.MaxShare*l.rate) {
+		return until, false
+	}
+	until = now.Add(l.config.Patience + 2*rtt)
+	q := question{release: until, verdict: until.Add(l.config.Late + 2*rtt)}
+	w.open[key] = q
+	w.asked = append(w.asked, asked{key, q.verdict})
+	return until, true
+}
+
+// Heard takes note of a copy from p, first or not, and says whether one is held
+// back for p and should now be sent.
+func (l *Lookout) Heard(now time.Time, p PeerID, key uint64) (release bool) {
+	w := l.mesh[p]
+	if w == nil {
+		return false
+	}
+	q, ok := w.open[key]
+	if !ok {
+		return false
+	}
+	delete(w.open, key)
+	w.asked = slices.DeleteFunc(w.asked, func(a asked) bool { return a.key == key })
+	if now.Before(q.release) {
+		w.gave = now
+		w.misses -= w.misses / missMemory
+		w.evidence = max(l.config.Clear, w.evidence-l.config.Pass)
+		return true
+	}
+	l.blame(now, w, l.config.LateMiss)
+	return false
+}
+
+// missMemory is over how many questions the share of misses is smoothed.
+const missMemory = 16
+
+// Tick judges what is due. It must come at least every half of MaxStall: a
+// longer pause is a stall of our own, and voids what is open. It says who was
+// convicted, in order.
+func (l *Lookout) Tick(now time.Time) (convicted []PeerID) {
+	l.measure(now)
+	stalled := !l.ticked.IsZero() && now.Sub(l.ticked) > l.config.MaxStall
+	l.ticked = now
+	if stalled {
+		l.calm = now.Add(l.config.MaxStall)
+	}
+	for _, p := range l.sorted() {
+		w := l.mesh[p]
+		if stalled {
+			clear(w.open)
+			w.asked = nil
+			w.gave = w.gave.Add(l.config.LiveFor) // it had no chance to give us anything
+			continue
+		}
+		if l.judge(now, w) {
+			convicted = append(convicted, p)
+		}
+	}
+	for {
+		p, expires, ok := l.memory.lowest()
+		if !ok || expires > now.UnixMilli() {
+			return convicted
+		}
+		l.memory.drop(p)
+		delete(l.memories, p)
+	}
+}
+
+// judge ends the questions to a peer that are due, and says whether that
+// convicts it.
+func (l *Lookout) judge(now time.Time, w *watched) bool {
+	for len(w.asked) > 0 {
+		due := -1
+		for i, a := range w.asked { // verdicts are nearly in order
+			if !a.verdict.After(now) {
+				due = i
+				break
+			}
+		}
+		if due < 0 {
+			break
+		}
+		delete(w.open, w.asked[due].key)
+		w.asked = slices.Delete(w.asked, due, due+1)
+		w.misses += (1 - w.misses) / missMemory
+		l.blame(now, w, l.config.Miss)
+	}
+	if w.evidence < l.config.Convict {
+		return false
+	}
+	if now.Sub(w.until) > l.config.MaxSentence {
+		w.strikes = 0
+	}
+	w.until = now.Add(min(l.config.MaxSentence, l.config.Sentence<<min(w.strikes, 16)))
+	w.strikes++
+	w.evidence = l.config.Convict / 2 // on probation afterwards
+	clear(w.open)
+	w.asked = nil
+	return true
+}
+
+// blame adds to the evidence, unless others that give do no better.
+func (l *Lookout) blame(now time.Time, w *watched, weight float64) {
+	if l.live(now, w) {
+		median, enough := l.median(now, w)
+		if !enough || w.misses <= 2*median+tolerated {
+			return
+		}
+	}
+	w.evidence += weight
+}
+
+// tolerated is the share of misses beyond twice the median's that is nobody's
+// fault; liveOthers the number of others without which there is no median.
+const (
+	tolerated  = 0.15
+	liveOthers = 2
+)
+
+func (l *Lookout) live(now time.Time, w *watched) bool {
+	return !w.gave.IsZero() && now.Sub(w.gave) < l.config.LiveFor
+}
+
+func (l *Lookout) median(now time.Time, of *watched) (float64, bool) {
+	var shares []float64
+	for _, w := range l.mesh { // sorted below
+		if w != of && l.live(now, w) {
+			shares = append(shares, w.misses)
+		}
+	}
+	if len(shares) < liveOthers {
+		return 0, false
+	}
+	slices.SortFunc(shares, cmp.Compare[float64])
+	return shares[len(shares)/2], true
+}
+
+// rateMemory is over how many seconds the rate of messages is smoothed.
+const rateMemory = 5
+
+func (l *Lookout) measure(now time.Time) {
+	took := now.Sub(l.rated).Seconds()
+	if l.rated.IsZero() {
+		l.rated, l.counted = now, 0
+		return
+	}
+	if took <= 0 {
+		return
+	}
+	l.rate += (l.counted/took - l.rate) * min(1, took/rateMemory)
+	l.rated, l.counted = now, 0
+}
+
+func (l *Lookout) sorted() []PeerID {
+	out := make([]PeerID, 0, len(l.mesh))
+	for p := range l.mesh {
+		out = append(out, p)
+	}
+	slices.Sort(out) // map order is not ours to use
+	return out
+}
+
+// Score is what a peer's score loses while it is convicted.
+func (l *Lookout) Score(now time.Time, p PeerID) float64 {
+	until := l.memories[p].until
+	if w := l.mesh[p]; w != nil {
+		until = w.until
+	}
+	if now.Before(until) {
+		return -l.config.Penalty
+	}
+	return 0
+}
