@@ -12,18 +12,25 @@ import (
 // Glance says at a look whether Add would refuse a transaction, whoever signed
 // it, given the account of the sender that it names. Two refusals are not for a
 // glance, since the transaction may be of use: what is too far ahead may be kept
-// until its time comes, what is known may be passed on again. The answer errs to
-// the lenient side where the pool has to settle first.
+// until its time comes, if it pays enough for now, and what is known may be
+// passed on again. The answer errs to the lenient side where the pool has to
+// settle first.
 func (p *Pool) Glance(now time.Time, claim validation.Claim, account Account) error {
 	c := &chain{account: account}
 	if at, known := p.bySender.find(claim.Terms.Sender); known && p.chains.at(at).account == account {
 		c = p.chains.at(at)
 	}
-	err := p.admit(now, claim, c, p.sunkFloor(now).rate)
-	if err == nil || errors.Is(err, validation.NonceTooFar) || errors.Is(err, validation.AlreadyKnown) {
+	least := p.sunkFloor(now).rate
+	err := p.admit(now, claim, c, least)
+	switch {
+	case err == nil, errors.Is(err, validation.AlreadyKnown):
 		return nil
+	case !errors.Is(err, validation.NonceTooFar):
+		return refused(claim.ID, err)
+	case feeRate(claim.Terms.Fee, claim.Size) < least:
+		return refused(claim.ID, validation.PoolFull)
 	}
-	return refused(claim.ID, err)
+	return nil
 }
 
 // admit says whether what is claimed may join the chain c, room aside. Nothing

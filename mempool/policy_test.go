@@ -173,6 +173,10 @@ func TestTheFloorMakesChurnDear(t *testing.T) {
 	_, err := p.Add(start, pay(500, 0, 11*size-1), rich)
 	require.ErrorIs(t, err, validation.PoolFull)
 	require.Equal(t, uint64(11), p.FeeRateToEnter())
+	for _, nonce := range []uint64{0, 1, 1_000} {
+		require.ErrorIs(t, p.Glance(start, pay(500, nonce, 11*size-1).Claim(), rich), validation.PoolFull)
+		require.NoError(t, p.Glance(start, pay(500, nonce, 11*size).Claim(), rich))
+	}
 	require.Equal(t, uint64(11), p.Estimate(1<<20))
 	add(t, p, pay(500, 0, 11*size))
 
