@@ -47,7 +47,7 @@ soak:
 figures: build
 	docs/figures/make.sh $(SCENARIOS)
 
-# Every attack, with its defence and without: minutes of simulations, of which
-# `go test ./...` runs two.
+# Every shipped attack, with its defence and without: minutes of simulations.
+# `go test ./...` has a small network besieged by each kind instead.
 attacks:
 	GRAPEVINE_ATTACKS=1 go test -count 1 -timeout 60m ./testnet/attack

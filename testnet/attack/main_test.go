@@ -72,8 +72,8 @@ func shipped(t *testing.T, name string, changes ...string) *scenario.Scenario {
 	return s
 }
 
-// everyTime are the scenarios that run with every test; all of them take
-// minutes.
+// everyTime are the scenarios that run with every test, beside sieges; all of
+// them take minutes.
 var everyTime = []string{"attack-silent", "attack-spammer"}
 
 // simulate runs s over a relay and logs what replays it. Runs that compare, and

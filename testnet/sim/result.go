@@ -57,7 +57,7 @@ func (g *stage) reap() (kind [kinds]harvest) {
 				continue
 			}
 			at, seen := p.Observer.sawAt(m.kind, m.id)
-			if !seen && !p.alive(m.at, m.at.Add(grace)) {
+			if !seen && !g.due(p, m.at) {
 				continue // it was away
 			}
 			h.Expected++
@@ -81,6 +81,17 @@ func (g *stage) reap() (kind [kinds]harvest) {
 		kind[k].finish()
 	}
 	return kind
+}
+
+// due says whether a message that was published at the given time was to reach
+// a place: it was up for long enough, or until the run was over.
+func (g *stage) due(p *place, at time.Time) bool {
+	over := g.course.end.Add(g.s.Drain)
+	until := at.Add(grace)
+	if until.After(over) {
+		until = over
+	}
+	return p.alive(at, until)
 }
 
 func (h *harvest) finish() {

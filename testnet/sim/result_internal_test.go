@@ -108,6 +108,24 @@ func TestWhoIsExpected(t *testing.T) {
 	})
 }
 
+// TestExpectedUntilTheEnd: what is published so late that the run is over
+// before a node could be away for long is expected of it all the same.
+func TestExpectedUntilTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := staged(t, time.Now())
+		g.s.Drain = grace / 2
+		time.Sleep(time.Minute)
+		g.places[0].Observer.Made(Tx, ID{1}, 250)
+		time.Sleep(g.s.Drain)
+		for _, p := range g.places {
+			p.lives[0].to = time.Now()
+		}
+		r := g.report()
+		require.Equal(t, 2, r.Tx.Expected)
+		require.Zero(t, *r.Tx.DeliveryRatio)
+	})
+}
+
 func TestTailKeepsTheReason(t *testing.T) {
 	var said tail
 	fmt.Fprintln(&said, "a library says something")
