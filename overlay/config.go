@@ -10,6 +10,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/grapevine-p2p/grapevine/overlay/stem"
 	"github.com/grapevine-p2p/grapevine/peerscore"
 	"github.com/grapevine-p2p/grapevine/validation"
 	"github.com/grapevine-p2p/grapevine/validation/ledger"
@@ -64,6 +65,9 @@ type Config struct {
 	// It takes a Pool that is a TxSource; with another it does nothing.
 	Recon bool
 
+	// Stem is how transactions travel that are published without telling who began.
+	Stem stem.Config
+
 	// EchoNetworks is in how many networks (IPv4 /16, IPv6 /32) there must be peers that
 	// echoed a transaction of our own before it counts as told. 1 where all peers are
 	// expected behind one address, as in a testnet.
@@ -83,6 +87,7 @@ func DefaultConfig() Config {
 	return Config{
 		Agent: "grapevine",
 		Recon: true,
+		Stem:  stem.DefaultConfig(),
 		// One network can be one operator, or one that surrounds us.
 		EchoNetworks: 2,
 		Limits:       DefaultLimits(),
@@ -114,7 +119,7 @@ func (c Config) Validate() error {
 	if c.EchoNetworks < 1 || c.EchoNetworks > enoughEchoes {
 		errs = append(errs, fmt.Errorf("overlay: EchoNetworks is %d, want 1 to %d", c.EchoNetworks, enoughEchoes))
 	}
-	return errors.Join(append(errs, c.Limits.Validate(), c.Gossip.Validate(), c.Score.Validate())...)
+	return errors.Join(append(errs, c.Limits.Validate(), c.Gossip.Validate(), c.Score.Validate(), c.Stem.Validate())...)
 }
 
 // maxAgent is what hello can carry.

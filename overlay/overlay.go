@@ -37,6 +37,7 @@ type Overlay struct {
 	// announcer follows our own transactions; its desk is set by Run.
 	announcer *announcer
 	recon     *reconciler // nil where nothing is reconciled; its desk is set by Run
+	stems     *stems      // its desk is set by Run
 	ready     chan struct{}
 	isReady   sync.Once
 	running   atomic.Bool
@@ -82,6 +83,9 @@ func New(cfg Config) (*Overlay, error) {
 	o.txs = newTxRoad(cfg, cfg.Host.ID(), o.txLinks, o.roster, o.court, o.crew)
 	o.txs.echoed = o.announcer.relayed
 	if o.recon, err = newReconciler(o); err != nil {
+		return nil, err
+	}
+	if o.stems, err = newStems(o); err != nil {
 		return nil, err
 	}
 	if o.recon != nil {
@@ -155,6 +159,7 @@ func (o *Overlay) assemble(ctx context.Context) {
 		},
 	}
 	o.announcer.desk = o.desk
+	o.stems.desk = o.desk
 	if o.recon != nil {
 		o.recon.desk = o.desk
 	}
@@ -181,6 +186,10 @@ func (o *Overlay) serve(ctx context.Context) {
 	o.desk.open(ctx, service{
 		id: AnnounceProtocol(o.id), within: l.AnnounceTime, total: l.ServeAnnounce, perPeer: l.ServeAnnouncePer,
 		handle: o.txs.answerAnnounce,
+	})
+	o.desk.open(ctx, service{
+		id: StemProtocol(o.id), within: stemTime, total: serveStem, perPeer: serveStemPer,
+		handle: o.stems.answer,
 	})
 	if o.recon == nil {
 		return
@@ -212,6 +221,7 @@ func (o *Overlay) work(ctx context.Context, group *errgroup.Group, txMesh, block
 	run(func() { o.txs.run(ctx, txMesh) })
 	run(func() { o.txs.retryGaps(ctx, txMesh) })
 	run(func() { o.announcer.run(ctx) })
+	run(func() { o.stems.run(ctx) })
 	if o.recon != nil {
 		run(func() { o.recon.run(ctx) })
 	}
@@ -232,7 +242,7 @@ func (o *Overlay) advertised() { o.isReady.Do(func() { close(o.ready) }) }
 
 // protocols are all that this node speaks.
 func (o *Overlay) protocols() []protocol.ID {
-	out := []protocol.ID{HelloProtocol, CompactProtocol(o.id), SyncProtocol(o.id), AnnounceProtocol(o.id)}
+	out := []protocol.ID{HelloProtocol, CompactProtocol(o.id), SyncProtocol(o.id), AnnounceProtocol(o.id), StemProtocol(o.id)}
 	if o.recon != nil {
 		out = append(out, ReconProtocol(o.id), FetchProtocol(o.id))
 	}
@@ -265,6 +275,18 @@ func (o *Overlay) Reannounce(txs ...validation.CheckedTx) {
 		}
 	}
 }
+
+// PublishPrivately has a transaction of this node's own published without telling who began:
+// it is handed from peer to peer along a stem before anybody publishes it (see package stem
+// for what that hides and what not). Nobody who takes it is told whose it is, and the Pool
+// is not given it before it is public: by somebody else, or by us when its embargo ends,
+// within 17 s in the mean. Then it is followed, as Reannounce does. stem.Full means that
+// nothing was done.
+func (o *Overlay) PublishPrivately(tx validation.CheckedTx) error { return o.stems.own(tx) }
+
+// OnStems is the number of transactions, ours and others', that this node holds on their
+// stems.
+func (o *Overlay) OnStems() int { return o.stems.open() }
 
 // Unechoed is the number of own transactions that are followed and not echoed enough.
 func (o *Overlay) Unechoed() int { return o.announcer.open() }
