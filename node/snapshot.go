@@ -7,16 +7,12 @@ import (
 
 	"github.com/grapevine-p2p/grapevine/node/store"
 	"github.com/grapevine-p2p/grapevine/validation"
+	"github.com/grapevine-p2p/grapevine/wire"
 )
 
-const (
-	// snapshotEvery is how much of what peers sent a crash may cost. They have it
-	// too, so it is for a quick start only.
-	snapshotEvery = 2 * time.Minute
-	// snapshotBatch is how many transactions of a snapshot are checked at once:
-	// enough for batches of signatures, few enough not to delay live ones.
-	snapshotBatch = 64
-)
+// snapshotEvery is how much of what peers sent a crash may cost. They have it
+// too, so it is for a quick start only.
+const snapshotEvery = 2 * time.Minute
 
 // runSnapshots fills the pool with what it held before the last stop, and then
 // writes down from time to time what it holds.
@@ -34,7 +30,8 @@ func (n *Node) runSnapshots(ctx context.Context) error {
 	}
 }
 
-// loadSnapshot gives the pool what the snapshot holds, as if peers sent it.
+// loadSnapshot gives the pool what the snapshot holds, as if peers sent it. All
+// of it was verified before it was written down.
 func (n *Node) loadSnapshot(ctx context.Context) {
 	raws, err := n.store.ReadSnapshot()
 	if err != nil {
@@ -42,16 +39,16 @@ func (n *Node) loadSnapshot(ctx context.Context) {
 		return
 	}
 	begun, taken := time.Now(), 0
-	for len(raws) > 0 && ctx.Err() == nil {
-		var batch []validation.Arrival
-		for _, raw := range raws[:min(snapshotBatch, len(raws))] {
-			batch = append(batch, validation.Arrival{Raw: raw})
+	for _, raw := range raws {
+		if ctx.Err() != nil {
+			return
 		}
-		raws = raws[len(batch):]
-		for _, r := range n.chain.checker.Txs(ctx, n.cfg.Now(), batch) {
-			if r.Err == nil && n.chain.AddTx(ctx, r.Checked, "") == nil {
-				taken++
-			}
+		tx, err := wire.DecodeTransaction(raw)
+		if err != nil {
+			continue // the rules have changed since
+		}
+		if checked, err := n.chain.checker.StoredTx(tx); err == nil && n.chain.AddTx(ctx, checked, "") == nil {
+			taken++
 		}
 	}
 	if taken > 0 {

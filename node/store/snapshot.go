@@ -2,10 +2,10 @@ package store
 
 import (
 	"bufio"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"io/fs"
 	"iter"
@@ -21,9 +21,10 @@ const MaxSnapshot = 64 << 20
 
 // The snapshot is a file of its own, and a cache: whatever happens to it, no
 // promise is broken. Each message is preceded by its length, the last one is
-// followed by a length of zero and a checksum of all before it.
+// followed by a length of zero and SHA-256 of all before it: what comes from a
+// snapshot is not verified again, so no torn file may pass for a whole one.
 const (
-	snapshotMagic = "grapevine mempool 1\n"
+	snapshotMagic = "grapevine mempool 2\n"
 	lengthSize    = 4
 )
 
@@ -51,7 +52,7 @@ func (s *Store) WriteSnapshot(messages iter.Seq[[]byte]) (count int, err error) 
 }
 
 func writeSnapshot(f io.Writer, network wire.NetworkID, messages iter.Seq[[]byte]) (count int, err error) {
-	sum := crc32.NewIEEE()
+	sum := sha256.New()
 	buffered := bufio.NewWriterSize(f, 1<<18)
 	size := 0
 	var own []byte // a vfs.File may change what it is given to write
@@ -67,7 +68,7 @@ func writeSnapshot(f io.Writer, network wire.NetworkID, messages iter.Seq[[]byte
 	put(append([]byte(snapshotMagic), network[:]...))
 	length := make([]byte, lengthSize)
 	for m := range messages {
-		if size+len(m)+3*lengthSize > MaxSnapshot {
+		if size+len(m)+2*lengthSize+sha256.Size > MaxSnapshot {
 			break
 		}
 		binary.BigEndian.PutUint32(length, uint32(len(m)))
@@ -77,7 +78,7 @@ func writeSnapshot(f io.Writer, network wire.NetworkID, messages iter.Seq[[]byte
 		count++
 	}
 	put(make([]byte, lengthSize))
-	put(binary.BigEndian.AppendUint32(nil, sum.Sum32()))
+	put(sum.Sum(nil))
 	return count, errors.Join(err, buffered.Flush())
 }
 
@@ -106,11 +107,11 @@ func (s *Store) ReadSnapshot() ([][]byte, error) {
 // parseSnapshot keeps b.
 func parseSnapshot(b []byte, network wire.NetworkID) (messages [][]byte, ok bool) {
 	head := append([]byte(snapshotMagic), network[:]...)
-	if len(b) > MaxSnapshot || len(b) < len(head)+2*lengthSize || string(b[:len(head)]) != string(head) {
+	if len(b) > MaxSnapshot || len(b) < len(head)+lengthSize+sha256.Size || string(b[:len(head)]) != string(head) {
 		return nil, false
 	}
-	body, sum := b[:len(b)-lengthSize], binary.BigEndian.Uint32(b[len(b)-lengthSize:])
-	if crc32.ChecksumIEEE(body) != sum {
+	body, sum := b[:len(b)-sha256.Size], b[len(b)-sha256.Size:]
+	if sha256.Sum256(body) != [sha256.Size]byte(sum) {
 		return nil, false
 	}
 	for body = body[len(head):]; len(body) >= lengthSize; {
