@@ -33,14 +33,14 @@ type Config struct {
 	AnnounceAddrs []string // multiaddrs told to peers instead of those found; may be empty
 	Bootstrap     []string // multiaddrs that end in /p2p/ID
 	Profile       string   // config.ProfilePublic or config.ProfileTestnet
-	LowPeers      int      // connections kept when some are shed
-	HighPeers     int      // connections from which on some are shed
+	Keep          []string // multiaddrs that end in /p2p/ID, of peers kept connected for ever
 
 	API         API
 	ProducerKey string                 // key file; empty means producer.key in the home, if there is one
 	Passphrase  func() (string, error) // opens an encrypted producer key; may be nil
 
 	Mempool    mempool.Config
+	Dial       overlay.Dial // its Keep, Names and Saved are set from what stands above and what is stored
 	Gossip     overlay.Gossip
 	Limits     overlay.Limits
 	Score      peerscore.Config
@@ -98,11 +98,11 @@ func Configure(home string, c config.Config) Config {
 		AnnounceAddrs: c.Announce,
 		Bootstrap:     c.Bootstrap,
 		Profile:       c.Profile,
-		LowPeers:      c.Peers.Low,
-		HighPeers:     c.Peers.High,
+		Keep:          c.Peers.Keep,
 		API:           API{Disabled: !c.API.Enabled, Socket: inHome(home, c.API.Socket), Listen: c.API.Listen},
 		ProducerKey:   inHome(home, c.Producer.Key),
 		Mempool:       pool,
+		Dial:          over.Dial,
 		Gossip:        over.Gossip,
 		Limits:        over.Limits,
 		Score:         over.Score,
@@ -112,6 +112,8 @@ func Configure(home string, c config.Config) Config {
 		Version:       "dev",
 		Now:           time.Now,
 	}
+	cfg.Dial.Outbound, cfg.Dial.Inbound, cfg.Dial.Local = c.Peers.Outbound, c.Peers.Inbound, c.Peers.MDNS
+	cfg.Dial.AnchorSlots = min(cfg.Dial.AnchorSlots, c.Peers.Outbound)
 	if path := inHome(home, c.Producer.PassphraseFile); path != "" {
 		cfg.Passphrase = func() (string, error) { return firstLine(path) }
 	}
@@ -153,15 +155,21 @@ func (c Config) Validate() error {
 		}
 	}
 	for _, addr := range c.Bootstrap {
-		if _, err := peer.AddrInfoFromString(addr); err != nil {
+		_, name, err := config.ParseBootstrap(addr)
+		switch {
+		case err != nil:
 			refuse("bootstrap address %q: %w", addr, err)
+		case name != nil && c.Dial.Outbound == 0:
+			refuse("bootstrap name %s stands for peers to choose from, but Outbound is 0", name)
+		}
+	}
+	for _, addr := range c.Keep {
+		if _, err := peer.AddrInfoFromString(addr); err != nil {
+			refuse("address of a peer to keep %q: %w", addr, err)
 		}
 	}
 	if c.Profile != config.ProfilePublic && c.Profile != config.ProfileTestnet {
 		refuse("Profile is %q, want %q or %q", c.Profile, config.ProfilePublic, config.ProfileTestnet)
-	}
-	if c.LowPeers < 1 || c.HighPeers <= c.LowPeers {
-		refuse("LowPeers is %d and HighPeers %d, want 0 < LowPeers < HighPeers", c.LowPeers, c.HighPeers)
 	}
 	if !c.API.Disabled && c.API.Socket == "" && c.API.Listen == "" {
 		refuse("API has neither Socket nor Listen; set one, or Disabled")
@@ -169,7 +177,7 @@ func (c Config) Validate() error {
 	if c.CacheBytes < 0 || c.CacheBytes > math.MaxInt32<<10 {
 		refuse("CacheBytes is %d, want 0 (default) to %d", c.CacheBytes, math.MaxInt32<<10)
 	}
-	errs = append(errs, c.Mempool.Validate(), c.Gossip.Validate(), c.Limits.Validate(), c.Score.Validate())
+	errs = append(errs, c.Mempool.Validate(), c.Dial.Validate(), c.Gossip.Validate(), c.Limits.Validate(), c.Score.Validate())
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("node: configuration: %w", err)
 	}

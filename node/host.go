@@ -7,15 +7,14 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"time"
 
 	"github.com/libp2p/go-libp2p"
+	"github.com/libp2p/go-libp2p/core/connmgr"
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
 	"github.com/libp2p/go-libp2p/p2p/muxer/yamux"
-	"github.com/libp2p/go-libp2p/p2p/net/connmgr"
 	"github.com/libp2p/go-libp2p/p2p/security/noise"
 	libp2ptls "github.com/libp2p/go-libp2p/p2p/security/tls"
 	libp2pquic "github.com/libp2p/go-libp2p/p2p/transport/quic"
@@ -26,10 +25,6 @@ import (
 
 	"github.com/grapevine-p2p/grapevine/node/config"
 )
-
-// shedGrace keeps a new connection from being shed before hello and the first
-// heartbeats could show what it is worth.
-const shedGrace = 30 * time.Second
 
 // newHost makes a libp2p host that listens on the configured addresses.
 func newHost(cfg Config, key ed25519.PrivateKey, g *gate, registry prometheus.Registerer) (host.Host, error) {
@@ -44,10 +39,6 @@ func newHost(cfg Config, key ed25519.PrivateKey, g *gate, registry prometheus.Re
 	if err != nil {
 		return nil, fmt.Errorf("network limits: %w", err)
 	}
-	conns, err := connmgr.NewConnManager(cfg.LowPeers, cfg.HighPeers, connmgr.WithGracePeriod(shedGrace))
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("connection manager: %w", err), resources.Close())
-	}
 	options := []libp2p.Option{
 		libp2p.Identity(identity),
 		libp2p.UserAgent("grapevine/" + cfg.Version),
@@ -61,7 +52,7 @@ func newHost(cfg Config, key ed25519.PrivateKey, g *gate, registry prometheus.Re
 		libp2p.Muxer(yamux.ID, yamux.DefaultTransport),
 		libp2p.DisableRelay(),
 		libp2p.ResourceManager(resources),
-		libp2p.ConnectionManager(conns),
+		libp2p.ConnectionManager(connmgr.NullConnMgr{}), // whom to keep is for the overlay to say
 		libp2p.ConnectionGater(g),
 	}
 	if cfg.Profile == config.ProfileTestnet {
@@ -76,13 +67,13 @@ func newHost(cfg Config, key ed25519.PrivateKey, g *gate, registry prometheus.Re
 	if len(cfg.AnnounceAddrs) > 0 {
 		announce, err := multiaddrs(cfg.AnnounceAddrs)
 		if err != nil {
-			return nil, errors.Join(err, resources.Close(), conns.Close())
+			return nil, errors.Join(err, resources.Close())
 		}
 		options = append(options, libp2p.AddrsFactory(func([]ma.Multiaddr) []ma.Multiaddr { return announce }))
 	}
 	h, err := libp2p.New(options...)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("make the libp2p host: %w", err), resources.Close(), conns.Close())
+		return nil, errors.Join(fmt.Errorf("make the libp2p host: %w", err), resources.Close())
 	}
 	if err := listen(h, cfg.ListenAddrs, cfg.Logger); err != nil {
 		return nil, errors.Join(err, h.Close())

@@ -72,7 +72,7 @@ func (b *bench) at(slot uint64) *bench {
 
 func (b *bench) maker(t *testing.T) *producer {
 	t.Helper()
-	h, err := newHost(Config{Profile: "testnet", LowPeers: 1, HighPeers: 2, ListenAddrs: []string{"/ip4/127.0.0.1/tcp/0"}, Logger: b.cfg.Logger}, b.home.key, new(gate), nil)
+	h, err := newHost(Config{Profile: "testnet", ListenAddrs: []string{"/ip4/127.0.0.1/tcp/0"}, Logger: b.cfg.Logger}, b.home.key, new(gate), nil)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = h.Close() })
 	o, err := b.newOverlay(h)

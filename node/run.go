@@ -9,11 +9,9 @@ import (
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/libp2p/go-libp2p/core/host"
-	"github.com/libp2p/go-libp2p/core/peer"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/grapevine-p2p/grapevine/internal/traffic"
-	"github.com/grapevine-p2p/grapevine/node/config"
 	"github.com/grapevine-p2p/grapevine/node/store"
 	"github.com/grapevine-p2p/grapevine/overlay"
 )
@@ -78,6 +76,10 @@ func (n *Node) runOn(ctx context.Context, h host.Host, g *gate) error {
 	group.Go(func() error { return n.runSnapshots(ctx) })
 	group.Go(func() error { return n.keepHouse(ctx) })
 	group.Go(func() error {
+		n.keepBook(ctx, o)
+		return nil
+	})
+	group.Go(func() error {
 		n.announcer.run(ctx, o)
 		return nil
 	})
@@ -93,7 +95,9 @@ func (n *Node) runOn(ctx context.Context, h host.Host, g *gate) error {
 		n.producer.Store(p)
 		group.Go(func() error { return p.run(ctx) })
 	}
-	return n.wait(ctx, group)
+	err = n.wait(ctx, group)
+	n.saveBook(o)
+	return err
 }
 
 // wait returns when all parts have ended. A part that hangs in a disk that
@@ -116,25 +120,6 @@ func (n *Node) wait(ctx context.Context, group *errgroup.Group) error {
 	case <-limit.C:
 		return errors.Join(n.store.Err(), fmt.Errorf("node: not all parts stopped within %v", stopWithin-closeWithin))
 	}
-}
-
-func (n *Node) newOverlay(h host.Host) (*overlay.Overlay, error) {
-	cfg := overlay.DefaultConfig()
-	cfg.Host, cfg.Genesis, cfg.Checker, cfg.Chain, cfg.Pool = h, n.home.genesis, n.chain.checker, n.chain, n.chain
-	cfg.Agent = "grapevine/" + n.cfg.Version
-	cfg.Logger, cfg.Now, cfg.Hooks = n.cfg.Logger, n.cfg.Now, n.events.hooks()
-	cfg.Gossip, cfg.Limits, cfg.Score, cfg.Recon = n.cfg.Gossip, n.cfg.Limits, n.cfg.Score, n.cfg.Recon
-	if n.cfg.Profile == config.ProfileTestnet {
-		cfg.EchoNetworks = 1 // all of its nodes may be in one
-	}
-	for _, text := range n.cfg.Bootstrap {
-		info, err := peer.AddrInfoFromString(text)
-		if err != nil {
-			return nil, fmt.Errorf("bootstrap address %q: %w", text, err)
-		}
-		cfg.Bootstrap = append(cfg.Bootstrap, *info)
-	}
-	return overlay.New(cfg)
 }
 
 // runStore follows the disk. A node whose disk fails goes on without it, and

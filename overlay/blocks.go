@@ -146,6 +146,9 @@ func (b *blockRoad) heard(from peer.ID, h validation.CheckedHeader, ids []wire.S
 	if !first && ev == nil {
 		return false // a third header for one turn: proves nothing more
 	}
+	if first {
+		b.roster.brought(from, true)
+	}
 	call2(b.cfg.Hooks.BlockHeard, h.ID(), peerscore.PeerID(from))
 	b.startRebuild(from, h, ids)
 	return first

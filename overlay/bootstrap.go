@@ -26,7 +26,8 @@ const (
 	bootstrapTag = "grapevine-bootstrap"
 )
 
-// bootstrapper keeps one configured peer connected, for ever.
+// bootstrapper keeps one configured peer connected, for ever: those of Dial.Keep, and where
+// nobody is chosen, the bootstrap peers.
 type bootstrapper struct {
 	host   host.Host // constant
 	roster *roster
@@ -79,12 +80,17 @@ func (b *bootstrapper) dial(ctx context.Context) error {
 		return err
 	}
 	defer done()
-	if n, ok := b.host.Network().(patient); ok {
-		n.Backoff().Clear(b.addr.ID)
+	return connect(ctx, b.host, b.addr)
+}
+
+// connect dials a peer at once, whatever pause the network would make.
+func connect(ctx context.Context, h host.Host, addr peer.AddrInfo) error {
+	if n, ok := h.Network().(patient); ok {
+		n.Backoff().Clear(addr.ID)
 	}
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	return b.host.Connect(ctx, b.addr)
+	return h.Connect(ctx, addr)
 }
 
 // errTurnedAway says that a peer closed the connection before it had made us welcome, as one

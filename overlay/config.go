@@ -58,8 +58,10 @@ type Config struct {
 	Chain   Chain
 	Pool    Pool
 
-	Bootstrap []peer.AddrInfo // kept connected for ever
+	Bootstrap []peer.AddrInfo // to join through; see Dial
 	Agent     string          // said in hello; at most 64 bytes
+
+	Dial Dial // how peers are found
 
 	// Recon has what is pooled compared with what peers have, and what is lacking fetched.
 	// It takes a Pool that is a TxSource; with another it does nothing.
@@ -86,6 +88,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		Agent: "grapevine",
+		Dial:  DefaultDial(),
 		Recon: true,
 		Stem:  stem.DefaultConfig(),
 		// One network can be one operator, or one that surrounds us.
@@ -119,7 +122,7 @@ func (c Config) Validate() error {
 	if c.EchoNetworks < 1 || c.EchoNetworks > enoughEchoes {
 		errs = append(errs, fmt.Errorf("overlay: EchoNetworks is %d, want 1 to %d", c.EchoNetworks, enoughEchoes))
 	}
-	return errors.Join(append(errs, c.Limits.Validate(), c.Gossip.Validate(), c.Score.Validate(), c.Stem.Validate())...)
+	return errors.Join(append(errs, c.Dial.Validate(), c.Limits.Validate(), c.Gossip.Validate(), c.Score.Validate(), c.Stem.Validate())...)
 }
 
 // maxAgent is what hello can carry.

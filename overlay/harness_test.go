@@ -442,6 +442,7 @@ func startOn(t testing.TB, h host.Host, ch *chain, options ...option) *node {
 	cfg := overlay.DefaultConfig()
 	cfg.Host, cfg.Genesis, cfg.Checker, cfg.Chain, cfg.Pool = h, ch.g, n.checker, ch, ch
 	cfg.Hooks = n.seen.hooks()
+	cfg.Dial.Outbound = 0 // the topology is the test's
 	cfg.Logger = slog.New(slog.NewTextHandler(n.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	cfg.Now = func() time.Time { return ch.c.now(ch.g) }
 	for _, o := range options {

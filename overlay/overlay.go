@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"golang.org/x/sync/errgroup"
@@ -30,6 +31,7 @@ type Overlay struct {
 	court   *court
 	cutter  *cutter
 	roster  *roster
+	keeper  *keeper
 	streams *streamBudgets
 	txLinks *links
 	bkLinks *links
@@ -79,6 +81,9 @@ func New(cfg Config) (*Overlay, error) {
 		o.crew.spawn(func() { o.dismiss(p, "it is banned: "+why) })
 	}}
 	o.cutter = &cutter{threshold: cfg.Score.Thresholds.Graylist, barred: cfg.Limits.CutFor}
+	if o.keeper, err = newKeeper(o); err != nil {
+		return nil, err
+	}
 	o.announcer = newAnnouncer(cfg, o.roster)
 	o.txs = newTxRoad(cfg, cfg.Host.ID(), o.txLinks, o.roster, o.court, o.crew)
 	o.txs.echoed = o.announcer.relayed
@@ -153,6 +158,7 @@ func (o *Overlay) assemble(ctx context.Context) {
 		cfg: o.cfg, host: o.host, id: o.id, roster: o.roster, court: o.court, desk: o.desk, log: o.log,
 		crew: o.crew, ctx: ctx,
 		joined: func(m *member) {
+			o.keeper.joined(m)
 			syncer.nudge()
 			o.recon.joined()
 			o.crew.spawn(func() { syncer.prove(ctx, m.id) })
@@ -227,8 +233,11 @@ func (o *Overlay) work(ctx context.Context, group *errgroup.Group, txMesh, block
 	}
 	run(func() { o.blocks.Load().run(ctx, blockMesh) })
 	run(func() { o.syncer.Load().run(ctx) })
+	run(func() { o.keeper.run(ctx) })
+	run(func() { o.keeper.follow(ctx) })
+	run(func() { o.keeper.lookAround(ctx) })
 	pace := newDialPace()
-	for _, addr := range o.cfg.Bootstrap {
+	for _, addr := range o.persistent() {
 		if addr.ID != o.host.ID() {
 			b := &bootstrapper{host: o.host, roster: o.roster, log: o.log, addr: addr, pace: pace}
 			run(func() { b.run(ctx) })
@@ -302,7 +311,13 @@ func (o *Overlay) PublishBlock(ctx context.Context, b validation.CheckedBlock) e
 }
 
 // Peers lists the connected peers that are welcome, by id.
-func (o *Overlay) Peers() []PeerInfo { return o.roster.all() }
+func (o *Overlay) Peers() []PeerInfo {
+	list := o.roster.all()
+	for i, p := range list {
+		list[i].Why = o.keeper.why(p.ID, p.Direction == network.DirOutbound)
+	}
+	return list
+}
 
 // Syncing says whether this node is catching up.
 func (o *Overlay) Syncing() SyncStatus {

@@ -24,6 +24,8 @@ type PeerInfo struct {
 	ID          peer.ID
 	Addrs       []multiaddr.Multiaddr // of its connections, as seen from here
 	Direction   network.Direction     // who opened the first connection
+	Why         string                // we dialled it: anchor, book, bootstrap, feeler, kept or operator; else empty
+	Network     string                // the group of addresses it is in: an IPv4 /16 or IPv6 /32; empty if unknown
 	Guest       bool                  // speaks no hello
 	Hello       *wire.Hello           // nil for guests and until hello is done; read only
 	RTT         time.Duration         // measured at hello; 0 if unknown
@@ -73,6 +75,10 @@ type member struct {
 	txScore    float64
 	blockScore float64
 	why        string // it was sent away
+	leaving    bool   // it was, to make room
+
+	ip                  netip.Addr // of the first connection; invalid if unknown
+	useful, usefulBlock time.Time  // it was last the first to bring a good transaction, or block
 }
 
 // roster knows the connected peers. What it holds is bounded by the host's connections,
@@ -123,8 +129,9 @@ func (r *roster) join(p peer.ID) (m *member, fresh bool) {
 	} else {
 		b = newBudget(r.limits)
 	}
+	at, _ := addrPort(conns[0].RemoteMultiaddr())
 	m = &member{
-		id: p, budget: b, direction: conns[0].Stat().Direction, since: r.now(),
+		id: p, budget: b, direction: conns[0].Stat().Direction, since: r.now(), ip: at.Addr(),
 		settled: make(chan struct{}), gone: make(chan struct{}), poke: make(chan struct{}, 1),
 	}
 	r.members[p] = m
@@ -332,11 +339,14 @@ func networkGroup(a multiaddr.Multiaddr) string {
 		return ""
 	}
 	addr, _ := netip.AddrFromSlice(ip)
-	group := dial.GroupOf(addr)
-	if !group.IsValid() {
-		return ""
+	return groupOf(addr)
+}
+
+func groupOf(ip netip.Addr) string {
+	if group := dial.GroupOf(ip); group.IsValid() {
+		return group.String()
 	}
-	return group.String()
+	return ""
 }
 
 // info describes a member for the outside.
@@ -345,7 +355,7 @@ func (r *roster) info(m *member) PeerInfo {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	out := PeerInfo{
-		ID: m.id, Direction: m.direction, Guest: m.standing == guest, Hello: m.hello, RTT: m.rtt,
+		ID: m.id, Network: groupOf(m.ip), Direction: m.direction, Guest: m.standing == guest, Hello: m.hello, RTT: m.rtt,
 		Score: min(m.txScore, m.blockScore), InTxMesh: r.txLinks.has(m.id), InBlockMesh: r.blockLinks.has(m.id),
 		Since: m.since, Agent: m.agent,
 	}

@@ -24,10 +24,17 @@ func (o *Overlay) watch(ctx context.Context, ready func()) error {
 	defer sub.Close()
 
 	conns := &network.NotifyBundle{
-		ConnectedF: func(_ network.Network, c network.Conn) { o.greeter.meet(c.RemotePeer()) },
+		ConnectedF: func(_ network.Network, c network.Conn) {
+			o.greeter.meet(c.RemotePeer())
+			o.keeper.arrived(c)
+		},
 		DisconnectedF: func(_ network.Network, c network.Conn) {
 			o.streams.forget(c)
-			if m, left := o.roster.leave(c.RemotePeer()); left && (m.standing == greeted || m.standing == guest) {
+			m, left := o.roster.leave(c.RemotePeer())
+			if left {
+				o.keeper.gone(m.id)
+			}
+			if left && (m.standing == greeted || m.standing == guest) {
 				why := m.why
 				if why == "" {
 					why = "the connection closed"
@@ -54,6 +61,7 @@ func (o *Overlay) watch(ctx context.Context, ready func()) error {
 			switch ev := ev.(type) {
 			case event.EvtPeerIdentificationCompleted:
 				o.greeter.learn(ev.Peer)
+				o.keeper.identified(ev.Peer)
 			case event.EvtPeerProtocolsUpdated:
 				o.greeter.learn(ev.Peer)
 			}

@@ -74,6 +74,7 @@ func newNetwork(o DemoOptions, dir string, g *wire.Genesis, producers []ed25519.
 		cfg := node.DefaultConfig(filepath.Join(dir, name))
 		cfg.Profile = config.ProfileTestnet
 		cfg.ListenAddrs = []string{net.at[i].TCP(), net.at[i].QUIC()}
+		cfg.Dial.Outbound = 0   // who dials whom is drawn here
 		cfg.API.Disabled = true // the demo speaks to the backend in its own process
 		cfg.Logger = o.Logger
 		for k, j := range rng.Perm(i)[:min(i, bootstraps)] {

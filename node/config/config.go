@@ -10,6 +10,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/grapevine-p2p/grapevine/mempool"
+	"github.com/grapevine-p2p/grapevine/overlay"
 )
 
 // Config holds every setting an operator can make. Relative paths are relative
@@ -42,10 +43,12 @@ type API struct {
 	Listen  string
 }
 
-// Peers bounds the number of connections.
+// Peers says whom the node keeps connected.
 type Peers struct {
-	Low  int
-	High int
+	Outbound int
+	Inbound  int
+	Keep     []string
+	MDNS     bool
 }
 
 // Mempool bounds the transactions that wait for a block.
@@ -80,7 +83,7 @@ var (
 
 // Default returns the settings of a node that its operator said nothing to.
 func Default() Config {
-	pool := mempool.DefaultConfig()
+	pool, dial := mempool.DefaultConfig(), overlay.DefaultDial()
 	return Config{
 		Listen: []string{
 			"/ip4/0.0.0.0/tcp/7410", "/ip4/0.0.0.0/udp/7410/quic-v1",
@@ -88,13 +91,25 @@ func Default() Config {
 		},
 		Profile: ProfilePublic,
 		API:     API{Enabled: true, Socket: "api.sock", Listen: "127.0.0.1:7411"},
-		// Twice the mesh degree of both GossipSub instances, with room for
-		// guests; the high mark leaves slack before anybody is cut.
-		Peers:   Peers{Low: 40, High: 80},
+		Peers:   Peers{Outbound: dial.Outbound, Inbound: dial.Inbound},
 		Mempool: Mempool{MaxBytes: pool.MaxBytes, MaxCount: pool.MaxCount, MaxPerSender: pool.MaxPerSender},
 		Store:   Store{CacheMB: 32},
 		Log:     Log{Level: "info", Format: "text"},
 	}
+}
+
+// ParseBootstrap reads a bootstrap address: that of a peer, or a name that stands for
+// peers (/dnsaddr without /p2p). The other result is nil.
+func ParseBootstrap(text string) (info *peer.AddrInfo, name ma.Multiaddr, err error) {
+	a, err := ma.NewMultiaddr(text)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(a) == 1 && a[0].Protocol().Code == ma.P_DNSADDR {
+		return nil, a, nil
+	}
+	info, err = peer.AddrInfoFromP2pAddr(a)
+	return info, nil, err
 }
 
 // Problem is a setting whose value cannot be used.
@@ -137,8 +152,13 @@ func (c Config) checkAddrs(bad func(key, format string, args ...any)) {
 		}
 	}
 	for _, a := range c.Bootstrap {
+		if _, _, err := ParseBootstrap(a); err != nil {
+			bad("bootstrap", "%q is not a peer's address such as /ip4/192.0.2.1/tcp/7410/p2p/12D3KooW… or a name such as /dnsaddr/bootstrap.example.org: %v", a, err)
+		}
+	}
+	for _, a := range c.Peers.Keep {
 		if _, err := peer.AddrInfoFromString(a); err != nil {
-			bad("bootstrap", "%q is not a peer's address such as /ip4/192.0.2.1/tcp/7410/p2p/12D3KooW…: %v", a, err)
+			bad("peers.keep", "%q is not a peer's address such as /ip4/192.0.2.1/tcp/7410/p2p/12D3KooW…: %v", a, err)
 		}
 	}
 	if c.API.Listen != "" {
@@ -171,7 +191,7 @@ func (c Config) checkNumbers(bad func(key, format string, args ...any)) {
 		key   string
 		value int
 	}{
-		{"peers.low", c.Peers.Low},
+		{"peers.inbound", c.Peers.Inbound},
 		{"mempool.max_bytes", c.Mempool.MaxBytes},
 		{"mempool.max_count", c.Mempool.MaxCount},
 		{"mempool.max_per_sender", c.Mempool.MaxPerSender},
@@ -181,7 +201,7 @@ func (c Config) checkNumbers(bad func(key, format string, args ...any)) {
 			bad(n.key, "is %d, want > 0", n.value)
 		}
 	}
-	if c.Peers.High <= c.Peers.Low {
-		bad("peers.high", "is %d, want more than peers.low (%d)", c.Peers.High, c.Peers.Low)
+	if c.Peers.Outbound < 0 {
+		bad("peers.outbound", "is %d, want >= 0", c.Peers.Outbound)
 	}
 }

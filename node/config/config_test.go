@@ -37,7 +37,7 @@ profile = "testnet"
 listen = "127.0.0.1:1"
 socket = ""
 [peers]
-high = 100
+inbound = 100
 `)
 	e, err := config.Load(config.Sources{
 		File: path,
@@ -51,7 +51,7 @@ high = 100
 	require.Equal(t, []string{"/ip4/127.0.0.3/tcp/2", "/ip4/127.0.0.3/udp/2/quic-v1"}, e.Config.Listen)
 	require.Equal(t, "127.0.0.1:3", e.Config.API.Listen)
 	require.Equal(t, "", e.Config.API.Socket)
-	require.Equal(t, 100, e.Config.Peers.High)
+	require.Equal(t, 100, e.Config.Peers.Inbound)
 	require.Equal(t, 7, e.Config.Mempool.MaxPerSender)
 
 	require.Equal(t, "default", e.Origin("log.level"))
@@ -75,8 +75,8 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 		{"unknown section", "[apy]\nsocket = \"x\"", nil, nil, []string{`"apy.socket"`, `"api.socket"`}},
 		{"section used as a key", `api = "x"`, nil, nil, []string{`"api" is a section`}},
 		{"unknown variable", "", []string{"GRAPEVINE_LISTENN=x"}, nil, []string{"GRAPEVINE_LISTENN", "GRAPEVINE_LISTEN"}},
-		{"wrong type", "[peers]\nlow = \"many\"", nil, nil, []string{"peers.low", "whole number", "config.toml"}},
-		{"fraction", "[peers]\nlow = 1.5", nil, nil, []string{"peers.low", "whole number"}},
+		{"wrong type", "[peers]\noutbound = \"many\"", nil, nil, []string{"peers.outbound", "whole number", "config.toml"}},
+		{"fraction", "[peers]\noutbound = 1.5", nil, nil, []string{"peers.outbound", "whole number"}},
 		{"list of numbers", "listen = [1]", nil, nil, []string{"listen", "list of strings"}},
 		{"number for a string", "profile = 3", nil, nil, []string{"profile", "string in quotes"}},
 		{"syntax", "listen = [", nil, nil, []string{"config.toml line 1"}},
@@ -84,7 +84,8 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 		{"bad multiaddr", "", nil, []string{"--listen", "127.0.0.1:7410"}, []string{"listen", "127.0.0.1:7410", "flag --listen"}},
 		{"bootstrap without an id", "", nil, []string{"--bootstrap", "/ip4/127.0.0.1/tcp/1"}, []string{"bootstrap", "/p2p/"}},
 		{"no address", "listen = []", nil, nil, []string{"listen", "no address"}},
-		{"marks crossed", "[peers]\nlow = 9\nhigh = 9", nil, nil, []string{"peers.high"}},
+		{"no inbound", "[peers]\ninbound = 0\noutbound = -1", nil, nil, []string{"peers.inbound", "peers.outbound"}},
+		{"a name to keep", "[peers]\nkeep = [\"/dnsaddr/example.org\"]", nil, nil, []string{"peers.keep", "/p2p/"}},
 		{"bad truth", "", []string{"GRAPEVINE_API_ENABLED=maybe"}, nil, []string{"api.enabled", "true or false"}},
 		{"an API nowhere", "[api]\nsocket=\"\"\nlisten=\"\"", nil, nil, []string{"api.enabled"}},
 		{"two at once", "lisen = []\n[log]\nlevle = \"info\"", nil, nil, []string{"lisen", "log.levle"}},
@@ -119,7 +120,8 @@ func TestTemplateSaysWhatIsInForce(t *testing.T) {
 
 	c.Listen = []string{"/ip4/127.0.0.2/tcp/7410"}
 	c.API.Socket = `odd "name"\é`
-	c.Peers.High = 81
+	c.Peers.Inbound = 81
+	c.Bootstrap = []string{"/dnsaddr/bootstrap.example.org"}
 	e, err = config.Load(config.Sources{File: write(t, string(config.Template(c)))})
 	require.NoError(t, err)
 	require.Equal(t, c, e.Config)

@@ -39,7 +39,7 @@ const (
 	probeName = "probe"  // what a disk that failed is tried with
 
 	snapshotName = "mempool" // of the mempool's snapshot
-	newSuffix    = ".new"    // of a snapshot that is being written
+	newSuffix    = ".new"    // of a file that is being written
 )
 
 // minBuffer is the least write buffer: below it a block of full size would
@@ -151,7 +151,7 @@ func (s *Store) inspect(files vfs.FS) error {
 		return fmt.Errorf("open store %s: %w; check the path and its permissions", s.dir, err)
 	}
 	names = slices.DeleteFunc(names, func(name string) bool {
-		return slices.Contains([]string{lockName, markName, probeName, snapshotName, snapshotName + newSuffix}, name)
+		return slices.Contains([]string{lockName, markName, probeName, snapshotName, snapshotName + newSuffix}, name) || isFile(name)
 	})
 	if len(names) == 0 {
 		return nil

@@ -230,6 +230,7 @@ func (f *founding) home(i int) error {
 	d.place(f.dir)
 	settings := config.Default()
 	settings.Profile = config.ProfileTestnet
+	settings.Peers.Outbound = 0 // the graph is the plan's
 	settings.Listen = []string{f.at[i].TCP(), f.at[i].QUIC()}
 	settings.API.Listen = f.api[i].String()
 	if f.plan.MempoolTxs > 0 {

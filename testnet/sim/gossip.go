@@ -87,6 +87,7 @@ func nodeConfig(seat Seat) node.Config {
 	for _, n := range seat.Neighbours {
 		cfg.Bootstrap = append(cfg.Bootstrap, fmt.Sprintf("%s/p2p/%s", n.Addrs[0], n.ID))
 	}
+	cfg.Dial.Outbound = 0 // the neighbours are the topology
 	cfg.API.Disabled = true
 	cfg.FS, cfg.CacheBytes, cfg.EventLog = seat.Disk, storeCache, eventLog
 	if seat.TxRate > 0 {

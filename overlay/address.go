@@ -1,0 +1,85 @@
+package overlay
+
+import (
+	"net"
+	"net/netip"
+	"strconv"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
+
+	"github.com/grapevine-p2p/grapevine/overlay/dial"
+	"github.com/grapevine-p2p/grapevine/peerscore"
+)
+
+// addressOf is a, of peer p, as the address book has it; false for one of another form than
+// IP and port over TCP or QUIC. A /p2p at its end must be p's.
+func addressOf(p peer.ID, a multiaddr.Multiaddr) (dial.Address, bool) {
+	at, id := peer.SplitAddr(a)
+	if at == nil || id != "" && id != p {
+		return dial.Address{}, false
+	}
+	out := dial.Address{Peer: peerscore.PeerID(p)}
+	codes := [3]int{}
+	if len(at) < 2 || len(at) > len(codes) {
+		return out, false
+	}
+	for i, c := range at {
+		codes[i] = c.Protocol().Code
+	}
+	switch {
+	case codes[1] == multiaddr.P_TCP && codes[2] == 0:
+		out.Over = dial.TCP
+	case codes[1] == multiaddr.P_UDP && codes[2] == multiaddr.P_QUIC_V1:
+		out.Over = dial.QUIC
+	default:
+		return out, false
+	}
+	var ok bool
+	out.At, ok = addrPort(at)
+	return out, ok
+}
+
+// multiaddrOf is a in libp2p's form, without its peer.
+func multiaddrOf(a dial.Address) (multiaddr.Multiaddr, error) {
+	family, over := "/ip6/", "/tcp/"
+	if a.At.Addr().Is4() {
+		family = "/ip4/"
+	}
+	end := ""
+	if a.Over == dial.QUIC {
+		over, end = "/udp/", "/quic-v1"
+	}
+	return multiaddr.NewMultiaddr(family + a.At.Addr().String() + over + strconv.Itoa(int(a.At.Port())) + end)
+}
+
+// addrPort is the IP and port at the beginning of a.
+func addrPort(a multiaddr.Multiaddr) (netip.AddrPort, bool) {
+	at, err := manet.ToNetAddr(firstTwo(a))
+	if err != nil {
+		return netip.AddrPort{}, false
+	}
+	var out netip.AddrPort
+	switch at := at.(type) {
+	case *net.TCPAddr:
+		out = at.AddrPort()
+	case *net.UDPAddr:
+		out = at.AddrPort()
+	}
+	return netip.AddrPortFrom(out.Addr().Unmap(), out.Port()), out.IsValid()
+}
+
+// firstTwo cuts what comes after IP and port.
+func firstTwo(a multiaddr.Multiaddr) multiaddr.Multiaddr { return a[:min(2, len(a))] }
+
+// seenAt is from where a peer is connected, by its first connection with an IP.
+func seenAt(n network.Network, p peer.ID) (netip.AddrPort, bool) {
+	for _, c := range n.ConnsToPeer(p) {
+		if at, ok := addrPort(c.RemoteMultiaddr()); ok {
+			return at, true
+		}
+	}
+	return netip.AddrPort{}, false
+}
