@@ -12,8 +12,8 @@ import (
 // What is over a budget of its own weighs as much as so many units over theirs: half a
 // second of any flood that is worth sending is a charge.
 const (
-	idsPerUnit           = 10 // an id is twenty bytes and two look-ups
-	unitsPerSubscription = 5
+	idsPerUnit           = 5
+	unitsPerSubscription = 20
 	unitsPerGraft        = 500 // no honest peer comes near this budget at all
 )
 
@@ -52,7 +52,7 @@ type ruling struct {
 	rest     bool     // what is no message passes, truncated to keep
 	keep     elements
 	shed     int  // messages that are lost
-	charge   bool // the peer is to be charged
+	charges  int  // the peer is to be charged so often
 	cut      bool // and disconnected
 }
 
@@ -62,7 +62,7 @@ func (a *admission) admit(now time.Time, e elements, messages []parcel) (r rulin
 		e.units = 1 // an empty RPC costs us something too
 	}
 	over := 0
-	defer func() { r.charge, r.cut = a.exceed(now, over) }()
+	defer func() { r.charges, r.cut = a.exceed(now, over) }()
 	if e.units > 0 && !a.units.AllowN(now, e.units) {
 		over = e.units + len(messages)
 		r.shed = len(messages)
@@ -96,16 +96,19 @@ func take(l *rate.Limiter, now time.Time, n int) int {
 	return room
 }
 
-// exceed counts what was over the budget, and says whether that is to be charged now, and
-// the peer to be cut.
-func (a *admission) exceed(now time.Time, n int) (charge, cut bool) {
+// exceed counts what was over the budget, and says how often that is to be charged now, and
+// whether the peer is to be cut.
+func (a *admission) exceed(now time.Time, n int) (charges int, cut bool) {
 	if n == 0 {
-		return false, false
+		return 0, false
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for a.over += n; a.over >= a.perCharge; a.over -= a.perCharge {
-		charge = charge || !a.lenient.AllowN(now, 1)
+	for a.over += n; a.over >= a.perCharge && !cut; a.over -= a.perCharge {
+		if !a.lenient.AllowN(now, 1) {
+			charges++
+			cut = !a.patient.AllowN(now, 1)
+		}
 	}
-	return charge, charge && !a.patient.AllowN(now, 1)
+	return charges, cut
 }

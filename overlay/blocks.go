@@ -297,7 +297,7 @@ func (b *blockRoad) publish(ctx context.Context, raw []byte) {
 	if m == nil {
 		return // not running: the block travels by sync
 	}
-	if err := m.topic.Publish(ctx, raw, pubsub.WithValidatorData(ownNews{})); err != nil && ctx.Err() == nil {
+	if err := m.publish(ctx, raw, ownNews{}); err != nil && ctx.Err() == nil {
 		b.log.Warn("publishing on the block topic failed", "err", err)
 	}
 }
@@ -312,7 +312,7 @@ func (b *blockRoad) publishOwn(ctx context.Context, block validation.CheckedBloc
 		return nil // nobody listens yet; peers learn of it from our hello
 	}
 	raw := wire.Compact(block.Block()).AppendTo(nil)
-	if err := m.topic.Publish(ctx, raw, pubsub.WithValidatorData(ownNews{})); err != nil {
+	if err := m.publish(ctx, raw, ownNews{}); err != nil {
 		return fmt.Errorf("overlay: publish block %s: %w", block.ID(), err)
 	}
 	b.added(block.ID())

@@ -19,6 +19,8 @@ type budget struct {
 	blocks     *admission    //
 	asks       *rate.Limiter // our requests to it
 	served     *rate.Limiter // bytes of blocks in our answers: beyond, they come more slowly
+	pulled     *rate.Limiter // bytes of gossip that it asked for: beyond, it is not given
+	unknown    *rate.Limiter // ids that it asked for and that are not here
 	avoidable  *rate.Limiter // messages that fixed rules refuse
 	again      *rate.Limiter // transactions that are pooled here and travel once more
 
@@ -37,6 +39,8 @@ func newBudget(l Limits) *budget {
 		// A margin below what we allow others: our own haste must not look like a flood.
 		asks:      rate.NewLimiter(rate.Limit(l.RequestsPerSecond)/2, max(1, l.RequestsBurst/2)),
 		served:    rate.NewLimiter(rate.Limit(l.ServedPerSecond), l.ServedBurst),
+		pulled:    rate.NewLimiter(rate.Limit(l.PulledPerSecond), l.PulledBurst),
+		unknown:   rate.NewLimiter(rate.Limit(l.UnknownPerSecond), l.UnknownBurst),
 		avoidable: perMinute(l.AvoidablePerMinute),
 		again:     perMinute(l.AgainPerMinute),
 		serving:   make(map[protocol.ID]int),

@@ -3,7 +3,6 @@ package overlay
 import (
 	"context"
 	"fmt"
-	"time"
 
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
 	pb "github.com/libp2p/go-libp2p-pubsub/pb"
@@ -28,14 +27,16 @@ type meshConfig struct {
 	appScore     func(peer.ID) float64
 	validate     func(ctx context.Context, from peer.ID, msg *pubsub.Message) pubsub.ValidationResult
 	tracer       pubsub.RawTracer
+	inspector    *inspector
 	inspectScore func(map[peer.ID]float64)
 }
 
 // mesh is one running GossipSub instance with its one topic.
 type mesh struct {
-	topic  *pubsub.Topic // constant
-	cancel pubsub.RelayCancelFunc
-	host   *boundedHost
+	topic     *pubsub.Topic // constant
+	cancel    pubsub.RelayCancelFunc
+	host      *boundedHost
+	inspector *inspector
 }
 
 // join starts a GossipSub instance on h, bound to ctx, and joins its topic. It relays
@@ -66,7 +67,7 @@ func join(ctx context.Context, h *boundedHost, c meshConfig, g Gossip, l Limits,
 		pubsub.WithValidateQueueSize(g.ValidateQueue),
 		pubsub.WithValidateWorkers(c.workers),
 		pubsub.WithSeenMessagesTTL(g.SeenTTL),
-		pubsub.WithAppSpecificRpcInspector(trimmer(c.topic, l)),
+		pubsub.WithAppSpecificRpcInspector(c.inspector.inspect),
 		pubsub.WithRawTracer(c.tracer),
 	)
 	if err != nil {
@@ -85,7 +86,13 @@ func join(ctx context.Context, h *boundedHost, c meshConfig, g Gossip, l Limits,
 	if err != nil {
 		return nil, fmt.Errorf("overlay: relay topic of %s: %w", c.name, err)
 	}
-	return &mesh{topic: topic, cancel: cancel, host: h}, nil
+	return &mesh{topic: topic, cancel: cancel, host: h, inspector: c.inspector}, nil
+}
+
+// publish puts a message of our own on the topic. own is what tells the validator so.
+func (m *mesh) publish(ctx context.Context, raw []byte, own any) error {
+	m.inspector.published(raw) // the tracer is told of what others send only
+	return m.topic.Publish(ctx, raw, pubsub.WithValidatorData(own))
 }
 
 func (g Gossip) params() pubsub.GossipSubParams {
@@ -107,26 +114,4 @@ func features(f pubsub.GossipSubFeature, id protocol.ID) bool {
 		return id == meshsub13 || id == blocks13
 	}
 	return false
-}
-
-// trimmer cuts out of an RPC what we would obey to our harm. It runs in pubsub's event
-// loop, after decoding, so it refuses nothing and counts nothing: the streams did.
-func trimmer(topic string, l Limits) func(peer.ID, *pubsub.RPC) error {
-	longest := uint64(l.MaxPruneBackoff / time.Second)
-	return func(_ peer.ID, rpc *pubsub.RPC) error {
-		for _, prune := range rpc.GetControl().GetPrune() {
-			prune.Peers = nil // peers are exchanged elsewhere, signed
-			if prune.GetBackoff() > longest {
-				prune.Backoff = &longest
-			}
-		}
-		kept := rpc.Publish[:0]
-		for _, m := range rpc.GetPublish() {
-			if m.GetTopic() == topic {
-				kept = append(kept, m)
-			}
-		}
-		rpc.Publish = kept
-		return nil
-	}
 }

@@ -278,18 +278,6 @@ func TestGuestsAreServedNoRequests(t *testing.T) {
 	require.Empty(t, n.seen.offencesOf(h.ID()))
 }
 
-// A peer cannot make us leave its mesh for ever.
-func TestPruneBackoffIsTrimmed(t *testing.T) {
-	trim := overlay.Trimmer("topic")
-	backoff := uint64(1 << 62)
-	control := &pb.ControlMessage{Prune: []*pb.ControlPrune{{TopicID: proto.String("topic"), Backoff: &backoff, Peers: []*pb.PeerInfo{{PeerID: []byte("p")}}}}}
-	messages := []*pb.Message{{Topic: proto.String("other")}, {Topic: proto.String("topic")}}
-	messages, control = trim(messages, control)
-	require.EqualValues(t, 3600, control.GetPrune()[0].GetBackoff())
-	require.Empty(t, control.GetPrune()[0].GetPeers())
-	require.Len(t, messages, 1)
-}
-
 // R38: subscriptions to topics other than ours are not kept, and a flood of them is cut.
 func TestForeignSubscriptionsAreNotKept(t *testing.T) {
 	g, c := testGenesis("subscriptions"), newClock()
@@ -334,7 +322,7 @@ func TestForeignSubscriptionsAreNotKept(t *testing.T) {
 	}
 	eventually(t, func() bool { return n.Banned(h.ID()) && !connected(n.host, h) }, "cut")
 	require.Less(t, time.Since(began), 5*time.Second)
-	require.Less(t, liveHeap()-before, int64(1<<20), "%d bytes of topics were announced", i*per*name)
+	eventually(t, func() bool { return liveHeap()-before < 1<<20 }, "nothing of %d bytes of topics is kept", i*per*name)
 }
 
 // liveHeap is what is in use after a collection.

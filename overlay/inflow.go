@@ -18,6 +18,7 @@ type inflow struct {
 	frame   int // bytes of one RPC
 	sluice  *sluice
 	outflow *outflow
+	inspect *inspector
 	shed    func(from peerscore.PeerID, n int, why Shed) // may be nil
 	bytes   func(*budget) *rate.Limiter
 	units   func(*budget) *admission
@@ -62,8 +63,10 @@ func (o *Overlay) accept(ctx context.Context, in inflow, s network.Stream, m *me
 	), m.id, in.topic, in.sluice, in.outflow, func(rest elements, messages []parcel) ruling {
 		return o.admitRPC(in, m, rest, messages)
 	})
+	in.inspect.attach(stream)
 	done := func() {
 		cancel()
+		in.inspect.detach(stream)
 		in.sluice.leave(m.id)
 	}
 	if !o.crew.spawn(func() { stream.pump(ctx) }) {
@@ -79,13 +82,18 @@ func (o *Overlay) admitRPC(in inflow, m *member, rest elements, messages []parce
 	if r.shed > 0 {
 		call3(in.shed, peerscore.PeerID(m.id), r.shed, ShedBudget)
 	}
-	if r.charge {
+	o.penalise(m, r.charges, r.cut)
+	return r
+}
+
+// penalise does to a peer what its admission says of what it sent over its budget.
+func (o *Overlay) penalise(m *member, charges int, cut bool) {
+	for range charges {
 		o.court.judge(m.id, TooManyMessages)
 	}
-	if r.cut {
+	if cut {
 		o.cutOff(m, whyOverBudget)
 	}
-	return r
 }
 
 // refuseFrame deals with the sender of a frame that broke a bound. One frame may be a

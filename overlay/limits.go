@@ -58,6 +58,16 @@ type Limits struct {
 	QueuedBytes            int           // of all peers, per instance
 	CutFor                 time.Duration // a peer that was cut is kept out
 
+	// What peers announce by IHAVE and ask for by IWANT, per instance.
+	PullPatience         time.Duration // until the next peer is asked for what one announced
+	Pulls                int           // messages that are asked for, and that came lately, to be remembered
+	PulledPerSecond      int           // bytes that a peer is sent because it asked; beyond, it must ask again
+	PulledBurst          int           // not below the largest message
+	PulledInAllPerSecond int           // the same of all peers
+	PulledInAllBurst     int           //
+	UnknownPerSecond     int           // ids that a peer asks for and that are not here; beyond, they are over its budget
+	UnknownBurst         int           //
+
 	// Verdicts.
 	AvoidablePerMinute int // messages a fixed rule told the peer to drop, before it is charged
 	AgainPerMinute     int // pooled transactions that one peer's announcement sends on their way once more
@@ -163,9 +173,9 @@ func DefaultLimits() Limits {
 		// a router looks at (5,000 a heartbeat).
 		IDsPerSecond: 10_000,
 		IDsBurst:     50_000,
-		// A client that is in a few hundred topics of others says so once.
-		SubscriptionsPerSecond: 50,
-		SubscriptionsBurst:     500,
+		// A client that is in three hundred topics of others says so once.
+		SubscriptionsPerSecond: 10,
+		SubscriptionsBurst:     300,
 		// The routers' back-off is a minute: an honest peer sends one of each in that time and
 		// instance, and some more when its process comes and goes.
 		GraftsPerMinute: 30,
@@ -181,6 +191,20 @@ func DefaultLimits() Limits {
 		QueuedBytes:        32 << 20,
 		// As long as a peer that was refused at hello is not dialled.
 		CutFor: 10 * time.Minute,
+
+		// A round trip over the slowest links and the largest transaction at 2 Mbit/s.
+		PullPatience: 500 * time.Millisecond,
+		// Those of ten seconds at 2,000 a second.
+		Pulls: 20_000,
+		// A newcomer that is in no mesh yet gets 500 transactions of 4 KB a second.
+		PulledPerSecond:      2 << 20,
+		PulledBurst:          8 << 20,
+		PulledInAllPerSecond: 8 << 20,
+		PulledInAllBurst:     32 << 20,
+		// What we announced is here for three heartbeats more: only who stood still for
+		// longer asks in vain, and once.
+		UnknownPerSecond: 500,
+		UnknownBurst:     10_000,
 
 		AvoidablePerMinute: 60,
 		AgainPerMinute:     1_200,
@@ -255,6 +279,9 @@ func (l Limits) Validate() error {
 	}
 	if l.TxFrame < 256<<10 || l.BlockFrame < 300<<10 {
 		errs = append(errs, fmt.Errorf("overlay: TxFrame is %d and BlockFrame %d, want room for the largest transaction and compact block", l.TxFrame, l.BlockFrame))
+	}
+	if smallest := min(l.PulledBurst, l.PulledInAllBurst); smallest < l.TxFrame || smallest < l.BlockFrame {
+		errs = append(errs, fmt.Errorf("overlay: PulledBurst is %d and PulledInAllBurst %d, want room for the largest message", l.PulledBurst, l.PulledInAllBurst))
 	}
 	if l.AnnounceBytes < wire.MaxTx {
 		errs = append(errs, fmt.Errorf("overlay: limit AnnounceBytes is %d, want room for a transaction of %d", l.AnnounceBytes, wire.MaxTx))

@@ -224,6 +224,8 @@ func (o *Overlay) work(ctx context.Context, group *errgroup.Group, txMesh, block
 		})
 	}
 	run(func() { o.txs.collector.run(ctx) })
+	run(func() { txMesh.inspector.run(ctx) })
+	run(func() { blockMesh.inspector.run(ctx) })
 	run(func() { o.txs.run(ctx, txMesh) })
 	run(func() { o.txs.retryGaps(ctx, txMesh) })
 	run(func() { o.announcer.run(ctx) })
@@ -366,10 +368,14 @@ func (o *Overlay) join(ctx context.Context) (txMesh, blockMesh *mesh, err error)
 		})
 	}
 	txIn, blockIn := sluices(o.cfg.Hooks.TxShed), sluices(nil)
+	txUnits, blockUnits := func(b *budget) *admission { return b.txs }, func(b *budget) *admission { return b.blocks }
+	txInspector := newInspector(o, TxTopic(o.id), o.txLinks.has, txUnits)
+	txInspector.heard = o.announcer.heard
+	blockInspector := newInspector(o, BlockTopic(o.id), o.bkLinks.has, blockUnits)
 	slot := float64(o.cfg.Genesis.SlotMillis) / 1000
 	txMesh, err = join(ctx, o.bounded(ctx, inflow{
-		topic: TxTopic(o.id), frame: l.TxFrame, sluice: txIn, outflow: o.txs.outflow, shed: o.cfg.Hooks.TxShed,
-		bytes: func(b *budget) *rate.Limiter { return b.txBytes }, units: func(b *budget) *admission { return b.txs },
+		topic: TxTopic(o.id), frame: l.TxFrame, sluice: txIn, outflow: o.txs.outflow, inspect: txInspector, shed: o.cfg.Hooks.TxShed,
+		bytes: func(b *budget) *rate.Limiter { return b.txBytes }, units: txUnits,
 	}), meshConfig{
 		name: "transactions", network: o.id, topic: TxTopic(o.id), protocols: txProtocols,
 		frame: l.TxFrame, control: l.TxControl, workers: g.TxWorkers,
@@ -380,17 +386,17 @@ func (o *Overlay) join(ctx context.Context) (txMesh, blockMesh *mesh, err error)
 		appScore:     o.score,
 		validate:     o.txs.validate,
 		inspectScore: o.inspect(func(m *member) *float64 { return &m.txScore }),
+		inspector:    txInspector,
 		tracer: &tracer{
-			self: o.host.ID(), sluice: txIn, outflow: o.txs.outflow,
+			self: o.host.ID(), sluice: txIn, outflow: o.txs.outflow, pulls: txInspector.pulls,
 			meshed: o.txs.meshed,
 			duplicate: func(p peer.ID, raw []byte) {
 				call(o.cfg.Hooks.TxDuplicate, peerscore.PeerID(p))
 				o.announcer.relayed(raw, p)
 			},
-			announced: func(p peer.ID, messages []string) { o.announcer.heard(messages, p) },
-			sent:      func(p peer.ID, raw []byte) { o.announcer.sent(raw, p) },
-			dropped:   func(p peer.ID) { call2(o.cfg.Hooks.RPCDropped, peerscore.PeerID(p), topicTx) },
-			unjudged:  func(p peer.ID) { call2(o.cfg.Hooks.ValidationDropped, peerscore.PeerID(p), topicTx) },
+			sent:     func(p peer.ID, raw []byte) { o.announcer.sent(raw, p) },
+			dropped:  func(p peer.ID) { call2(o.cfg.Hooks.RPCDropped, peerscore.PeerID(p), topicTx) },
+			unjudged: func(p peer.ID) { call2(o.cfg.Hooks.ValidationDropped, peerscore.PeerID(p), topicTx) },
 		},
 	}, g, l, o.cfg.Score)
 	if err != nil {
@@ -398,8 +404,8 @@ func (o *Overlay) join(ctx context.Context) (txMesh, blockMesh *mesh, err error)
 	}
 	blocks := o.blocks.Load()
 	blockMesh, err = join(ctx, o.bounded(ctx, inflow{
-		topic: BlockTopic(o.id), frame: l.BlockFrame, sluice: blockIn, outflow: blockOut,
-		bytes: func(b *budget) *rate.Limiter { return b.blockBytes }, units: func(b *budget) *admission { return b.blocks },
+		topic: BlockTopic(o.id), frame: l.BlockFrame, sluice: blockIn, outflow: blockOut, inspect: blockInspector,
+		bytes: func(b *budget) *rate.Limiter { return b.blockBytes }, units: blockUnits,
 	}), meshConfig{
 		name: "blocks", network: o.id, topic: BlockTopic(o.id), protocols: blockProtocols,
 		frame: l.BlockFrame, control: l.BlockControl, workers: g.BlockWorkers,
@@ -410,8 +416,9 @@ func (o *Overlay) join(ctx context.Context) (txMesh, blockMesh *mesh, err error)
 		appScore:     o.score,
 		validate:     blocks.validate,
 		inspectScore: o.inspect(func(m *member) *float64 { return &m.blockScore }),
+		inspector:    blockInspector,
 		tracer: &tracer{
-			self: o.host.ID(), sluice: blockIn, outflow: blockOut,
+			self: o.host.ID(), sluice: blockIn, outflow: blockOut, pulls: blockInspector.pulls,
 			meshed:    o.bkLinks.set,
 			duplicate: func(peer.ID, []byte) {},
 			dropped:   func(p peer.ID) { call2(o.cfg.Hooks.RPCDropped, peerscore.PeerID(p), topicBlock) },

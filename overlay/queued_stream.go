@@ -71,6 +71,15 @@ func (s *queuedStream) pump(ctx context.Context) {
 	}
 }
 
+// inject gives pubsub a frame that the peer did not send, unless it is behind with those
+// that it did.
+func (s *queuedStream) inject(rpc []byte) {
+	select {
+	case s.rest <- rpc:
+	default:
+	}
+}
+
 // Read gives pubsub what was let through. A stream that has ended is read to its end.
 func (s *queuedStream) Read(p []byte) (int, error) {
 	for len(s.ready) == 0 {

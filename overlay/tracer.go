@@ -1,6 +1,8 @@
 package overlay
 
 import (
+	"time"
+
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
@@ -11,9 +13,9 @@ type tracer struct {
 	self      peer.ID
 	sluice    *sluice
 	outflow   *outflow
+	pulls     *pulls
 	meshed    func(p peer.ID, in bool)
 	duplicate func(from peer.ID, raw []byte)
-	announced func(from peer.ID, messages []string)
 	sent      func(to peer.ID, raw []byte)
 	dropped   func(to peer.ID)
 	unjudged  func(from peer.ID)
@@ -30,14 +32,7 @@ func (t *tracer) OnClosedOutboundStream(p peer.ID) {
 	t.outflow.forget(p)
 }
 
-func (t *tracer) RecvRPC(rpc *pubsub.RPC) {
-	if t.announced == nil {
-		return
-	}
-	for _, have := range rpc.GetControl().GetIhave() {
-		t.announced(rpc.From(), have.GetMessageIDs())
-	}
-}
+func (t *tracer) RecvRPC(*pubsub.RPC) {}
 
 func (t *tracer) DuplicateMessage(m *pubsub.Message) {
 	t.judged(m)
@@ -85,7 +80,9 @@ func (t *tracer) Join(string) {}
 
 func (t *tracer) Leave(string) {}
 
-func (t *tracer) ValidateMessage(*pubsub.Message) {}
+func (t *tracer) ValidateMessage(m *pubsub.Message) {
+	t.pulls.arrived(time.Now(), m.ReceivedFrom, m.ID, len(m.GetData()))
+}
 
 func (t *tracer) ThrottlePeer(peer.ID) {}
 

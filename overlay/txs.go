@@ -233,7 +233,7 @@ func (t *txRoad) send(ctx context.Context, m *mesh, tx validation.CheckedTx) err
 	if err := t.outflow.wait(ctx); err != nil {
 		return fmt.Errorf("overlay: publish transaction %s: %w", tx.ID(), err)
 	}
-	if err := m.topic.Publish(ctx, tx.Tx().Bytes(), pubsub.WithValidatorData(tx)); err != nil {
+	if err := m.publish(ctx, tx.Tx().Bytes(), tx); err != nil {
 		return fmt.Errorf("overlay: publish transaction %s: %w", tx.ID(), err)
 	}
 	return nil
