@@ -148,3 +148,21 @@ func TestOverhead(t *testing.T) {
 	t.Logf("%.0f bytes for each of %d", each, pooled)
 	require.LessOrEqual(t, each, 400.0)
 }
+
+// BenchmarkGlance refuses without a signature, in a pool that is full.
+func BenchmarkGlance(b *testing.B) {
+	txs := crowdOf(pooled, 0, 100)
+	p := filled(b, txs)
+	cheap := crowdOf(1, 2*pooled, 1)[0].Claim()
+	used := rich
+	used.Nonce = cheap.Terms.Nonce + 1
+	for name, account := range map[string]mempool.Account{"old nonce": used, "cheap": rich} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if p.Glance(start, cheap, account) == nil {
+					b.Fatal("not refused")
+				}
+			}
+		})
+	}
+}

@@ -35,7 +35,7 @@ var consequences = map[error]Consequence{
 	UnknownVersion: {},
 	Expired:        {Avoidable: true},
 	FeeTooLow:      {Avoidable: true},
-	StaleNonce:     {Avoidable: true},
+	StaleNonce:     {}, // honest nodes send old ones in bulk: docs/decisions/0013-old-nonces.md
 	NonceTooFar:    {},
 	Overdraft:      {},
 	AlreadyKnown:   {},

@@ -116,7 +116,7 @@ func ByFixedRule(refusal error) error { return fixedRule{refusal} }
 // Chargeable reports whether err is a [Refusal] under a fixed rule that an
 // honest relay would have applied itself, so that sending many such messages
 // may cost a peer: a fee below the floor of genesis, an expiry longer ago than
-// clocks may differ, a nonce used long ago. It is false for a Fault, which has its own price.
+// clocks may differ. It is false for a Fault, which has its own price.
 func Chargeable(err error) bool {
 	var fixed fixedRule
 	return errors.As(err, &fixed) && ConsequenceOf(err).Avoidable
