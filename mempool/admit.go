@@ -13,12 +13,15 @@ import (
 // it, given the account of the sender that it names. Two refusals are not for a
 // glance, since the transaction may be of use: what is too far ahead may be kept
 // until its time comes, if it pays enough for now, and what is known may be
-// passed on again. The answer errs to the lenient side where the pool has to
-// settle first.
+// passed on again. Nothing is refused of a sender whose account is not what the
+// pool was told last: Add settles that first.
 func (p *Pool) Glance(now time.Time, claim validation.Claim, account Account) error {
 	c := &chain{account: account}
-	if at, known := p.bySender.find(claim.Terms.Sender); known && p.chains.at(at).account == account {
+	if at, known := p.bySender.find(claim.Terms.Sender); known {
 		c = p.chains.at(at)
+	}
+	if c.account != account {
+		return nil
 	}
 	least := p.sunkFloor(now).rate
 	err := p.admit(now, claim, c, least)
