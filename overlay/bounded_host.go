@@ -22,6 +22,8 @@ type gate struct {
 	accept func(s network.Stream) (bounded network.Stream, done func(), ok bool)
 	// written is told of each RPC that was written to a peer.
 	written func(p peer.ID)
+	// sentry holds some messages back; nil: none.
+	sentry *sentry
 }
 
 // boundedHost is the host that one pubsub instance sees. It bounds the streams that
@@ -76,7 +78,11 @@ func (h *boundedHost) NewStream(ctx context.Context, p peer.ID, ids ...protocol.
 		_ = s.Reset()
 		return nil, context.Canceled
 	}
-	return &trackedStream{Stream: s, to: p, written: h.gate.written, forget: h.forget}, nil
+	t := &trackedStream{Stream: s, to: p, written: h.gate.written, forget: h.forget, sentry: h.gate.sentry}
+	if t.sentry != nil {
+		t.sentry.opened(t)
+	}
+	return t, nil
 }
 
 func (h *boundedHost) track(s network.Stream) bool {
@@ -113,26 +119,4 @@ func (h *boundedHost) shut() {
 	for _, s := range streams {
 		_ = s.ResetWithError(network.StreamShutdown)
 	}
-}
-
-// trackedStream is an outbound stream that is forgotten when it ends.
-type trackedStream struct {
-	network.Stream
-	to      peer.ID
-	written func(peer.ID)
-	forget  func(network.Stream)
-}
-
-// Write writes one RPC: pubsub never writes less or more at once.
-func (s *trackedStream) Write(b []byte) (int, error) {
-	n, err := s.Stream.Write(b)
-	s.written(s.to)
-	return n, err
-}
-
-// Reset ends the stream in both directions. (Close does not: pubsub's writer closes
-// while its watcher still reads, and the watcher then resets.)
-func (s *trackedStream) Reset() error {
-	s.forget(s.Stream)
-	return s.Stream.Reset()
 }

@@ -80,7 +80,9 @@ type Config struct {
 	Limits Limits
 	Gossip Gossip
 	Score  peerscore.Config
-	Now    func() time.Time // the shell's clock; nil: time.Now
+	// Lookout says how silent peers of the transaction mesh are found.
+	Lookout peerscore.LookoutConfig
+	Now     func() time.Time // the shell's clock; nil: time.Now
 }
 
 // DefaultConfig returns a configuration that lacks only its host, genesis, checker,
@@ -96,6 +98,7 @@ func DefaultConfig() Config {
 		Limits:       DefaultLimits(),
 		Gossip:       DefaultGossip(),
 		Score:        peerscore.DefaultConfig(),
+		Lookout:      peerscore.DefaultLookoutConfig(),
 	}
 }
 
@@ -122,7 +125,7 @@ func (c Config) Validate() error {
 	if c.EchoNetworks < 1 || c.EchoNetworks > enoughEchoes {
 		errs = append(errs, fmt.Errorf("overlay: EchoNetworks is %d, want 1 to %d", c.EchoNetworks, enoughEchoes))
 	}
-	return errors.Join(append(errs, c.Dial.Validate(), c.Limits.Validate(), c.Gossip.Validate(), c.Score.Validate(), c.Stem.Validate())...)
+	return errors.Join(append(errs, c.Dial.Validate(), c.Limits.Validate(), c.Gossip.Validate(), c.Score.Validate(), c.Stem.Validate(), c.Lookout.Validate(c.Score))...)
 }
 
 // maxAgent is what hello can carry.

@@ -19,6 +19,7 @@ type inflow struct {
 	sluice  *sluice
 	outflow *outflow
 	inspect *inspector
+	sentry  *sentry                                      // nil: holds nothing back
 	shed    func(from peerscore.PeerID, n int, why Shed) // may be nil
 	bytes   func(*budget) *rate.Limiter
 	units   func(*budget) *admission
@@ -28,6 +29,7 @@ type inflow struct {
 func (o *Overlay) bounded(ctx context.Context, in inflow) *boundedHost {
 	return newBoundedHost(o.host, gate{
 		written: in.outflow.written,
+		sentry:  in.sentry,
 		admit: func(ctx context.Context, p peer.ID) error {
 			o.greeter.meet(p)
 			return o.roster.admit(ctx, p)

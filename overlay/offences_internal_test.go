@@ -48,6 +48,7 @@ var verdicts = map[string]struct {
 	"errElsewhere":   {errElsewhere, 0},
 	"errEnough":      {errEnough, 0},
 	"errGone":        {errGone, 0},
+	"errOurs":        {errOurs, 0},
 	"errNobody":      {errNobody, 0},
 	"errNotServed":   {errNotServed, 0},
 	"errOutboxFull":  {errOutboxFull, 0},

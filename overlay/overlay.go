@@ -30,6 +30,7 @@ type Overlay struct {
 	log     *slog.Logger
 	court   *court
 	cutter  *cutter
+	sentry  *sentry
 	roster  *roster
 	keeper  *keeper
 	streams *streamBudgets
@@ -81,6 +82,7 @@ func New(cfg Config) (*Overlay, error) {
 		o.crew.spawn(func() { o.dismiss(p, "it is banned: "+why) })
 	}}
 	o.cutter = &cutter{threshold: cfg.Score.Thresholds.Graylist, barred: cfg.Limits.CutFor}
+	o.sentry = newSentry(cfg.Lookout, o.roster, o.crew, o.log)
 	if o.keeper, err = newKeeper(o); err != nil {
 		return nil, err
 	}
@@ -224,6 +226,7 @@ func (o *Overlay) work(ctx context.Context, group *errgroup.Group, txMesh, block
 		})
 	}
 	run(func() { o.txs.collector.run(ctx) })
+	run(func() { o.sentry.run(ctx) })
 	run(func() { txMesh.inspector.run(ctx) })
 	run(func() { blockMesh.inspector.run(ctx) })
 	run(func() { o.txs.run(ctx, txMesh) })
@@ -375,7 +378,8 @@ func (o *Overlay) join(ctx context.Context) (txMesh, blockMesh *mesh, err error)
 	slot := float64(o.cfg.Genesis.SlotMillis) / 1000
 	txMesh, err = join(ctx, o.bounded(ctx, inflow{
 		topic: TxTopic(o.id), frame: l.TxFrame, sluice: txIn, outflow: o.txs.outflow, inspect: txInspector, shed: o.cfg.Hooks.TxShed,
-		bytes: func(b *budget) *rate.Limiter { return b.txBytes }, units: txUnits,
+		sentry: o.sentry,
+		bytes:  func(b *budget) *rate.Limiter { return b.txBytes }, units: txUnits,
 	}), meshConfig{
 		name: "transactions", network: o.id, topic: TxTopic(o.id), protocols: txProtocols,
 		frame: l.TxFrame, control: l.TxControl, workers: g.TxWorkers,
@@ -389,10 +393,15 @@ func (o *Overlay) join(ctx context.Context) (txMesh, blockMesh *mesh, err error)
 		inspector:    txInspector,
 		tracer: &tracer{
 			self: o.host.ID(), sluice: txIn, outflow: o.txs.outflow, pulls: txInspector.pulls,
-			meshed: o.txs.meshed,
+			meshed: func(p peer.ID, in bool) {
+				o.txs.meshed(p, in)
+				o.sentry.meshed(p, in)
+			},
+			first: o.sentry.first,
 			duplicate: func(p peer.ID, raw []byte) {
 				call(o.cfg.Hooks.TxDuplicate, peerscore.PeerID(p))
 				o.announcer.relayed(raw, p)
+				o.sentry.copied(p, raw)
 			},
 			sent:     func(p peer.ID, raw []byte) { o.announcer.sent(raw, p) },
 			dropped:  func(p peer.ID) { call2(o.cfg.Hooks.RPCDropped, peerscore.PeerID(p), topicTx) },
@@ -438,7 +447,7 @@ const (
 // silence about its hello until that has succeeded. GossipSub asks under a lock of its
 // own, so this is short and calls nobody.
 func (o *Overlay) score(p peer.ID) float64 {
-	s := o.court.score(p)
+	s := o.court.score(p) + o.sentry.score(p)
 	if o.roster.silent(p) {
 		return min(s, o.cfg.Score.Thresholds.Gossip)
 	}

@@ -15,6 +15,7 @@ type tracer struct {
 	outflow   *outflow
 	pulls     *pulls
 	meshed    func(p peer.ID, in bool)
+	first     func(from peer.ID, raw []byte) // may be nil
 	duplicate func(from peer.ID, raw []byte)
 	sent      func(to peer.ID, raw []byte)
 	dropped   func(to peer.ID)
@@ -82,6 +83,7 @@ func (t *tracer) Leave(string) {}
 
 func (t *tracer) ValidateMessage(m *pubsub.Message) {
 	t.pulls.arrived(time.Now(), m.ReceivedFrom, m.ID, len(m.GetData()))
+	call2(t.first, m.ReceivedFrom, m.GetData())
 }
 
 func (t *tracer) ThrottlePeer(peer.ID) {}

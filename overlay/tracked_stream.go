@@ -1,0 +1,86 @@
+package overlay
+
+import (
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+)
+
+// releaseTime is what pubsub gives each of its own writes.
+const releaseTime = 30 * time.Second
+
+// trackedStream is an outbound stream that is forgotten when it ends.
+type trackedStream struct {
+	network.Stream
+	to      peer.ID // constant, as what follows
+	written func(peer.ID)
+	forget  func(network.Stream)
+	sentry  *sentry // nil: nothing is held back
+
+	writing sync.Mutex // held while a frame is written
+
+	mu   sync.Mutex // guards held
+	held map[uint64][]byte
+}
+
+// Write writes one RPC: pubsub never writes less or more at once. Some of its messages may
+// be written later.
+func (s *trackedStream) Write(b []byte) (int, error) {
+	defer s.written(s.to)
+	rest := b
+	if s.sentry != nil {
+		var held []heldBack
+		rest, held = s.sentry.split(s.to, b)
+		for _, h := range held {
+			s.keep(h)
+		}
+	}
+	if len(rest) > 0 {
+		s.writing.Lock()
+		defer s.writing.Unlock()
+		if n, err := s.Stream.Write(rest); err != nil {
+			return min(n, len(b)), err
+		}
+	}
+	return len(b), nil
+}
+
+// keep holds a frame back. The lookout bounds how many there are.
+func (s *trackedStream) keep(h heldBack) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.held == nil {
+		s.held = make(map[uint64][]byte)
+	}
+	s.held[h.key] = h.frame
+	time.AfterFunc(h.pause, func() { s.sentry.crew.spawn(func() { s.release(h.key) }) })
+}
+
+// release writes a frame that was held back, once.
+func (s *trackedStream) release(key uint64) {
+	s.mu.Lock()
+	frame, ok := s.held[key]
+	delete(s.held, key)
+	s.mu.Unlock()
+	if !ok {
+		return
+	}
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	_ = s.SetWriteDeadline(time.Now().Add(releaseTime))
+	if _, err := s.Stream.Write(frame); err != nil {
+		_ = s.Reset() // half a frame may be out
+	}
+}
+
+// Reset ends the stream in both directions. (Close does not: pubsub's writer closes
+// while its watcher still reads, and the watcher then resets.)
+func (s *trackedStream) Reset() error {
+	if s.sentry != nil {
+		s.sentry.closed(s)
+	}
+	s.forget(s.Stream)
+	return s.Stream.Reset()
+}
