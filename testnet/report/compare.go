@@ -109,7 +109,7 @@ func (c *Comparison) WriteTable(w io.Writer) error {
 		return fmt.Errorf("write comparison: %w", err)
 	}
 	for _, note := range c.Notes {
-		if _, err := fmt.Fprintf(w, "note: %s\n", note); err != nil {
+		if _, err := fmt.Fprintf(w, "note: %s\n", Printable(note)); err != nil {
 			return fmt.Errorf("write comparison: %w", err)
 		}
 	}
@@ -118,7 +118,7 @@ func (c *Comparison) WriteTable(w io.Writer) error {
 
 // name says what sets s apart from other.
 func (s Side) name(other Side) string {
-	parts := []string{s.Scenario}
+	parts := []string{Printable(s.Scenario)}
 	if s.World != other.World {
 		parts = append(parts, s.World)
 	}

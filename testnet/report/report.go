@@ -187,8 +187,8 @@ func (r *Report) Note(format string, args ...any) {
 }
 
 // Validate says everything that makes r unfit to be published: a world or
-// relay nobody knows, more deliveries than there could be, a ratio outside its
-// range.
+// relay nobody knows, more deliveries than there could be, a figure that no run
+// can have.
 func (r *Report) Validate() error {
 	var errs []error
 	switch r.World {
@@ -213,7 +213,7 @@ func (r *Report) Validate() error {
 			errs = append(errs, fmt.Errorf("%s: %v copies per delivery, want at least one", kind.name, *c))
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, r.impossible()...)...)
 }
 
 // WriteJSON writes r as one indented JSON document with a final newline.

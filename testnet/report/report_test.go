@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -123,6 +124,51 @@ func TestValidate(t *testing.T) {
 	err := bad.Validate()
 	for _, want := range []string{`world is "moon"`, `relay is "pigeon"`, "seed is", "tx: delivered 601 of 600", "block: 0.5 copies"} {
 		require.ErrorContains(t, err, want)
+	}
+}
+
+// TestImpossibleFigures: conditions are judged by what a report claims, so it
+// may not claim what no run can have.
+func TestImpossibleFigures(t *testing.T) {
+	for want, claim := range map[string]func(*report.Report){
+		"tx.delivery_ratio is 7, want at most 1":                             func(r *report.Report) { r.Tx.DeliveryRatio = report.Measured(7.0) },
+		"block.rebuilt_without_request_ratio is -1, want at least 0":         func(r *report.Report) { r.Block.RebuiltWithoutRequestRatio = report.Measured(-1.0) },
+		"attack.evicted_ratio is 1.5":                                        func(r *report.Report) { r.Attack.EvictedRatio = report.Measured(1.5) },
+		"attack.during.block.delivery_ratio is 2":                            func(r *report.Report) { r.Attack.During.Block.DeliveryRatio = report.Measured(2.0) },
+		"tx.latency_ms.p90 is 2.25, and tx.latency_ms.p99 is -5":             func(r *report.Report) { r.Tx.LatencyMS.P99 = -5 },
+		"tx.latency_ms.p50 is -1, want at least 0":                           func(r *report.Report) { r.Tx.LatencyMS.P50 = -1 },
+		"floor_ms.p99 is 3, and floor_ms.max is 2, which is less":            func(r *report.Report) { r.FloorMS.Max = 2 },
+		"attack.time_to_evict_s.p50 is 4, and attack.time_to_evict_s.max is": func(r *report.Report) { r.Attack.TimeToEvictS.P50 = 4 },
+		"nodes is -7":                      func(r *report.Report) { r.Nodes = -7 },
+		"block.published is -1":            func(r *report.Report) { r.Block.Published = -1 },
+		"tx.dropped is -1":                 func(r *report.Report) { r.Tx.Dropped = report.Measured(-1) },
+		"wall_s is NaN":                    func(r *report.Report) { r.WallS = math.NaN() },
+		"resources.heap_mb_per_node is -1": func(r *report.Report) { r.Resources.HeapMBPerNode = report.Measured(-1.0) },
+	} {
+		r := full()
+		claim(r)
+		require.ErrorContains(t, r.Validate(), want)
+	}
+}
+
+// TestPercentilesNeverPassTheLargest: kept values are rounded otherwise than
+// the largest one.
+func TestPercentilesNeverPassTheLargest(t *testing.T) {
+	var s report.Sample
+	s.Add(100_000.005)
+	require.Equal(t, &report.Percentiles{P50: 100_000.005, P90: 100_000.005, P99: 100_000.005, Max: 100_000.005}, s.Percentiles())
+}
+
+func TestPrintable(t *testing.T) {
+	for _, text := range []string{"", `as it is: "B ÷ A", 20 µs\`} {
+		require.Equal(t, text, report.Printable(text))
+	}
+	for text, want := range map[string]string{
+		"x\x1b[2J\nline2": `x\x1b[2J\nline2`,
+		"right\u202eleft": `right\u202eleft`,
+		"\r\x00\x9b":      `\r\x00\x9b`,
+	} {
+		require.Equal(t, want, report.Printable(text))
 	}
 }
 

@@ -61,12 +61,10 @@ func (s *Sample) Percentiles() *Percentiles {
 	}
 	sorted := slices.Clone(s.kept)
 	slices.Sort(sorted)
-	return &Percentiles{
-		P50: rank(sorted, 0.50),
-		P90: rank(sorted, 0.90),
-		P99: rank(sorted, 0.99),
-		Max: round(s.max, 1e3),
-	}
+	p := &Percentiles{P50: rank(sorted, 0.50), P90: rank(sorted, 0.90), P99: rank(sorted, 0.99), Max: round(s.max, 1e3)}
+	// Kept values have fewer digits than the largest one, and may be above it.
+	p.P50, p.P90, p.P99 = min(p.P50, p.Max), min(p.P90, p.Max), min(p.P99, p.Max)
+	return p
 }
 
 // rank is the smallest value of sorted that at least q of all are not above.

@@ -28,7 +28,7 @@ func (g *stage) watchAttackers(ctx context.Context) {
 				continue
 			}
 			if _, before := g.course.evicted[i]; !before {
-				g.course.evicted[i] = time.Since(g.load) - p.Attack.From
+				g.course.evicted[i] = max(0, time.Since(g.load)-p.Attack.From) // nobody may have taken it in
 			}
 		}
 	}
