@@ -37,6 +37,7 @@ var house = map[string]place{
 	"overlay/compact": {3, pure},
 	"overlay/member":  {3, pure},
 	"overlay/dial":    {3, pure},
+	"overlay/catchup": {3, pure},
 	"overlay/fetch":   {3, pure},
 	"overlay/stem":    {3, pure},
 

@@ -1,0 +1,130 @@
+package catchup
+
+import (
+	"time"
+
+	"github.com/grapevine-p2p/grapevine/peerscore"
+)
+
+// Source is a peer as it stands.
+type Source struct {
+	Peer   peerscore.PeerID
+	RTT    time.Duration // round-trip time; 0 if not known
+	Height uint64        // of its chain, as far as it has borne that out
+}
+
+// source is a peer and what is known of it.
+type source struct {
+	Source
+	rank    uint64 // among equals the lowest is used first
+	told    int    // headers in the tree that it was the first to tell
+	probed  bool   // asked for headers since it was last of no use
+	sought  bool   // said to have what we lack, however high it is
+	deep    bool   // its chain parts from ours further back than a short locator reaches
+	more    bool   // its last headers did not reach its head
+	at      Ref    // the last header of its that we have the block of
+	vouched *node  // the highest block that it is known to have
+	lacks   []lack
+
+	rate     float64 // bytes a second; 0 if not measured
+	measured time.Time
+	given    int // requests that it answered well
+	strikes  int // failures, less half with each success
+	rests    time.Time
+	tokens   float64 // requests that it may get
+	filled   time.Time
+
+	headers *request
+	bodies  int // requests for blocks
+
+	goal    *path // the branch on which it is used
+	version uint64
+	stale   bool // the goal must be looked for again
+}
+
+// lack is a block that a source did not have when it was asked.
+type lack struct {
+	node  *node
+	until time.Time
+}
+
+// good says whether a source gave what it was asked for, and has not failed since.
+func (s *source) good() bool { return s.given > 0 && s.strikes == 0 }
+
+// class orders sources by what is known of them, the best first.
+func (s *source) class() int {
+	switch {
+	case s.good():
+		return 0
+	case s.strikes == 0:
+		return 1
+	}
+	return 2
+}
+
+// reach is how high a source can be asked for blocks.
+func (s *source) reach() uint64 {
+	if s.vouched.live() {
+		return max(s.Height, s.vouched.Height)
+	}
+	return s.Height
+}
+
+// refill counts the requests that time allows.
+func (s *source) refill(now time.Time, c Config) {
+	s.tokens = min(float64(c.AsksBurst), s.tokens+now.Sub(s.filled).Seconds()*float64(c.AsksPerSecond))
+	s.filled = now
+}
+
+// gave notes a request for blocks that was answered. A rate that falls is believed at
+// once, so that who is quick only now and then is not taken for quick.
+func (s *source) gave(now time.Time, r *request) {
+	s.given++
+	s.strikes /= 2
+	since := r.at
+	if s.measured.After(since) {
+		since = s.measured
+	}
+	s.measured = now
+	rate := float64(r.got) / max(now.Sub(since), time.Millisecond).Seconds()
+	if s.rate > 0 && rate > s.rate {
+		rate = (rate + s.rate) / 2
+	}
+	s.rate = rate
+}
+
+// strike has a source rest, longer each time in a row.
+func (s *source) strike(now time.Time, c Config) {
+	rest := c.Rest
+	for range s.strikes {
+		rest = min(2*rest, c.MaxRest)
+	}
+	s.strikes = min(s.strikes+1, maxStrikes)
+	s.rate /= 2
+	s.rests = now.Add(rest)
+	s.probed, s.vouched, s.stale = false, nil, true
+}
+
+// maxStrikes keeps the count of failures where it still matters.
+const maxStrikes = 16
+
+// lacking says whether a source is known to lack a block of a branch.
+func (s *source) lacking(p *path, now time.Time) bool {
+	for _, l := range s.lacks {
+		if now.Before(l.until) && p.has(l.node) {
+			return true
+		}
+	}
+	return false
+}
+
+// maxLacks bounds what a source is known to lack; the oldest is forgotten.
+const maxLacks = 16
+
+func (s *source) lack(n *node, until time.Time) {
+	if len(s.lacks) == maxLacks {
+		s.lacks = s.lacks[1:]
+	}
+	s.lacks = append(s.lacks, lack{n, until})
+	s.stale = true
+}
