@@ -90,7 +90,9 @@ figure in B.`,
     --fail-if 'tx.latency_ms.p99 > 1.1x' --fail-if 'tx.delivery_ratio < 1'
   grapevine testnet compare stock.json ours.json --fail-if 'tx.latency_ms.p99 > 2x floor_ms.p99'`,
 		Args: cobra.ExactArgs(2),
-		RunE: func(_ *cobra.Command, args []string) error { return c.testnetCompare(args[0], args[1], failIf, svg) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return unlessStopped(cmd.Context(), func() error { return c.testnetCompare(args[0], args[1], failIf, svg) })
+		},
 	})
 	cmd.Flags().StringArrayVar(&failIf, "fail-if", nil, "fail if this is true of B; may be given again")
 	cmd.Flags().StringVar(&svg, "svg", "", "draw the deliveries of both to files in this folder")

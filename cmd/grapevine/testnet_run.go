@@ -72,8 +72,11 @@ func (c *cli) testnetRun(ctx context.Context, name string, settings []string, o 
 	// --json names a file here: unless that is standard output, errors go to
 	// people only.
 	c.json, c.reported = o.json == "-", o.json != "-"
-	s, err := chosenScenario(name, settings)
-	if err != nil {
+	var s *scenario.Scenario
+	if err := unlessStopped(ctx, func() (err error) {
+		s, err = chosenScenario(name, settings)
+		return err
+	}); err != nil {
 		return err
 	}
 	w, err := worldOf(s)
@@ -97,7 +100,8 @@ func (c *cli) testnetRun(ctx context.Context, name string, settings []string, o 
 		return runFailure(ctx, name, err)
 	}
 	took := time.Since(began)
-	err = c.deliver(r, o) // first: whoever reads the text may stop reading
+	// First the files: whoever reads the text may stop reading.
+	err = unlessStopped(ctx, func() error { return c.deliver(r, o) })
 	if !c.json {
 		printTestnetReport(c.out, s, r, took)
 	}
@@ -234,7 +238,7 @@ func brokenExpectations(tried string, broken []string) error {
 	if len(broken) == 0 {
 		return nil
 	}
-	return &failure{tried: tried, cause: errors.New(strings.Join(broken, "; ")), code: "failed_expectations"}
+	return &failure{tried: tried, cause: errors.New(report.Printable(strings.Join(broken, "; "))), code: "failed_expectations"}
 }
 
 // printTestnetReport says in a few lines what the run showed. How long it took
