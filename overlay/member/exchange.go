@@ -243,6 +243,7 @@ func (m *Machine) expire(out []Action) []Action {
 			continue
 		}
 		if s.State != Dead {
+			m.counts.Died++
 			out = append(out, Changed{s.Record.Peer, Dead})
 		}
 		m.view.remove(s)

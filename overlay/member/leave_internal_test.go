@@ -87,3 +87,30 @@ func TestMovedAndSilence(t *testing.T) {
 	require.Zero(t, m.Silence("friend"))
 	require.Zero(t, m.Silence("stranger"))
 }
+
+// A node whose only link breaks is dead to all, also if it spoke a moment before.
+func TestLostLinkIsFollowedUp(t *testing.T) {
+	w := newWorld(t, seedOf(t), 20, 4, DefaultConfig())
+	loner, friend := w.nodes[0], w.nodes[1]
+	for _, n := range w.nodes {
+		delete(loner.near, n.id)
+		delete(n.near, loner.id)
+	}
+	w.queue = nil
+	for _, n := range w.nodes {
+		w.push(w.now, n, Tick{}, true)
+		for _, o := range w.nodes {
+			if n.near[o.id] != 0 {
+				w.push(w.now, n, Connected{o.id}, false)
+			}
+		}
+	}
+	w.join(loner, friend)
+	w.run(30 * time.Second)
+	require.Equal(t, 19, w.count(loner.id, Alive))
+	w.step(friend, Received{loner.id, (&frame{acks: []uint64{1}}).appendTo(nil)})
+	loner.up = false
+	w.step(friend, Gone{Peer: loner.id, Lost: true})
+	w.run(12 * time.Second)
+	require.Equal(t, 19, w.count(loner.id, Dead))
+}

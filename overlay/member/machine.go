@@ -267,9 +267,13 @@ func (m *Machine) renew(seq uint64) {
 
 // Counts are totals since the machine was made.
 type Counts struct {
-	Probes  uint64 // begun
-	Failed  uint64 // of them, without any answer
-	Refuted uint64 // accusations of ourselves that we answered with a new record
+	Probes    uint64 // begun
+	Failed    uint64 // of them, without any answer
+	Suspected uint64 // times that a member was suspected
+	Cleared   uint64 // of them, times that it turned out to live
+	Died      uint64 // times that a member was taken for dead
+	Revived   uint64 // of them, times that it turned out to live
+	Refuted   uint64 // accusations of ourselves that we answered with a new record
 }
 
 // Counts returns the totals so far.

@@ -16,10 +16,11 @@ const maxAccusers = 4
 // time Config.Indirect others.
 const leastAsked = 3
 
-// accuse says to all that p does not answer us.
+// accuse says to all that p does not answer us. That it spoke a moment before we
+// asked counts for nothing: nobody may ask again, if we have no link to it.
 func (m *Machine) accuse(p peerscore.PeerID, out []Action) []Action {
 	s := m.view.get(p)
-	if s == nil || s.State == Dead || m.now.Before(s.grace) {
+	if s == nil || s.State == Dead {
 		return out
 	}
 	a := accusation{suspect: p, seq: s.Record.Seq, accuser: m.self}
@@ -93,6 +94,7 @@ func (m *Machine) farewell(from peerscore.PeerID, l *link, s *member, a accusati
 		m.view.suspects--
 	}
 	s.State, s.Since, s.accusers = Dead, m.now, []accusation{a}
+	m.counts.Died++
 	m.probes = slices.DeleteFunc(m.probes, func(p *probe) bool { return p.target == a.suspect })
 	for _, p := range m.some(m.config.Fanout, from, a.suspect) {
 		f := m.to(p)
@@ -128,6 +130,7 @@ func (m *Machine) suspect(s *member, a accusation, from peerscore.PeerID, out []
 		s.State, s.Since, s.asks = Suspect, m.now, m.now
 		s.nonce = m.rng.Uint64()
 		m.view.suspects++
+		m.counts.Suspected++
 		out = append(out, Changed{a.suspect, Suspect})
 	}
 	if len(s.accusers) < maxAccusers && !s.accusedBy(a.accuser) {
@@ -179,6 +182,7 @@ func (m *Machine) driveSuspects(out []Action) []Action {
 		}
 		s.State, s.Since = Dead, m.now
 		m.view.suspects--
+		m.counts.Died++
 		out = append(out, Changed{s.Record.Peer, Dead})
 	}
 	return out
@@ -193,6 +197,9 @@ func (m *Machine) clear(s *member, out []Action) []Action {
 	}
 	if s.State == Suspect {
 		m.view.suspects--
+		m.counts.Cleared++
+	} else {
+		m.counts.Revived++
 	}
 	s.State, s.Since, s.accusers, s.asked = Alive, m.now, nil, 0
 	return append(out, Changed{s.Record.Peer, Alive})
