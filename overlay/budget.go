@@ -21,6 +21,7 @@ type budget struct {
 	served     *rate.Limiter // bytes of blocks in our answers: beyond, they come more slowly
 	pulled     *rate.Limiter // bytes of gossip that it asked for: beyond, it is not given
 	unknown    *rate.Limiter // ids that it asked for and that are not here
+	members    *rate.Limiter // frames of membership, and KiB of them: beyond, they are read later
 	avoidable  *rate.Limiter // messages that fixed rules refuse
 	again      *rate.Limiter // transactions that are pooled here and travel once more
 
@@ -41,6 +42,7 @@ func newBudget(l Limits) *budget {
 		served:    rate.NewLimiter(rate.Limit(l.ServedPerSecond), l.ServedBurst),
 		pulled:    rate.NewLimiter(rate.Limit(l.PulledPerSecond), l.PulledBurst),
 		unknown:   rate.NewLimiter(rate.Limit(l.UnknownPerSecond), l.UnknownBurst),
+		members:   rate.NewLimiter(rate.Limit(l.MemberPerSecond), l.MemberBurst),
 		avoidable: perMinute(l.AvoidablePerMinute),
 		again:     perMinute(l.AgainPerMinute),
 		serving:   make(map[protocol.ID]int),

@@ -10,6 +10,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	swim "github.com/grapevine-p2p/grapevine/overlay/member"
 	"github.com/grapevine-p2p/grapevine/overlay/stem"
 	"github.com/grapevine-p2p/grapevine/peerscore"
 	"github.com/grapevine-p2p/grapevine/validation"
@@ -69,6 +70,10 @@ type Config struct {
 
 	// Stem is how transactions travel that are published without telling who began.
 	Stem stem.Config
+	// Members has the node keep a view of who is in the network and who has fallen silent,
+	// at the pace and within the bounds of Swim. It takes a Host with an Ed25519 identity.
+	Members bool
+	Swim    swim.Config
 
 	// EchoNetworks is in how many networks (IPv4 /16, IPv6 /32) there must be peers that
 	// echoed a transaction of our own before it counts as told. 1 where all peers are
@@ -89,10 +94,12 @@ type Config struct {
 // chain and pool.
 func DefaultConfig() Config {
 	return Config{
-		Agent: "grapevine",
-		Dial:  DefaultDial(),
-		Recon: true,
-		Stem:  stem.DefaultConfig(),
+		Agent:   "grapevine",
+		Members: true,
+		Swim:    swim.DefaultConfig(),
+		Dial:    DefaultDial(),
+		Recon:   true,
+		Stem:    stem.DefaultConfig(),
 		// One network can be one operator, or one that surrounds us.
 		EchoNetworks: 2,
 		Limits:       DefaultLimits(),
@@ -125,7 +132,7 @@ func (c Config) Validate() error {
 	if c.EchoNetworks < 1 || c.EchoNetworks > enoughEchoes {
 		errs = append(errs, fmt.Errorf("overlay: EchoNetworks is %d, want 1 to %d", c.EchoNetworks, enoughEchoes))
 	}
-	return errors.Join(append(errs, c.Dial.Validate(), c.Limits.Validate(), c.Gossip.Validate(), c.Score.Validate(), c.Stem.Validate(), c.Lookout.Validate(c.Score))...)
+	return errors.Join(append(errs, c.Dial.Validate(), c.Limits.Validate(), c.Swim.Validate(), c.Gossip.Validate(), c.Score.Validate(), c.Stem.Validate(), c.Lookout.Validate(c.Score))...)
 }
 
 // maxAgent is what hello can carry.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	swim "github.com/grapevine-p2p/grapevine/overlay/member"
 	"github.com/grapevine-p2p/grapevine/peerscore"
 	"github.com/grapevine-p2p/grapevine/validation"
 	"github.com/grapevine-p2p/grapevine/wire"
@@ -37,6 +38,9 @@ type Hooks struct {
 	ReconOneSided func(links int)
 	// TxFetched reports how many transactions a peer gave on request.
 	TxFetched func(from peerscore.PeerID, n int)
+
+	// MemberChanged reports that a member of the network is in another state now.
+	MemberChanged func(id peer.ID, state swim.State)
 
 	// BlockHeard reports a valid header that came by gossip.
 	BlockHeard func(id wire.BlockID, from peerscore.PeerID)

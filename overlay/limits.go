@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"time"
 
+	swim "github.com/grapevine-p2p/grapevine/overlay/member"
 	"github.com/grapevine-p2p/grapevine/wire"
 )
 
@@ -95,6 +96,14 @@ type Limits struct {
 	FetchTime     time.Duration // for one request
 	ServeFetch    int           // requests served at once
 	ServeFetchPer int           // of one peer
+
+	// Membership.
+	MemberAge       time.Duration // of a link, after which another is opened
+	MemberIdle      time.Duration // between two frames of a peer
+	MemberPerSecond int           // frames, and KiB of them, of a peer; beyond, they are read later
+	MemberBurst     int           //
+	ServeMember     int           // links that peers opened
+	ServeMemberPer  int           // of one peer: one, and one that has not ended yet
 
 	// Blocks.
 	Rebuilds            int           // blocks rebuilt at once
@@ -234,6 +243,15 @@ func DefaultLimits() Limits {
 		ServeFetch:    32,
 		ServeFetchPer: 4,
 
+		MemberAge: time.Hour,
+		// Every link is asked now and then: with 400 of them, every 200 seconds.
+		MemberIdle: 5 * time.Minute,
+		// A death costs a link some ten frames; a whole view of 4,096 is 1 MiB.
+		MemberPerSecond: 100,
+		MemberBurst:     1_000,
+		ServeMember:     1_024, // a host's connections are the nearer bound
+		ServeMemberPer:  2,
+
 		Rebuilds:       16,
 		RebuildTime:    15 * time.Second,
 		CompactTime:    4 * time.Second,
@@ -285,6 +303,9 @@ func (l Limits) Validate() error {
 	}
 	if l.AnnounceBytes < wire.MaxTx {
 		errs = append(errs, fmt.Errorf("overlay: limit AnnounceBytes is %d, want room for a transaction of %d", l.AnnounceBytes, wire.MaxTx))
+	}
+	if l.MemberBurst < memberCost(swim.MaxFrame) {
+		errs = append(errs, fmt.Errorf("overlay: limit MemberBurst is %d, want room for a frame, %d", l.MemberBurst, memberCost(swim.MaxFrame)))
 	}
 	if l.ServedBurst < wire.MaxBlock {
 		errs = append(errs, fmt.Errorf("overlay: limit ServedBurst is %d, want room for a block of %d", l.ServedBurst, wire.MaxBlock))

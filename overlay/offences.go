@@ -8,6 +8,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	swim "github.com/grapevine-p2p/grapevine/overlay/member"
 	"github.com/grapevine-p2p/grapevine/overlay/recon"
 	"github.com/grapevine-p2p/grapevine/peerscore"
 	"github.com/grapevine-p2p/grapevine/validation"
@@ -53,6 +54,8 @@ func offenceFor(err error) (peerscore.Offence, bool) {
 		breach Breach
 		fault  recon.Fault
 		shape  recon.FrameError
+		member swim.Malformed
+		record RecordError
 	)
 	switch {
 	case err == nil:
@@ -67,6 +70,13 @@ func offenceFor(err error) (peerscore.Offence, bool) {
 		return peerscore.BadFrame, true
 	case errors.As(err, &fault):
 		return offenceForSession(fault)
+	case errors.As(err, &member):
+		if member == swim.BadSignature {
+			return peerscore.LyingAnswer, true // who passes one on has to have checked it
+		}
+		return peerscore.BadFrame, true
+	case errors.As(err, &record):
+		return peerscore.BadFrame, true // it came in a frame
 	case errors.Is(err, errTooManyAvoidable):
 		return peerscore.Avoidable, true
 	}

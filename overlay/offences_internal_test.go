@@ -16,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	swim "github.com/grapevine-p2p/grapevine/overlay/member"
 	"github.com/grapevine-p2p/grapevine/peerscore"
 	"github.com/grapevine-p2p/grapevine/validation"
 	"github.com/grapevine-p2p/grapevine/wire"
@@ -40,25 +41,33 @@ var verdicts = map[string]struct {
 	"TooManyStreams":      {TooManyStreams, peerscore.BudgetBreach},
 	"TooManyRequests":     {TooManyRequests, peerscore.BudgetBreach},
 	"TooManyMessages":     {TooManyMessages, peerscore.BudgetBreach},
+	"RecordShape":         {RecordShape, peerscore.BadFrame},
+	"RecordCrowded":       {RecordCrowded, peerscore.BadFrame},
+	"RecordKey":           {RecordKey, peerscore.BadFrame},
+	"RecordSignature":     {RecordSignature, peerscore.BadFrame},
 	"errTooManyAvoidable": {errTooManyAvoidable, peerscore.Avoidable},
 	// Our own failures, and what proves nothing.
-	"NotFound":       {NotFound, 0},
-	"errApart":       {errApart, 0},
-	"errBusy":        {errBusy, 0},
-	"errElsewhere":   {errElsewhere, 0},
-	"errEnough":      {errEnough, 0},
-	"errGone":        {errGone, 0},
-	"errOurs":        {errOurs, 0},
-	"errNobody":      {errNobody, 0},
-	"errNotServed":   {errNotServed, 0},
-	"errOutboxFull":  {errOutboxFull, 0},
-	"errRunTwice":    {errRunTwice, 0},
-	"errReconAnew":   {errReconAnew, 0},
-	"errReconSpare":  {errReconSpare, 0},
-	"errReconUnread": {errReconUnread, 0},
-	"errSlow":        {errSlow, 0},
-	"errTurnedAway":  {errTurnedAway, 0},
-	"errUndecided":   {errUndecided, 0},
+	"NotFound":         {NotFound, 0},
+	"errApart":         {errApart, 0},
+	"errBusy":          {errBusy, 0},
+	"errElsewhere":     {errElsewhere, 0},
+	"errEnough":        {errEnough, 0},
+	"errGone":          {errGone, 0},
+	"errMemberAge":     {errMemberAge, 0},
+	"errMemberAnew":    {errMemberAnew, 0},
+	"errMemberDropped": {errMemberDropped, 0},
+	"errNoIdentity":    {errNoIdentity, 0},
+	"errNobody":        {errNobody, 0},
+	"errOurs":          {errOurs, 0},
+	"errNotServed":     {errNotServed, 0},
+	"errOutboxFull":    {errOutboxFull, 0},
+	"errRunTwice":      {errRunTwice, 0},
+	"errReconAnew":     {errReconAnew, 0},
+	"errReconSpare":    {errReconSpare, 0},
+	"errReconUnread":   {errReconUnread, 0},
+	"errSlow":          {errSlow, 0},
+	"errTurnedAway":    {errTurnedAway, 0},
+	"errUndecided":     {errUndecided, 0},
 }
 
 // TestOffenceFor reads the source: an error that is new here, and not in the table, fails.
@@ -73,6 +82,10 @@ func TestOffenceFor(t *testing.T) {
 	}
 	require.ElementsMatch(t, declaredErrors(t), slices.Collect(maps.Keys(verdicts)))
 
+	for _, m := range []swim.Malformed{swim.TooLarge, swim.NotProtobuf, swim.WrongLength, swim.Missing} {
+		check(t, fmt.Errorf("while doing: %w", m), peerscore.BadFrame)
+	}
+	check(t, swim.BadSignature, peerscore.LyingAnswer)
 	for _, f := range validation.Faults() {
 		check(t, fmt.Errorf("while doing: %w", f), validation.ConsequenceOf(f).Tx)
 		check(t, headerFault{fmt.Errorf("while doing: %w", f)}, validation.ConsequenceOf(f).Header)

@@ -41,6 +41,7 @@ type Overlay struct {
 	announcer *announcer
 	recon     *reconciler // nil where nothing is reconciled; its desk is set by Run
 	stems     *stems      // its desk is set by Run
+	members   *members    // nil without membership; its desk is set by Run
 	ready     chan struct{}
 	isReady   sync.Once
 	running   atomic.Bool
@@ -98,6 +99,9 @@ func New(cfg Config) (*Overlay, error) {
 	if o.recon != nil {
 		o.txs.judged = o.recon.inbox.judged
 	}
+	if o.members, err = newMembers(o); err != nil {
+		return nil, err
+	}
 	return o, nil
 }
 
@@ -130,6 +134,7 @@ func (o *Overlay) Run(ctx context.Context) error {
 		o.work(ctx, group, txMesh, blockMesh)
 	}
 	<-ctx.Done()
+	o.members.leave()
 	for _, m := range []*mesh{txMesh, blockMesh} {
 		if m != nil {
 			m.cancel()
@@ -171,6 +176,9 @@ func (o *Overlay) assemble(ctx context.Context) {
 	if o.recon != nil {
 		o.recon.desk = o.desk
 	}
+	if o.members != nil {
+		o.members.desk = o.desk
+	}
 	o.desk.meet = func(p peer.ID) *member { return o.greeter.meet(p) }
 	o.blocks.Store(blocks)
 	o.syncer.Store(syncer)
@@ -199,6 +207,12 @@ func (o *Overlay) serve(ctx context.Context) {
 		id: StemProtocol(o.id), within: stemTime, total: serveStem, perPeer: serveStemPer,
 		handle: o.stems.answer,
 	})
+	if o.members != nil {
+		o.desk.open(ctx, service{
+			id: MemberProtocol(o.id), within: l.MemberAge + 2*memberMargin, total: l.ServeMember, perPeer: l.ServeMemberPer,
+			handle: o.members.answer,
+		})
+	}
 	if o.recon == nil {
 		return
 	}
@@ -236,6 +250,9 @@ func (o *Overlay) work(ctx context.Context, group *errgroup.Group, txMesh, block
 	if o.recon != nil {
 		run(func() { o.recon.run(ctx) })
 	}
+	if o.members != nil {
+		run(func() { o.members.run(ctx) })
+	}
 	run(func() { o.blocks.Load().run(ctx, blockMesh) })
 	run(func() { o.syncer.Load().run(ctx) })
 	run(func() { o.keeper.run(ctx) })
@@ -259,6 +276,9 @@ func (o *Overlay) protocols() []protocol.ID {
 	out := []protocol.ID{HelloProtocol, CompactProtocol(o.id), SyncProtocol(o.id), AnnounceProtocol(o.id), StemProtocol(o.id)}
 	if o.recon != nil {
 		out = append(out, ReconProtocol(o.id), FetchProtocol(o.id))
+	}
+	if o.members != nil {
+		out = append(out, MemberProtocol(o.id))
 	}
 	return append(append(out, txProtocols...), blockProtocols...)
 }
@@ -352,6 +372,7 @@ func (o *Overlay) Disconnect(p peer.ID) { o.dismiss(p, "this node's operator sai
 
 func (o *Overlay) dismiss(p peer.ID, why string) {
 	o.roster.update(p, func(m *member) { m.why = why })
+	o.members.drop(p)
 	if err := o.host.Network().ClosePeer(p); err != nil {
 		o.log.Debug("closing a connection failed", "peer", p, "err", err)
 	}

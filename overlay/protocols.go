@@ -66,6 +66,11 @@ func FetchProtocol(n wire.NetworkID) protocol.ID {
 	return protocol.ID("/grapevine/" + n.Short() + "/fetch/1")
 }
 
+// MemberProtocol tells peers who lives.
+func MemberProtocol(n wire.NetworkID) protocol.ID {
+	return protocol.ID("/grapevine/" + n.Short() + "/member/1")
+}
+
 // messageIDSize is the length of a gossip message id.
 const messageIDSize = 20
 
