@@ -60,6 +60,8 @@ func (n *Node) txStatus(id wire.TxID) (api.TxStatus, error) {
 		status.State, status.Reason = api.Accepted, "waits for transactions of its sender with lower nonces"
 	case end != "":
 		status = endedStatus(status, end)
+	case local && n.private.has(id):
+		status.State, status.Reason = api.Accepted, "is on its way to somebody who publishes it"
 	case local: // between the disk and the pool, at a start
 		status.State = api.Accepted
 	}
@@ -89,7 +91,7 @@ func (b backend) Account(_ context.Context, a wire.Address) (api.Account, error)
 	c := b.chain
 	c.mu.Lock()
 	account := c.ledger.Account(a)
-	next := c.pool.NextNonce(a, account.Nonce)
+	next := b.private.nextNonce(a, c.pool.NextNonce(a, account.Nonce))
 	c.mu.Unlock()
 	return api.Account{
 		Address: a.Encode(c.genesis.AddressPrefix), Balance: api.Amount(account.Balance),

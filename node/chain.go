@@ -246,10 +246,17 @@ func (c *chain) WatchTxs(changed func(added, removed []wire.TxID)) (pooled []wir
 }
 
 // AddTx implements overlay.Pool.
-func (c *chain) AddTx(_ context.Context, tx validation.CheckedTx, _ peerscore.PeerID) error {
+//
+// One of this node's own, which the overlay published at last, ends where the
+// pool does not take it.
+func (c *chain) AddTx(_ context.Context, tx validation.CheckedTx, from peerscore.PeerID) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.addLocked(tx)
+	err := c.addLocked(tx)
+	if local, _ := c.locals.has(tx.ID()); err != nil && from == "" && local && !c.pool.Has(tx.ID()) && !c.locals.included(tx.ID()) {
+		c.locals.lapsed(tx.ID(), err, c.ledger.Head().Height)
+	}
+	return err
 }
 
 // GlanceTxs implements overlay.TxGlancer.

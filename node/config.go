@@ -67,6 +67,7 @@ type Config struct {
 // API says where the local HTTP interface listens. Paths are absolute.
 type API struct {
 	Disabled bool
+	Private  bool   // whether submissions hide where they began, where they do not say
 	Socket   string // unix socket; empty for none
 	Listen   string // loopback host:port; empty for none
 }
@@ -99,7 +100,7 @@ func Configure(home string, c config.Config) Config {
 		Bootstrap:     c.Bootstrap,
 		Profile:       c.Profile,
 		Keep:          c.Peers.Keep,
-		API:           API{Disabled: !c.API.Enabled, Socket: inHome(home, c.API.Socket), Listen: c.API.Listen},
+		API:           API{Disabled: !c.API.Enabled, Socket: inHome(home, c.API.Socket), Listen: c.API.Listen, Private: c.API.Private},
 		ProducerKey:   inHome(home, c.Producer.Key),
 		Mempool:       pool,
 		Dial:          over.Dial,

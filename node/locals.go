@@ -41,6 +41,7 @@ type local struct {
 	height  uint64       // of the head when it was invalidated
 	block   wire.BlockID // of the best chain that holds it, zero for none
 	told    time.Time    // when it was announced last, zero before
+	quiet   bool         // never announced as ours: peers are not to learn where it began
 }
 
 // ending is an end to write down.
@@ -114,11 +115,28 @@ func (l *locals) tell(id wire.TxID, now time.Time, since time.Duration) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	t := l.txs[id]
-	if t == nil || !t.durable || !t.told.IsZero() && now.Sub(t.told) < since {
+	if t == nil || t.quiet || !t.durable || !t.told.IsZero() && now.Sub(t.told) < since {
 		return false
 	}
 	t.told = now
 	return true
+}
+
+// hush keeps a transaction from being announced as ours.
+func (l *locals) hush(id wire.TxID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if t := l.txs[id]; t != nil {
+		t.quiet = true
+	}
+}
+
+// included tells whether a block of the best chain holds a transaction.
+func (l *locals) included(id wire.TxID) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t := l.txs[id]
+	return t != nil && !t.block.IsZero()
 }
 
 // none tells whether there are no local transactions.

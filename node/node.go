@@ -30,6 +30,7 @@ type Node struct {
 	events    *events
 	api       *api.Server // nil where it is disabled
 	announcer *announcer
+	private   *private
 	started   time.Time
 	ready     chan struct{}
 
@@ -86,12 +87,14 @@ func (n *Node) open() error {
 		return err
 	}
 	n.announcer = newAnnouncer(n.cfg.Logger)
+	n.private = newPrivate(n.chain, n.cfg.Logger)
 	n.announcer.add(n.chain.untold(0, math.MaxInt)...)
 	if n.cfg.API.Disabled {
 		return nil
 	}
 	cfg := api.DefaultConfig()
 	cfg.Socket, cfg.Listen, cfg.TokenFile = n.cfg.API.Socket, n.cfg.API.Listen, TokenPath(n.cfg.Home)
+	cfg.Private = n.cfg.API.Private
 	cfg.Genesis, cfg.Metrics, cfg.Logger = g, n.events.metrics.handler(), n.cfg.Logger
 	n.api, err = api.NewServer(cfg, n.Backend())
 	return err

@@ -66,6 +66,7 @@ func (n *Node) runOn(ctx context.Context, h host.Host, g *gate) error {
 	n.overlay.Store(o)
 	n.events.metrics.peers(o.Peers)
 	n.events.metrics.watch("transactions_unechoed", "Own transactions that too few peers are known to have.", o.Unechoed)
+	n.events.metrics.watch("transactions_on_stems", "Transactions, own and of others, that are held until somebody publishes them.", o.OnStems)
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return n.runStore(ctx) })
@@ -81,6 +82,10 @@ func (n *Node) runOn(ctx context.Context, h host.Host, g *gate) error {
 	})
 	group.Go(func() error {
 		n.announcer.run(ctx, o)
+		return nil
+	})
+	group.Go(func() error {
+		n.private.run(ctx, o)
 		return nil
 	})
 	if n.api != nil {
@@ -186,6 +191,7 @@ func (n *Node) keepHouse(ctx context.Context) error {
 			return nil
 		case <-expire.C:
 			n.chain.expire()
+			n.private.sweep()
 		case <-announce.C:
 			if n.announcer.idle() {
 				n.announcer.add(n.chain.untold(n.cfg.announceAgain(), announceMost)...)

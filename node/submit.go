@@ -65,16 +65,8 @@ func (n *Node) known(raw []byte, refusal error) (api.TxStatus, error) {
 
 // addLocal gives the pool a transaction of a user of this node.
 func (c *chain) addLocal(tx validation.CheckedTx) error {
-	if _, ok, err := c.txPlace(tx.ID()); err != nil {
-		return storageError(err)
-	} else if ok {
-		return fmt.Errorf("%w: a block holds it", validation.AlreadyKnown)
-	}
-	if _, durable := c.locals.has(tx.ID()); durable && c.locals.ended(tx.ID()) == "" {
-		return fmt.Errorf("%w: it was accepted before", validation.AlreadyKnown)
-	}
-	if err := c.locals.adopt(tx); err != nil {
-		return storageError(err)
+	if err := c.adopt(tx); err != nil {
+		return err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -86,6 +78,22 @@ func (c *chain) addLocal(tx validation.CheckedTx) error {
 		c.locals.disown(tx.ID())
 	}
 	return err
+}
+
+// adopt makes a transaction of a user a local one, unless it was accepted before.
+func (c *chain) adopt(tx validation.CheckedTx) error {
+	if _, ok, err := c.txPlace(tx.ID()); err != nil {
+		return storageError(err)
+	} else if ok {
+		return fmt.Errorf("%w: a block holds it", validation.AlreadyKnown)
+	}
+	if _, durable := c.locals.has(tx.ID()); durable && c.locals.ended(tx.ID()) == "" {
+		return fmt.Errorf("%w: it was accepted before", validation.AlreadyKnown)
+	}
+	if err := c.locals.adopt(tx); err != nil {
+		return storageError(err)
+	}
+	return nil
 }
 
 // Prefill gives the mempool transactions as if peers had sent them, in order,

@@ -77,7 +77,7 @@ func (s *stems) own(tx validation.CheckedTx) error {
 	if err != nil {
 		return fmt.Errorf("overlay: %w", err)
 	}
-	if ctx != nil {
+	if ctx != nil && len(to) > 0 {
 		s.crew.spawn(func() { s.hand(ctx, tx, to) })
 	}
 	return nil
@@ -180,8 +180,12 @@ func (s *stems) run(ctx context.Context) {
 	tick := time.NewTicker(stemTick)
 	defer tick.Stop()
 	for {
-		for _, r := range s.turn(time.Now()) {
+		due, again, to := s.turn(time.Now())
+		for _, r := range due {
 			s.publish(ctx, r)
+		}
+		for _, tx := range again {
+			s.crew.spawn(func() { s.hand(ctx, tx, to) })
 		}
 		select {
 		case <-ctx.Done():
@@ -191,8 +195,8 @@ func (s *stems) run(ctx context.Context) {
 	}
 }
 
-// turn says what is to be published now.
-func (s *stems) turn(now time.Time) []stem.Released {
+// turn says what is to be published now, and what of ours is to be handed on now.
+func (s *stems) turn(now time.Time) (due []stem.Released, again []validation.CheckedTx, to []peerscore.PeerID) {
 	peers := s.relays()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -204,7 +208,9 @@ func (s *stems) turn(now time.Time) []stem.Released {
 			}
 		}
 	}
-	return s.router.Due(now)
+	due = s.router.Due(now)
+	again, to = s.router.Retry(now)
+	return due, again, to
 }
 
 // relays are the peers that may be handed transactions: those that we dialled, since whoever

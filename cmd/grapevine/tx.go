@@ -23,7 +23,8 @@ func (c *cli) txCommand() *cobra.Command {
 }
 
 func (c *cli) txSubmitCommand() *cobra.Command {
-	return c.nodeFlags(&cobra.Command{
+	var private bool
+	cmd := &cobra.Command{
 		Use:   "submit FILE|-",
 		Short: "Hand over a transaction that was signed elsewhere",
 		Long: `Hand over a transaction that was signed elsewhere, from a file or from standard
@@ -39,26 +40,39 @@ node's /openapi.json describes. Handing over the same one again is no error.`,
 			if err != nil {
 				return err
 			}
-			s, err := submitAs(cmd.Context(), client, b)
+			s, err := submitAs(cmd.Context(), client, b, publication(private)...)
 			if err != nil {
 				return nodeFailure("submit the transaction", err)
 			}
 			return c.show(s, func(w io.Writer) { printTx(w, s) })
 		},
-	})
+	}
+	privateFlag(cmd, &private)
+	return c.nodeFlags(cmd)
+}
+
+func privateFlag(cmd *cobra.Command, private *bool) {
+	cmd.Flags().BoolVar(private, "private", false, "hide where it began: peers hand it on for some seconds before one publishes it")
+}
+
+func publication(private bool) []api.SubmitOption {
+	if private {
+		return []api.SubmitOption{api.Private}
+	}
+	return nil
 }
 
 // submitAs hands b over in the form it is in.
-func submitAs(ctx context.Context, client *api.Client, b []byte) (api.TxStatus, error) {
+func submitAs(ctx context.Context, client *api.Client, b []byte, how ...api.SubmitOption) (api.TxStatus, error) {
 	form, data := formOf(b)
 	if form != formJSON {
-		return client.SubmitRaw(ctx, data)
+		return client.SubmitRaw(ctx, data, how...)
 	}
 	s, err := parseSubmission(data)
 	if err != nil {
 		return api.TxStatus{}, err
 	}
-	return client.SubmitBody(ctx, s)
+	return client.SubmitBody(ctx, s, how...)
 }
 
 // parseSubmission reads the JSON form as strictly as a node does.

@@ -37,6 +37,7 @@ type sendFlags struct {
 	expires  time.Duration
 	count    int
 	wait     bool
+	private  bool
 	patience time.Duration
 }
 
@@ -63,6 +64,7 @@ The key stays in this process.`,
 	cmd.Flags().DurationVar(&f.expires, "expires", 0, "no block may include it after this time; 0 is never")
 	cmd.Flags().IntVar(&f.count, "count", 1, "send this many, one nonce after the other")
 	cmd.Flags().BoolVar(&f.wait, "wait", false, "wait until a block includes it")
+	privateFlag(cmd, &f.private)
 	cmd.Flags().DurationVar(&f.patience, "patience", time.Minute, "give up after this long without any progress, where the node is full or away")
 	must(cmd.MarkFlagRequired("to"))
 	must(cmd.MarkFlagRequired("amount"))
@@ -137,7 +139,7 @@ func (c *cli) txSend(ctx context.Context, f sendFlags) error {
 	}
 	run := &transfers{
 		node: client, network: g.ID(), key: key, address: body.Sender.Encode(g.AddressPrefix),
-		first: body, count: f.count, patience: f.patience,
+		first: body, count: f.count, patience: f.patience, private: f.private,
 	}
 	report := sendReport{
 		From: run.address, To: to.Encode(g.AddressPrefix),

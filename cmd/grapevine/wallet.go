@@ -31,7 +31,7 @@ const codeNonceTooFar = "nonce_too_far"
 
 // submitter is what the wallet needs of a node.
 type submitter interface {
-	SubmitRaw(ctx context.Context, raw []byte) (api.TxStatus, error)
+	SubmitRaw(ctx context.Context, raw []byte, how ...api.SubmitOption) (api.TxStatus, error)
 	Account(ctx context.Context, address string) (api.Account, error)
 }
 
@@ -45,6 +45,7 @@ type transfers struct {
 	first    wire.TxBody   // of the first transaction; the others differ in the nonce
 	count    int           // how many, at least 1
 	patience time.Duration // how long to try without any progress while the node is full or away
+	private  bool          // whether to hide where they began
 	accepted func()        // after each acceptance; from several goroutines; may be nil
 }
 
@@ -151,7 +152,7 @@ func (t *transfers) reached(ctx context.Context, pace *pace, from, to int) (int,
 // handOver submits tx until the node has an answer that time does not change.
 func (t *transfers) handOver(ctx context.Context, pace *pace, tx *wire.Transaction) (api.State, error) {
 	for wait := firstWait; ; wait = min(2*wait, maxWait) {
-		status, err := t.node.SubmitRaw(ctx, tx.Bytes())
+		status, err := t.node.SubmitRaw(ctx, tx.Bytes(), publication(t.private)...)
 		switch {
 		case err == nil && (!status.State.Ended() || status.State == api.Evicted):
 			pace.progress(time.Now())

@@ -30,12 +30,13 @@ type fakeNode struct {
 	mu   sync.Mutex // guards what follows
 	n    int
 	kept map[wire.TxID]uint64
-	room int // if not 0, how many fit; a late one pushes out the last
-	open int // submissions in flight
+	room int                // if not 0, how many fit; a late one pushes out the last
+	how  []api.SubmitOption // of the last submission
+	open int                // submissions in flight
 	most int
 }
 
-func (f *fakeNode) SubmitRaw(ctx context.Context, raw []byte) (api.TxStatus, error) {
+func (f *fakeNode) SubmitRaw(ctx context.Context, raw []byte, how ...api.SubmitOption) (api.TxStatus, error) {
 	tx, err := wire.DecodeTransaction(raw)
 	if err != nil {
 		return api.TxStatus{}, err
@@ -45,6 +46,7 @@ func (f *fakeNode) SubmitRaw(ctx context.Context, raw []byte) (api.TxStatus, err
 		return api.TxStatus{}, err
 	}
 	f.mu.Lock()
+	f.how = how
 	f.open++
 	f.most = max(f.most, f.open)
 	f.mu.Unlock()
@@ -283,4 +285,18 @@ func TestCutAt(t *testing.T) {
 	require.Equal(t, "–…", string(cutAt([]byte("–…–"), 2)))
 	require.Equal(t, "abc", string(cutAt([]byte("abc"), 3)))
 	require.Empty(t, cutAt([]byte("abc"), 0))
+}
+
+// A private transfer is private with every try.
+func TestPrivateTransfersSaySo(t *testing.T) {
+	for _, private := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			node := &fakeNode{lose: func(n int) bool { return n == 1 }}
+			run := someTransfers(node, 1)
+			run.private = private
+			_, err := run.run(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, publication(private), node.how)
+		})
+	}
 }

@@ -13,6 +13,9 @@ type Submitter interface {
 	// validation.Fault, validation.Refusal or a [Failure]. The same bytes again
 	// are no error: the answer is what became of them.
 	Submit(ctx context.Context, raw []byte) (TxStatus, error)
+	// SubmitPrivately is Submit for a transaction that peers are not to learn the
+	// origin of: it is published later, and by somebody else if all goes well.
+	SubmitPrivately(ctx context.Context, raw []byte) (TxStatus, error)
 }
 
 // ChainReader answers about the chain. What is not there is [ErrNotFound].

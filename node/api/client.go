@@ -94,21 +94,36 @@ func NewClient(o Options) (*Client, error) {
 // Close closes idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
+// SubmitOption says how a transaction is to be published.
+type SubmitOption string
+
+// Private hides where a transaction began, whatever the node's setting is.
+const Private SubmitOption = "?private=true"
+
+// submitPath is where to send a transaction.
+func submitPath(how []SubmitOption) string {
+	path := "/v1/transactions"
+	for _, h := range how {
+		path += string(h)
+	}
+	return path
+}
+
 // SubmitRaw sends the bytes of one transaction.
-func (c *Client) SubmitRaw(ctx context.Context, raw []byte) (TxStatus, error) {
+func (c *Client) SubmitRaw(ctx context.Context, raw []byte, how ...SubmitOption) (TxStatus, error) {
 	var st TxStatus
-	err := c.call(ctx, http.MethodPost, "/v1/transactions", typeRaw, raw, &st)
+	err := c.call(ctx, http.MethodPost, submitPath(how), typeRaw, raw, &st)
 	return st, err
 }
 
 // SubmitBody sends a transaction as JSON.
-func (c *Client) SubmitBody(ctx context.Context, s Submission) (TxStatus, error) {
+func (c *Client) SubmitBody(ctx context.Context, s Submission, how ...SubmitOption) (TxStatus, error) {
 	var st TxStatus
 	body, err := json.Marshal(s)
 	if err != nil {
 		return st, fmt.Errorf("api: encode submission: %w", err)
 	}
-	err = c.call(ctx, http.MethodPost, "/v1/transactions", typeJSON, body, &st)
+	err = c.call(ctx, http.MethodPost, submitPath(how), typeJSON, body, &st)
 	return st, err
 }
 

@@ -17,6 +17,7 @@ type Config struct {
 	Socket    string        // path of the unix socket; empty: none
 	Listen    string        // loopback host:port for TCP, port 0 picks one; empty: none
 	TokenFile string        // made if it is not there; needed with Listen
+	Private   bool          // hide where transactions began, but for those that say otherwise
 	Genesis   *wire.Genesis // of the node's network; required
 	Metrics   http.Handler  // GET /metrics; nil: not found
 	Logger    *slog.Logger  // nil discards

@@ -159,6 +159,12 @@ func (f *fake) Submit(ctx context.Context, raw []byte) (TxStatus, error) {
 	return st, nil
 }
 
+func (f *fake) SubmitPrivately(ctx context.Context, raw []byte) (TxStatus, error) {
+	st, err := f.Submit(ctx, raw)
+	st.Reason = "private"
+	return st, err
+}
+
 func (f *fake) TxStatus(ctx context.Context, id wire.TxID) (TxStatus, error) {
 	if err := f.enter(ctx); err != nil {
 		return TxStatus{}, err

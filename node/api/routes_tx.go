@@ -15,6 +15,7 @@ import (
 // submitInput holds the request itself: the body is read by our own bounds.
 type submitInput struct {
 	Network string `header:"Grapevine-Network" doc:"Refuse unless the node is of this network: 64 or the first 16 hex digits of its id."`
+	Private bool   `query:"private" doc:"Whether to hide where it began: it is handed from peer to peer before somebody publishes it, within seconds as a rule, and no later than a minute or two. Until then a block cannot take it, and it is answered for as accepted. The node's api.private sets what holds where this is absent."`
 	request *http.Request
 }
 
@@ -89,7 +90,11 @@ func (s *Server) submit(ctx context.Context, in *submitInput) (*submitOutput, er
 	if err != nil {
 		return nil, errorOf(err)
 	}
-	st, err := s.backend.Submit(ctx, raw)
+	submit := s.backend.Submit
+	if in.Private || s.cfg.Private && !in.request.URL.Query().Has("private") {
+		submit = s.backend.SubmitPrivately
+	}
+	st, err := submit(ctx, raw)
 	if err != nil {
 		return nil, s.told(err)
 	}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"encoding/json"
@@ -377,4 +378,33 @@ func TestConfigIsRefusedWhole(t *testing.T) {
 	cfg.Socket = "x"
 	_, err = NewServer(cfg, nil)
 	require.ErrorContains(t, err, "backend")
+}
+
+// Whether the origin is hidden is the sender's to say, and the node's where the sender does not.
+func TestPrivateSubmissions(t *testing.T) {
+	for name, tt := range map[string]struct {
+		setting bool
+		query   string
+		private bool
+	}{
+		"asked for":     {false, "?private=true", true},
+		"not asked for": {false, "", false},
+		"the setting":   {true, "", true},
+		"not here":      {true, "?private=false", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := start(t, func(c *Config) { c.Private = tt.setting })
+			tx := transfer(n.genesis, nil)
+			got := n.do(t, Submit, "POST", "/v1/transactions"+tt.query, bytes.NewReader(tx.Bytes()), func(r *http.Request) { r.Header.Set("Content-Type", typeRaw) })
+			require.Equal(t, http.StatusAccepted, got.status, got.body)
+			require.Equal(t, tt.private, strings.Contains(got.body, `"reason":"private"`), got.body)
+		})
+	}
+	n := start(t, nil)
+	for _, query := range []string{"?private=", "?private=perhaps"} {
+		require.Equal(t, http.StatusBadRequest, n.do(t, Submit, "POST", "/v1/transactions"+query, nil, nil).status, query)
+	}
+	st, err := n.client(t, Submit).SubmitRaw(t.Context(), transfer(n.genesis, nil).Bytes(), Private)
+	require.NoError(t, err)
+	require.Equal(t, "private", st.Reason)
 }

@@ -41,6 +41,7 @@ type API struct {
 	Enabled bool
 	Socket  string
 	Listen  string
+	Private bool // what is submitted is published without telling peers where it began
 }
 
 // Peers says whom the node keeps connected.

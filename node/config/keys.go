@@ -26,6 +26,7 @@ var keys = []key{
 	{"api.enabled", "Whether the node offers its local HTTP interface.", func(c *Config) any { return &c.API.Enabled }},
 	{"api.socket", "Unix socket of the local HTTP interface; empty for none.", func(c *Config) any { return &c.API.Socket }},
 	{"api.listen", "Address and port of the local HTTP interface; empty for none.", func(c *Config) any { return &c.API.Listen }},
+	{"api.private", "Whether transactions are published without telling peers that they began here, where their sender does not say.", func(c *Config) any { return &c.API.Private }},
 	{"peers.outbound", "Peers that the node chooses, dials and keeps; 0 means to keep those of bootstrap for ever and dial nobody else.", func(c *Config) any { return &c.Peers.Outbound }},
 	{"peers.inbound", "Peers that may be connected because they dialled the node.", func(c *Config) any { return &c.Peers.Inbound }},
 	{"peers.keep", "Peers to keep connected for ever beside those that the node chooses, as multiaddrs that end in /p2p/ID.", func(c *Config) any { return &c.Peers.Keep }},

@@ -42,6 +42,7 @@ type held struct {
 	tx   validation.CheckedTx
 	from peerscore.PeerID
 	due  time.Time
+	idle time.Time // when nobody took one of ours; zero if it was handed on
 }
 
 // Step is what to do with a transaction that a peer handed in.
@@ -125,13 +126,40 @@ func (r *Router) road(from peerscore.PeerID) []peerscore.PeerID {
 }
 
 // Own holds a transaction of this node and says whom to hand it to: the first that takes it.
-// Where it is nobody, it waits for its embargo. Full means that it is not held.
+// Where it is nobody, it comes out of [Router.Retry] later. Full means that it is not held.
 func (r *Router) Own(now time.Time, tx validation.CheckedTx) (to []peerscore.PeerID, err error) {
 	r.turn(now)
 	if r.held[tx.ID()] == nil && !r.hold(now, tx, own) {
 		return nil, Full
 	}
-	return r.road(own), nil
+	to = r.road(own)
+	if len(to) == 0 {
+		r.held[tx.ID()].idle = now.Add(-retryAfter) // whenever there is a relay
+	}
+	return to, nil
+}
+
+// retryAfter is how long one of ours that nobody took is left alone: relays may be busy.
+const retryAfter = 5 * time.Second
+
+// Retry returns those of our own that nobody took, and whom to hand them to now.
+func (r *Router) Retry(now time.Time) (txs []validation.CheckedTx, to []peerscore.PeerID) {
+	r.turn(now)
+	if to = r.road(own); len(to) == 0 {
+		return nil, nil
+	}
+	var again []*held
+	for _, h := range r.held {
+		if !h.idle.IsZero() && now.Sub(h.idle) >= retryAfter {
+			again = append(again, h)
+		}
+	}
+	sortHeld(again)
+	for _, h := range again {
+		h.idle = time.Time{}
+		txs = append(txs, h.tx)
+	}
+	return txs, to
 }
 
 // Relayed says what to do with a valid transaction that a peer handed in.
@@ -156,16 +184,21 @@ func (r *Router) hold(now time.Time, tx validation.CheckedTx, from peerscore.Pee
 		return false
 	}
 	wait := time.Duration(r.rng.ExpFloat64() * float64(r.cfg.Embargo))
-	r.held[tx.ID()] = &held{tx.Clone(), from, now.Add(wait)}
+	r.held[tx.ID()] = &held{tx: tx.Clone(), from: from, due: now.Add(wait)}
 	r.counts[from]++
 	r.bytes += tx.Size()
 	return true
 }
 
-// Stuck says that nobody took a transaction. One that a peer handed in is due at once; our
-// own waits for its embargo, as it would behind a relay that keeps it.
+// Stuck says that nobody took a transaction. One that a peer handed in is due at once; one
+// of ours is tried again, and waits for its embargo otherwise, as it would behind a relay
+// that keeps it.
 func (r *Router) Stuck(now time.Time, id wire.TxID) {
-	if h := r.held[id]; h != nil && h.from != own {
+	switch h := r.held[id]; {
+	case h == nil:
+	case h.from == own:
+		h.idle = now
+	default:
 		h.due = now
 	}
 }
@@ -192,16 +225,21 @@ func (r *Router) Due(now time.Time) []Released {
 			due = append(due, h)
 		}
 	}
-	slices.SortFunc(due, func(a, b *held) int {
-		x, y := a.tx.ID(), b.tx.ID()
-		return cmp.Or(a.due.Compare(b.due), slices.Compare(x[:], y[:]))
-	})
+	sortHeld(due)
 	out := make([]Released, len(due))
 	for i, h := range due {
 		out[i] = Released{h.tx, h.from}
 		r.Seen(h.tx.ID())
 	}
 	return out
+}
+
+// sortHeld puts the earliest due first.
+func sortHeld(list []*held) {
+	slices.SortFunc(list, func(a, b *held) int {
+		x, y := a.tx.ID(), b.tx.ID()
+		return cmp.Or(a.due.Compare(b.due), slices.Compare(x[:], y[:]))
+	})
 }
 
 // Holding returns the ids of what is held, in no order.

@@ -191,6 +191,33 @@ func TestAloneItWaits(t *testing.T) {
 	require.Empty(t, due[0].From)
 }
 
+// What nobody took goes to the first relay that comes, and is tried again after a while.
+func TestOwnIsTriedAgain(t *testing.T) {
+	tx := maker()
+	cfg := relaying()
+	cfg.Embargo = 1000 * time.Hour
+	r := router(t, cfg, seed(t))
+	_, err := r.Own(start, tx(0))
+	require.NoError(t, err)
+	none, _ := r.Retry(start)
+	require.Empty(t, none, "there is no relay yet")
+	r.Peers(start, crowd)
+	again, to := r.Retry(start)
+	require.Len(t, again, 1)
+	require.Len(t, to, 2)
+	none, _ = r.Retry(start.Add(time.Hour))
+	require.Empty(t, none, "it is on its way")
+	r.Stuck(start, tx(0).ID())
+	none, _ = r.Retry(start.Add(time.Second))
+	require.Empty(t, none, "too soon")
+	again, _ = r.Retry(start.Add(time.Minute))
+	require.Len(t, again, 1)
+	require.False(t, r.Relayed(start, "x", tx(1)).Publish)
+	r.Stuck(start, tx(1).ID())
+	none, _ = r.Retry(start.Add(time.Hour))
+	require.Empty(t, none, "not ours")
+}
+
 func TestStuckIsDueAtOnce(t *testing.T) {
 	tx := maker()
 	r := router(t, relaying(), seed(t), crowd...)

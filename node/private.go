@@ -1,0 +1,154 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/grapevine-p2p/grapevine/node/api"
+	"github.com/grapevine-p2p/grapevine/overlay"
+	"github.com/grapevine-p2p/grapevine/validation"
+	"github.com/grapevine-p2p/grapevine/wire"
+)
+
+// private are the transactions of this node's users that are published along
+// stems, until they are public or have ended. They are on disk but not in the
+// pool: what is pooled, peers learn of. After a restart they are announced as
+// all others, since losing one would be worse than telling whose it is.
+type private struct {
+	chain  *chain        // constant
+	logger *slog.Logger  // constant
+	wake   chan struct{} // holds one token when something was added
+
+	mu    sync.Mutex
+	held  map[wire.TxID]validation.CheckedTx
+	queue []validation.CheckedTx // of held: what the overlay does not have yet
+}
+
+func newPrivate(c *chain, logger *slog.Logger) *private {
+	return &private{
+		chain: c, logger: logger, wake: make(chan struct{}, 1),
+		held: make(map[wire.TxID]validation.CheckedTx),
+	}
+}
+
+// maxPrivate is how many may be on their way at a time. The overlay holds no
+// more than that of all nodes' together.
+const maxPrivate = 256
+
+// SubmitPrivately implements api.Submitter.
+func (n *Node) SubmitPrivately(ctx context.Context, raw []byte) (api.TxStatus, error) {
+	if err := n.store.Err(); err != nil {
+		return api.TxStatus{}, storageError(err)
+	}
+	tx, err := n.chain.checker.Tx(ctx, n.cfg.Now(), raw)
+	if err != nil {
+		return n.known(raw, err)
+	}
+	if n.chain.HasTx(tx.ID()) { // no secret any more
+		return n.Submit(ctx, raw)
+	}
+	if n.private.has(tx.ID()) {
+		return n.txStatus(tx.ID())
+	}
+	if err := n.chain.GlanceTxs([]validation.Claim{tx.Claim()})[0]; err != nil {
+		return n.known(raw, err)
+	}
+	if n.private.len() >= maxPrivate {
+		return api.TxStatus{}, fmt.Errorf("%w: %d private transactions are on their way already", validation.PoolFull, maxPrivate)
+	}
+	if err := n.chain.adopt(tx); err != nil {
+		return n.known(raw, err)
+	}
+	n.chain.locals.hush(tx.ID())
+	if err := n.store.PutLocalTx(tx.Tx(), n.cfg.Now()); err != nil {
+		n.chain.locals.disown(tx.ID())
+		return api.TxStatus{}, storageError(err)
+	}
+	n.private.add(tx)
+	n.chain.keptLocal(tx)
+	return n.txStatus(tx.ID())
+}
+
+func (p *private) add(tx validation.CheckedTx) {
+	p.mu.Lock()
+	if _, ok := p.held[tx.ID()]; !ok {
+		p.held[tx.ID()] = tx
+		p.queue = append(p.queue, tx)
+	}
+	p.mu.Unlock()
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (p *private) has(id wire.TxID) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, ok := p.held[id]
+	return ok
+}
+
+func (p *private) len() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.held)
+}
+
+// nextNonce is the first nonce from next on that none of a sender's has.
+func (p *private) nextNonce(sender wire.Address, next uint64) uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	taken := make(map[uint64]bool)
+	for _, tx := range p.held {
+		if t := tx.Terms(); t.Sender == sender {
+			taken[t.Nonce] = true
+		}
+	}
+	for taken[next] {
+		next++
+	}
+	return next
+}
+
+// sweep lets go of what is public or has ended.
+func (p *private) sweep() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for id := range p.held {
+		if local, _ := p.chain.locals.has(id); !local || p.chain.HasTx(id) || p.chain.locals.ended(id) != "" || p.chain.locals.included(id) {
+			delete(p.held, id)
+		}
+	}
+}
+
+// run hands them to the overlay until ctx ends.
+func (p *private) run(ctx context.Context, o *overlay.Overlay) {
+	for {
+		select {
+		case <-p.wake:
+		case <-ctx.Done():
+			return
+		}
+		for {
+			p.mu.Lock()
+			queue := p.queue
+			p.mu.Unlock()
+			if len(queue) == 0 {
+				break
+			}
+			if err := o.PublishPrivately(queue[0]); err != nil {
+				p.logger.Debug("private transactions wait for their stems", "count", len(queue), "err", err)
+				if !sleep(ctx, announceRetry) {
+					return
+				}
+				continue
+			}
+			p.mu.Lock()
+			p.queue = p.queue[1:]
+			p.mu.Unlock()
+		}
+	}
+}
