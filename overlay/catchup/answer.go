@@ -34,6 +34,10 @@ func (s *Scheduler) Headers(now time.Time, id uint64, list []Header) error {
 	r.from.Height = max(r.from.Height, r.last.Height)
 	if first {
 		r.parent = s.tree.nodes[list[0].Parent]
+		if r.parent == nil {
+			r.from.at = Ref{list[0].Parent, list[0].Height - 1}
+		}
+		r.from.vouched = r.parent // what it vouched for before may be of a chain that it left
 	}
 	for len(list) > 0 {
 		if n := s.tree.nodes[list[0].ID]; n != nil {
@@ -119,6 +123,8 @@ func (s *Scheduler) Body(now time.Time, id uint64, block wire.BlockID) (keep boo
 	}
 	if keep = n.state == asked; keep {
 		n.state = held
+	} else {
+		s.uncharge(n) // dropped, or in the chain already
 	}
 	if r.came == len(r.nodes) {
 		s.release(r, false)
@@ -188,20 +194,15 @@ func (s *Scheduler) Failed(now time.Time, id uint64, why Why) {
 	case Elsewhere:
 		src.lack(r.nodes[min(r.came, len(r.nodes)-1)], now.Add(s.cfg.Rest))
 	case Lied:
-		src.strikes = max(src.strikes, liesStrikes)
-		src.strike(now, s.cfg)
+		src.lied(now, s.cfg)
 	case Needless:
 	case Broken, Late:
 		src.strike(now, s.cfg)
 	}
 }
 
-const (
-	// busyRest is until a peer that had no place is asked again.
-	busyRest = time.Second
-	// liesStrikes is how many failures a lie weighs.
-	liesStrikes = 8
-)
+// busyRest is until a peer that had no place is asked again.
+const busyRest = time.Second
 
 // release forgets a request. What did not come is wanted again.
 func (s *Scheduler) release(r *request, failed bool) {
@@ -216,6 +217,8 @@ func (s *Scheduler) release(r *request, failed bool) {
 		if n.state == asked {
 			s.tree.reopen(n, wanted)
 			n.failed = n.failed || failed
+		} else if !n.live() {
+			s.uncharge(n)
 		}
 	}
 }

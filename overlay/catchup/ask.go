@@ -1,6 +1,7 @@
 package catchup
 
 import (
+	"slices"
 	"time"
 
 	"github.com/grapevine-p2p/grapevine/wire"
@@ -119,7 +120,7 @@ func (s *Scheduler) askBlocks(now time.Time, src *source, active []*source, out 
 	if src.goal == nil || src.tokens < 1 {
 		return false
 	}
-	run := s.run(src, active)
+	run := s.run(now, src, active, out)
 	if len(run) == 0 || !s.mayAsk(src, run[0].failed) {
 		return false
 	}
@@ -164,23 +165,35 @@ func (s *Scheduler) outstanding(src *source) (bytes int) {
 }
 
 // run picks blocks that follow each other, as many as the peer should give within Share.
-func (s *Scheduler) run(src *source, active []*source) (run []*node) {
+func (s *Scheduler) run(now time.Time, src *source, active []*source, out *Out) []*node {
 	first, ok := s.first(src, active)
 	if !ok {
 		return nil
 	}
 	nodes := src.goal.nodes[first:]
-	if !s.fits(nodes[0], 0, 0) && src.goal.left() == len(nodes) {
-		s.reclaim(active)
+	run, scant := s.fill(src, nodes)
+	if scant && s.reclaim(now, active, out) {
+		run, scant = s.fill(src, nodes)
 	}
+	// A window that is nearly full gives way block by block: with requests as small as
+	// that a peer would soon have had all that it gets.
+	if scant && s.draining() {
+		return nil
+	}
+	return run
+}
+
+// fill takes the first of some blocks, as many as there is room for. scant says that it is
+// for the lack of room that they are few.
+func (s *Scheduler) fill(src *source, nodes []*node) (run []*node, scant bool) {
 	size, most := s.portion(src)
-	blocks, bytes, full := 0, 0, false
+	blocks, bytes := 0, 0
 	for _, n := range nodes {
 		if n.state != wanted || n.Height > src.reach() || len(run) == most || len(run) > 0 && bytes+n.Size > size {
 			break
 		}
-		if full = !s.fits(n, blocks, bytes); full {
-			break
+		if !s.fits(n, blocks, bytes) {
+			return run, len(run) < most/2 && bytes < size/2
 		}
 		if !n.charged {
 			blocks++
@@ -188,12 +201,22 @@ func (s *Scheduler) run(src *source, active []*source) (run []*node) {
 		bytes += n.Size
 		run = append(run, n)
 	}
-	// A window that is nearly full gives way block by block: with requests as small as
-	// that a peer would soon have had all that it gets.
-	if full && s.blocks > 0 && blocks > 0 && len(run) < most/2 && bytes < size/2 {
-		return nil
+	return run, false
+}
+
+// draining says whether there will be room in the window without further requests.
+func (s *Scheduler) draining() bool {
+	for _, r := range s.open {
+		if !r.headers() {
+			return true
+		}
 	}
-	return run
+	for _, p := range s.tree.paths {
+		if p.left() > 0 && p.named > p.done {
+			return true
+		}
+	}
+	return false
 }
 
 // first finds the lowest block that a peer may be asked for. What somebody did not give
@@ -235,16 +258,15 @@ func (s *Scheduler) portion(src *source) (bytes, blocks int) {
 	return int(min(float64(s.cfg.MaxRequest), max(float64(s.cfg.MinRequest), share))), s.cfg.MaxBlocks
 }
 
-// reclaim makes room for the lowest block of a branch that is followed, at the cost of
-// those that nobody is used on.
-func (s *Scheduler) reclaim(active []*source) {
-	for _, p := range append([]*path(nil), s.tree.paths...) {
-		used := false
-		for _, src := range active {
-			used = used || src.goal == p
-		}
-		if !used {
+// reclaim makes room at the cost of the branches that nobody is used on, and says whether
+// there were any.
+func (s *Scheduler) reclaim(now time.Time, active []*source, out *Out) (any bool) {
+	for _, p := range slices.Clone(s.tree.paths) {
+		if !slices.ContainsFunc(active, func(src *source) bool { return src.goal == p }) {
 			s.tree.prune(p, s.gone)
+			any = true
 		}
 	}
+	s.giveUpNeedless(now, out)
+	return any
 }

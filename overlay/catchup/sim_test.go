@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 	"slices"
-	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -116,7 +115,7 @@ func (e *events) Pop() any {
 }
 
 type world struct {
-	t        testing.TB
+	t        require.TestingT
 	cfg      catchup.Config
 	s        *catchup.Scheduler
 	now      time.Time
@@ -151,7 +150,7 @@ type world struct {
 
 var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-func newWorld(t testing.TB, cfg catchup.Config, seed uint64) *world {
+func newWorld(t require.TestingT, cfg catchup.Config, seed uint64) *world {
 	w := &world{
 		t: t, cfg: cfg, now: epoch, begin: epoch, peers: make(map[peerscore.PeerID]*peerSim), downlink: 1e9,
 		chain:   &store{has: make(map[wire.BlockID]catchup.Header), best: make(map[uint64]wire.BlockID)},
@@ -307,7 +306,7 @@ func (w *world) add(id wire.BlockID) {
 		h := w.headers[id]
 		if w.reject[id] {
 			w.rejected[id]++
-			w.tellers = append(w.tellers, s.Rejected(id))
+			w.tellers = append(w.tellers, s.Rejected(w.now, id))
 			return
 		}
 		if w.postpone > 0 {

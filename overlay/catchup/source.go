@@ -22,7 +22,7 @@ type source struct {
 	sought  bool   // said to have what we lack, however high it is
 	deep    bool   // its chain parts from ours further back than a short locator reaches
 	more    bool   // its last headers did not reach its head
-	at      Ref    // the last header of its that we have the block of
+	at      Ref    // the last block of its chain, as far as that is known, that is in ours
 	vouched *node  // the highest block that it is known to have
 	lacks   []lack
 
@@ -102,11 +102,40 @@ func (s *source) strike(now time.Time, c Config) {
 	s.strikes = min(s.strikes+1, maxStrikes)
 	s.rate /= 2
 	s.rests = now.Add(rest)
-	s.probed, s.vouched, s.stale = false, nil, true
+	s.probed, s.vouched, s.at, s.stale = false, nil, Ref{}, true
 }
+
+// lied has a source rest as if it had failed many times in a row.
+func (s *source) lied(now time.Time, c Config) {
+	s.strikes = max(s.strikes, liesStrikes)
+	s.strike(now, c)
+}
+
+// liesStrikes is how many failures a lie weighs.
+const liesStrikes = 8
 
 // maxStrikes keeps the count of failures where it still matters.
 const maxStrikes = 16
+
+// settle notes that the highest block that a source is known to have is in the chain.
+func (s *source) settle() {
+	if s.vouched == nil || s.vouched.live() {
+		return
+	}
+	if s.vouched.state == stored {
+		s.at = Ref{s.vouched.ID, s.vouched.Height}
+	}
+	s.vouched, s.stale = nil, true
+}
+
+// mayHave says whether a source may be on a branch, by what it told: its chain passes the
+// block that it vouched for, or leaves ours not below the last block of ours that it has.
+func (s *source) mayHave(p *path) bool {
+	if s.vouched.live() {
+		return p.has(s.vouched)
+	}
+	return p.left() > 0 && p.nodes[p.done].Height > s.at.Height
+}
 
 // lacking says whether a source is known to lack a block of a branch.
 func (s *source) lacking(p *path, now time.Time) bool {

@@ -40,7 +40,6 @@ func (s *Scheduler) Tick(now time.Time) Out {
 			for s.askBlocks(now, src, active, &out) {
 			}
 		}
-		s.giveUpNeedless(now, &out) // of branches that made room
 	}
 	out.Drop, s.drops = s.drops, nil
 	out.Next = earliest(out.Next, s.wake(now, active))
@@ -79,7 +78,7 @@ func (s *Scheduler) active(now time.Time) []*source {
 	for _, src := range s.order {
 		switch {
 		case !s.useful(src):
-			src.probed, src.vouched, src.lacks = false, nil, nil
+			src.probed, src.vouched, src.at, src.lacks = false, nil, Ref{}, nil
 		case !now.Before(src.rests):
 			list = append(list, src)
 		}
@@ -167,13 +166,14 @@ func (s *Scheduler) aim(now time.Time, active []*source) {
 			src.lacks = src.lacks[1:]
 			src.stale = true
 		}
+		src.settle()
 		if src.version == s.tree.version && !src.stale {
 			continue
 		}
 		src.version, src.stale, src.goal = s.tree.version, false, nil
 		for _, p := range s.tree.paths {
 			switch {
-			case src.vouched.live() && !p.has(src.vouched), src.lacking(p, now):
+			case !src.mayHave(p), src.lacking(p, now):
 			case src.goal == nil || p.leaf().Height > src.goal.leaf().Height:
 				src.goal = p
 			}

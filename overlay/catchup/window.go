@@ -16,14 +16,16 @@ func (s *Scheduler) Added(block wire.BlockID) {
 }
 
 // Rejected tells that a block cannot be part of the chain. It and all that follow it are
-// dropped. teller is who told its header as part of its own chain, if that is known.
-func (s *Scheduler) Rejected(block wire.BlockID) (teller peerscore.PeerID) {
+// dropped. teller is who told its header as part of its own chain, if that is known; it
+// rests for long.
+func (s *Scheduler) Rejected(now time.Time, block wire.BlockID) (teller peerscore.PeerID) {
 	s.bad.add(block)
 	n := s.tree.nodes[block]
 	if n == nil {
 		return ""
 	}
 	s.tree.cut(n, s.gone)
+	n.by.lied(now, s.cfg)
 	return n.by.Peer
 }
 
@@ -36,9 +38,12 @@ func (s *Scheduler) Postponed(now time.Time, block wire.BlockID) {
 	s.paused = now.Add(s.cfg.Pause)
 }
 
-// gone takes back what a node that is dropped holds.
+// gone takes back what a node that is dropped holds. What was asked for counts until the
+// request is over.
 func (s *Scheduler) gone(n *node) {
-	s.uncharge(n)
+	if n.state != asked {
+		s.uncharge(n)
+	}
 	if n.state == held || n.state == named {
 		s.drops = append(s.drops, n.ID)
 	}
