@@ -1,8 +1,8 @@
 package sim
 
 import (
-	"bufio"
 	"fmt"
+	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -59,17 +59,25 @@ func fits(s *scenario.Scenario) (limitMB int, err error) {
 	return int(max(min(free*spare, need*garbage), minimumMB)), nil
 }
 
-// AvailableMB is the memory that this machine can give without swapping, in
-// 10^6 bytes, where it says so.
+// AvailableMB is the memory that this machine, and the container that this
+// process may be in, can give without swapping, in 10^6 bytes; false where
+// neither says so.
 func AvailableMB() (float64, bool) {
-	f, err := os.Open("/proc/meminfo")
+	root := os.DirFS("/")
+	free, ok := machineMB(root)
+	if granted, bounded := grantedMB(root); bounded && (!ok || granted < free) {
+		return granted, true
+	}
+	return free, ok
+}
+
+func machineMB(root fs.FS) (float64, bool) {
+	text, err := fs.ReadFile(root, "proc/meminfo")
 	if err != nil {
 		return 0, false
 	}
-	defer f.Close() // it was only read
-	lines := bufio.NewScanner(f)
-	for lines.Scan() {
-		fields := strings.Fields(lines.Text())
+	for line := range strings.Lines(string(text)) {
+		fields := strings.Fields(line)
 		if len(fields) >= 2 && fields[0] == "MemAvailable:" {
 			kb, err := strconv.ParseFloat(fields[1], 64)
 			return kb / 1e3, err == nil
