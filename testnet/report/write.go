@@ -10,8 +10,26 @@ import (
 	"path/filepath"
 )
 
-// WriteFile writes r to a file of that name, as WriteJSON does.
-func (r *Report) WriteFile(name string) error { return WriteFile(name, r.WriteJSON) }
+// WriteFile writes r to a file of that name, as WriteJSON does. It fails where
+// ReadFile would refuse what is written for its size.
+func (r *Report) WriteFile(name string) error {
+	return WriteFile(name, func(w io.Writer) error { return r.WriteJSON(&bounded{w, MaxReport}) })
+}
+
+// bounded writes no more than a report may have.
+type bounded struct {
+	io.Writer
+	left int
+}
+
+// Write implements io.Writer.
+func (b *bounded) Write(p []byte) (int, error) {
+	if len(p) > b.left {
+		return 0, fmt.Errorf("the report is larger than %d bytes, which nobody would read; leave its trace out, or run fewer nodes", MaxReport)
+	}
+	b.left -= len(p)
+	return b.Writer.Write(p)
+}
 
 // WriteFile makes the file called name out of what write writes: the whole of
 // it, or nothing. It writes beside the place and renames at the end, so that a
@@ -76,7 +94,7 @@ func reason(err error) error {
 	return err
 }
 
-// MaxReport bounds a report that is read. One with a full trace has a few
+// MaxReport bounds a report in a file. One with a full trace has a few
 // megabytes.
 const MaxReport = 64 << 20
 
