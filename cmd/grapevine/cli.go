@@ -31,12 +31,17 @@ type cli struct {
 
 // run executes the command line and returns the exit status.
 func (c *cli) run(ctx context.Context, args []string) int {
+	out := &faithful{Writer: c.out}
+	c.out = out
 	root := c.root()
 	root.SetArgs(args)
 	root.SetIn(c.in)
 	root.SetOut(c.out)
 	root.SetErr(c.err)
 	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil && out.err != nil {
+		err = &failure{tried: "print the result", cause: out.err, remedy: "make room where standard output goes"}
+	}
 	if err == nil {
 		return exitDone
 	}
@@ -106,6 +111,22 @@ func (c *cli) guard(parent *cobra.Command) {
 		c.started = true
 		return own(cmd, args)
 	}
+}
+
+// faithful remembers that something could not be written: those who print for
+// people do not look.
+type faithful struct {
+	io.Writer
+	err error // the first
+}
+
+// Write implements io.Writer.
+func (f *faithful) Write(p []byte) (int, error) {
+	n, err := f.Writer.Write(p)
+	if f.err == nil {
+		f.err = err
+	}
+	return n, err
 }
 
 // jsonFlag gives cmd the flag --json.

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
@@ -65,4 +66,42 @@ func (b *bar) show(p testnetProgress) {
 func (b *bar) end() {
 	b.line.Abort(true)
 	b.all.Wait()
+}
+
+const (
+	// forecastFirst is when a run that nobody sees on a terminal begins to say
+	// how long it will take: shorter ones say nothing.
+	forecastFirst = 20 * time.Second
+
+	// forecastEvery is how often it says so again.
+	forecastEvery = 5 * time.Minute
+)
+
+// forecast says, where there is no bar, how long a run goes on.
+type forecast struct {
+	out   io.Writer
+	name  string
+	began time.Time
+	next  time.Time // when something is said
+}
+
+func newForecast(out io.Writer, name string) *forecast {
+	now := time.Now()
+	return &forecast{out, name, now, now.Add(forecastFirst)}
+}
+
+// show says how far the run is, if it is time to.
+func (f *forecast) show(p testnetProgress) {
+	now := time.Now()
+	if now.Before(f.next) {
+		return
+	}
+	f.next = now.Add(forecastEvery)
+	took := now.Sub(f.began)
+	if p.At <= 0 || p.Total <= p.At {
+		fmt.Fprintf(f.out, "%s: %s after %s\n", f.name, p.Phase, ago(took))
+		return
+	}
+	left := time.Duration(float64(took) * (p.Total - p.At) / p.At)
+	fmt.Fprintf(f.out, "%s: %s, %.0f of %.0f s after %s; at this pace it takes %s more\n", f.name, p.Phase, p.At, p.Total, ago(took), ago(left))
 }

@@ -56,7 +56,7 @@ It fails (exit status 1) if the run broke what the scenario expects of it.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.relay, "relay", "", "how messages travel: "+strings.Join(report.Relays, ", "))
+	f.StringVar(&o.relay, "relay", "", "how messages travel: "+strings.Join(worlds()[report.WorldSim].relays, ", "))
 	f.IntVar(&o.nodes, "nodes", 0, "how many nodes, instead of what the scenario says")
 	f.Uint64Var(&o.seed, "seed", 0, "of everything random, instead of what the scenario says")
 	f.StringArrayVar(&o.set, "set", nil, "KEY=VALUE: change one value of the scenario, as network.loss=2%; may be given again")
@@ -87,6 +87,7 @@ func (c *cli) testnetRun(ctx context.Context, name string, settings []string, o 
 		return err
 	}
 	opts := testnetOptions{Trace: o.trace != "" || o.html != "" || o.svg != "", Cores: o.cores}
+	opts.Progress = newForecast(c.err, s.Name).show
 	b := newBar(c.err, c.getenv, s.Name)
 	if b != nil {
 		opts.Progress = b.show
@@ -141,8 +142,8 @@ func chosenScenario(name string, settings []string) (*scenario.Scenario, error) 
 			return nil, wrongUsage("%w", err)
 		}
 	}
-	if err := s.Validate(); err != nil {
-		return nil, wrongUsage("%w", err)
+	if err := s.Validate(); err != nil { // a setting does not go with the rest of the file
+		return nil, &failure{tried: "use the scenario as it was set", cause: err, exit: exitUsage, code: "usage"}
 	}
 	return s, nil
 }

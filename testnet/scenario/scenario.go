@@ -150,8 +150,12 @@ type Expect struct {
 	KnownGap         string // not empty: why it does not hold yet; breaking it is noted, and does not fail the run
 }
 
-// Judge writes down in r which promises of s it breaks.
+// Judge writes down in r which promises of s it breaks. That there is a network
+// is one that every scenario makes.
 func (s *Scenario) Judge(r *report.Report) {
+	if r.Links == 0 {
+		r.Fail("there was no network: none of the dialled links worked when the load began")
+	}
 	promises := make([]report.Promise, len(s.Expect))
 	for i, e := range s.Expect {
 		promises[i] = report.Promise(e)

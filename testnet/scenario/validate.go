@@ -20,9 +20,11 @@ const (
 	MaxLatency  = 10 * time.Second
 	MaxTxRate   = 1e6
 	MaxBlocks   = 100_000
-	MaxFee      = 1_000_000 // times the floor
-	MaxMempool  = 1_000_000 // transactions
-	MinTx       = 160       // bytes; the built-in application's transfer with all its fields
+	MaxFee      = 1_000_000   // times the floor
+	MaxMempool  = 1_000_000   // transactions
+	MaxVerify   = time.Second // of one signature check
+	MinMbps     = 0.01        // of a line: a handshake takes seconds on it
+	MinTx       = 160         // bytes; the built-in application's transfer with all its fields
 	sharesSlack = 1e-6
 )
 
@@ -115,7 +117,7 @@ func (c *check) run() {
 	c.time("settle", s.Settle)
 	c.time("drain", s.Drain)
 	c.time("start.wave", s.Start.Wave)
-	c.time("verify_cost", s.VerifyCost)
+	c.want(s.VerifyCost >= 0 && s.VerifyCost <= MaxVerify, "verify_cost", "%v, want 0 to %v", s.VerifyCost, MaxVerify)
 }
 
 func (c *check) network() {
@@ -140,7 +142,7 @@ func (c *check) network() {
 }
 
 func (c *check) mbps(path string, v float64) {
-	c.want(v >= 0 && v <= 1e6, path, "%v, want 0 (without bound) to 1000000", v)
+	c.want(v == 0 || v >= MinMbps && v <= 1e6, path, "%v, want 0 (without bound), or %v to 1000000", v, MinMbps)
 }
 
 func (c *check) latency(l Latency) {
