@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/grapevine-p2p/grapevine/node/api"
+	"github.com/grapevine-p2p/grapevine/node/config"
 	"github.com/grapevine-p2p/grapevine/node/keyfile"
 	"github.com/grapevine-p2p/grapevine/node/store"
 	"github.com/grapevine-p2p/grapevine/validation"
@@ -160,6 +161,9 @@ func (b backend) Status(context.Context) (api.Status, error) {
 		s := o.Syncing()
 		status.Syncing = api.Syncing{Active: s.Active, Height: s.Height, Target: s.Target}
 	}
+	if n.cfg.Profile == config.ProfilePublic {
+		status.Reachability = n.reach.status()
+	}
 	if n.home.producer != nil {
 		status.Producer = n.producerStatus(head)
 	}
@@ -213,7 +217,7 @@ func (b backend) Peers(context.Context) ([]api.Peer, error) {
 	list := make([]api.Peer, len(infos))
 	for i, p := range infos {
 		list[i] = api.Peer{
-			ID: p.ID.String(), Direction: strings.ToLower(p.Direction.String()), Guest: p.Guest, Agent: p.Agent,
+			ID: p.ID.String(), Direction: strings.ToLower(p.Direction.String()), Why: p.Why, Network: p.Network, Guest: p.Guest, Agent: p.Agent,
 			RTT: float64(p.RTT.Microseconds()) / 1000, Score: p.Score,
 			InTxMesh: p.InTxMesh, InBlockMesh: p.InBlockMesh, Since: validation.UnixMillis(p.Since),
 		}

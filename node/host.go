@@ -59,7 +59,7 @@ func newHost(cfg Config, key ed25519.PrivateKey, g *gate, registry prometheus.Re
 		// Everybody's address is known, and many nodes share one registry.
 		options = append(options, libp2p.DisableMetrics(), libp2p.DisableIdentifyAddressDiscovery())
 	} else {
-		options = append(options, libp2p.PrometheusRegisterer(registry))
+		options = append(options, libp2p.PrometheusRegisterer(registry), libp2p.EnableAutoNATv2())
 	}
 	if cfg.Bandwidth != nil {
 		options = append(options, libp2p.BandwidthReporter(cfg.Bandwidth))

@@ -31,6 +31,7 @@ type Node struct {
 	api       *api.Server // nil where it is disabled
 	announcer *announcer
 	private   *private
+	reach     *reach
 	started   time.Time
 	ready     chan struct{}
 
@@ -88,6 +89,7 @@ func (n *Node) open() error {
 	}
 	n.announcer = newAnnouncer(n.cfg.Logger)
 	n.private = newPrivate(n.chain, n.cfg.Logger)
+	n.reach = &reach{log: n.cfg.Logger}
 	n.announcer.add(n.chain.untold(0, math.MaxInt)...)
 	if n.cfg.API.Disabled {
 		return nil

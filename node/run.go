@@ -65,6 +65,7 @@ func (n *Node) runOn(ctx context.Context, h host.Host, g *gate) error {
 	n.host.Store(&h)
 	n.overlay.Store(o)
 	n.events.metrics.peers(o.Peers)
+	n.events.metrics.book(o.Book)
 	n.events.metrics.watch("transactions_unechoed", "Own transactions that too few peers are known to have.", o.Unechoed)
 	n.events.metrics.watch("transactions_on_stems", "Transactions, own and of others, that are held until somebody publishes them.", o.OnStems)
 
@@ -75,6 +76,7 @@ func (n *Node) runOn(ctx context.Context, h host.Host, g *gate) error {
 	group.Go(func() error { return n.chain.locals.run(ctx) })
 	group.Go(func() error { return n.chain.archive.run(ctx) })
 	group.Go(func() error { return n.runSnapshots(ctx) })
+	group.Go(func() error { return n.reach.run(ctx, h) })
 	group.Go(func() error { return n.keepHouse(ctx) })
 	group.Go(func() error {
 		n.keepBook(ctx, o)

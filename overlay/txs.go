@@ -87,6 +87,9 @@ func (t *txRoad) judge(from peer.ID, r validation.TxResult) validation.Verdict {
 		t.chargeAvoidable(from, r.Err)
 	}
 	verdict := validation.Judge(r.Err)
+	if verdict == validation.Accept {
+		t.roster.brought(from, false)
+	}
 	if t.cfg.Hooks.TxArrived != nil {
 		t.cfg.Hooks.TxArrived(r.ID, peerscore.PeerID(from), verdict, r.Err)
 	}

@@ -52,6 +52,11 @@ func printStatus(w io.Writer, s api.Status, evidence []api.Equivocation) {
 		"peers", fmt.Sprintf("%d, of which %d guests", s.Peers, s.Guests),
 		"mempool", fmt.Sprintf("%d transactions, %s", s.Mempool.Count, size(uint64(s.Mempool.Bytes))),
 	}
+	if r := s.Reachability; r != nil && r.State == api.Unreachable {
+		pairs = append(pairs, "reachability", "peers cannot reach this node, which works with those that it dials: open or forward the port, or set announce")
+	} else if r != nil {
+		pairs = append(pairs, "reachability", string(r.State))
+	}
 	if s.Syncing.Active {
 		pairs = append(pairs, "catching up", fmt.Sprintf("at height %d of %d", s.Syncing.Height, s.Syncing.Target))
 	}
@@ -110,6 +115,9 @@ func printPeers(w io.Writer, peers []api.Peer) {
 			rtt = fmt.Sprintf("%.1f ms", p.RTT)
 		}
 		kind := p.Direction
+		if p.Why != "" {
+			kind += ", " + p.Why
+		}
 		if p.Guest {
 			kind += ", guest"
 		}
@@ -119,10 +127,10 @@ func printPeers(w io.Writer, peers []api.Peer) {
 		}
 		rows = append(rows, []string{
 			p.ID, kind, orDash(strings.Join(mesh, ",")), fmt.Sprintf("%.1f", p.Score),
-			rtt, strconv.FormatUint(p.Height, 10), ago(time.Since(time.UnixMilli(int64(p.Since)))), addr,
+			rtt, strconv.FormatUint(p.Height, 10), ago(time.Since(time.UnixMilli(int64(p.Since)))), orDash(p.Network), addr,
 		})
 	}
-	table(w, []string{"PEER", "DIRECTION", "MESH", "SCORE", "RTT", "HEIGHT", "SINCE", "ADDRESS"}, rows)
+	table(w, []string{"PEER", "DIRECTION", "MESH", "SCORE", "RTT", "HEIGHT", "SINCE", "NETWORK", "ADDRESS"}, rows)
 }
 
 func orDash(s string) string {

@@ -114,6 +114,7 @@ type Status struct {
 	Syncing       Syncing        `json:"syncing"`
 	Peers         int            `json:"peers"`
 	Guests        int            `json:"guests" doc:"Those among the peers that do not speak hello."`
+	Reachability  *Reachability  `json:"reachability,omitempty" doc:"Whether peers can dial this node, as they found out; absent with the profile testnet."`
 	Mempool       Mempool        `json:"mempool"`
 	Producer      *Producer      `json:"producer,omitempty"`
 	Equivocations int            `json:"equivocations" doc:"Known cases of a producer that signed two headers for one slot: GET /v1/evidence."`
@@ -123,11 +124,30 @@ type Status struct {
 	Waiting       []string       `json:"waiting,omitempty" doc:"What keeps the node from being ready."`
 }
 
+// ReachState says whether peers can dial a node.
+type ReachState string
+
+// The states of reachability.
+const (
+	Reachable    ReachState = "reachable"   // at one address at least
+	Unreachable  ReachState = "unreachable" // at none: it works with the peers that it dials
+	ReachUnknown ReachState = "unknown"     // no public address is known, or none was tried yet
+)
+
+// Reachability says at which of its public addresses a node can be dialled.
+type Reachability struct {
+	State       ReachState `json:"state" enum:"reachable,unreachable,unknown"`
+	Reachable   []string   `json:"reachable,omitempty" doc:"Multiaddresses."`
+	Unreachable []string   `json:"unreachable,omitempty" doc:"Multiaddresses."`
+}
+
 // Peer is one connection. Since is in unix milliseconds.
 type Peer struct {
 	ID          string   `json:"id"`
 	Addrs       []string `json:"addrs"`
 	Direction   string   `json:"direction" enum:"inbound,outbound,unknown"`
+	Why         string   `json:"why,omitempty" enum:"anchor,book,bootstrap,feeler,kept,operator" doc:"Why this node dialled it; absent if it dialled this node."`
+	Network     string   `json:"network,omitempty" doc:"The group of addresses that it is in: an IPv4 /16 or IPv6 /32."`
 	Guest       bool     `json:"guest" doc:"Does not speak hello."`
 	Agent       string   `json:"agent,omitempty"`
 	Height      uint64   `json:"height,omitempty" doc:"As it said in its hello."`
