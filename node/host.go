@@ -18,7 +18,6 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/security/noise"
 	libp2ptls "github.com/libp2p/go-libp2p/p2p/security/tls"
 	libp2pquic "github.com/libp2p/go-libp2p/p2p/transport/quic"
-	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
 	"github.com/libp2p/go-libp2p/x/rate"
 	ma "github.com/multiformats/go-multiaddr"
 	"github.com/prometheus/client_golang/prometheus"
@@ -43,9 +42,7 @@ func newHost(cfg Config, key ed25519.PrivateKey, g *gate, registry prometheus.Re
 		libp2p.Identity(identity),
 		libp2p.UserAgent("grapevine/" + cfg.Version),
 		libp2p.NoListenAddrs, // each is listened on below, so that each failure is told
-		// Without reuse of ports: with it, a second daemon could bind the same
-		// port and take half of the connections, unnoticed.
-		libp2p.Transport(tcp.NewTCPTransport, tcp.DisableReuseport()),
+		libp2p.Transport(newTCP),
 		libp2p.Transport(libp2pquic.NewTransport),
 		libp2p.Security(libp2ptls.ID, libp2ptls.New),
 		libp2p.Security(noise.ID, noise.New),
@@ -130,8 +127,8 @@ func haveIPv6() bool {
 // limitsOf returns the resource manager of a profile.
 //
 // public: libp2p's own limits, which grow with the machine's memory and file
-// descriptors and allow eight connections from one IPv4 address; a public node
-// needs no more, and an attacker gets no more.
+// descriptors, and those of fromOneNetwork; a public node needs no more, and an
+// attacker gets no more.
 //
 // testnet: none of the limits that count addresses, since there everybody shares
 // a few, and none on rates, since there everybody starts at once.
@@ -145,7 +142,7 @@ func limitsOf(profile string) (network.ResourceManager, error) {
 	}
 	scaling := rcmgr.DefaultLimits
 	libp2p.SetDefaultServiceLimits(&scaling)
-	return rcmgr.NewResourceManager(rcmgr.NewFixedLimiter(scaling.AutoScale()))
+	return rcmgr.NewResourceManager(rcmgr.NewFixedLimiter(scaling.AutoScale()), fromOneNetwork()...)
 }
 
 // closeHost bounds the goodbye, which waits for remote ends.

@@ -1,0 +1,381 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"math/big"
+	"net"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/libp2p/go-libp2p"
+	"github.com/libp2p/go-libp2p/core/crypto"
+	pb "github.com/libp2p/go-libp2p/core/crypto/pb"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
+	"github.com/libp2p/go-libp2p/p2p/muxer/yamux"
+	ma "github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/grapevine-p2p/grapevine/node/config"
+)
+
+// publicHost is the host of a public node, on loopback.
+func publicHost(t *testing.T) host.Host {
+	t.Helper()
+	cfg := DefaultConfig(t.TempDir())
+	cfg.Profile = config.ProfilePublic
+	cfg.ListenAddrs = []string{"/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/udp/0/quic-v1"}
+	cfg.Logger = slog.New(slog.DiscardHandler)
+	_, key, err := ed25519.GenerateKey(nil)
+	require.NoError(t, err)
+	h, err := newHost(cfg, key, new(gate), prometheus.NewRegistry())
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = h.Close() })
+	return h
+}
+
+// stranger is a host that listens to nobody.
+func stranger(t *testing.T, options ...libp2p.Option) host.Host {
+	t.Helper()
+	h, err := libp2p.New(append(options, libp2p.NoListenAddrs, libp2p.DisableRelay(), libp2p.DisableMetrics(),
+		libp2p.ResourceManager(&network.NullResourceManager{}))...)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = h.Close() })
+	return h
+}
+
+// addrOf is the address of h over one transport.
+func addrOf(t *testing.T, h host.Host, transport int) peer.AddrInfo {
+	t.Helper()
+	for _, a := range h.Network().ListenAddresses() {
+		if _, err := a.ValueForProtocol(transport); err == nil {
+			return peer.AddrInfo{ID: h.ID(), Addrs: []ma.Multiaddr{a}}
+		}
+	}
+	require.Fail(t, "no such address")
+	return peer.AddrInfo{}
+}
+
+// tcpOf is where h listens for TCP.
+func tcpOf(t *testing.T, h host.Host) string {
+	t.Helper()
+	a, err := manet.ToNetAddr(addrOf(t, h, ma.P_TCP).Addrs[0])
+	require.NoError(t, err)
+	return a.String()
+}
+
+// welcomes says whether h still takes a newcomer.
+func welcomes(t *testing.T, h host.Host, transport int) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		return stranger(t).Connect(ctx, addrOf(t, h, transport)) == nil
+	}, 20*time.Second, 100*time.Millisecond, "a newcomer is let in")
+}
+
+// freed waits until few goroutines are left over.
+func freed(t *testing.T, before int, within time.Duration) {
+	t.Helper()
+	require.Eventually(t, func() bool { return runtime.NumGoroutine() <= before+before/20+50 }, within, 50*time.Millisecond,
+		"%d goroutines before", before)
+}
+
+const freeWithin = 10 * time.Second
+
+// T1: five thousand TCP connections that say nothing hold their places for ten seconds at
+// most.
+func TestT1HalfOpenConnectionsAreFreed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for ten seconds")
+	}
+	h := publicHost(t)
+	before := runtime.NumGoroutine()
+	const count = 5000
+	var open atomic.Int64
+	done := make(chan time.Duration, count)
+	for range count {
+		c, err := net.Dial("tcp", tcpOf(t, h))
+		require.NoError(t, err)
+		open.Add(1)
+		began := time.Now()
+		go func() {
+			defer c.Close()
+			_ = c.SetReadDeadline(began.Add(3 * freeWithin))
+			_, _ = io.Copy(io.Discard, c)
+			open.Add(-1)
+			done <- time.Since(began)
+		}()
+	}
+	require.Less(t, open.Load(), int64(count*3/4), "most are turned away at once")
+	var longest time.Duration
+	for range count {
+		longest = max(longest, <-done)
+	}
+	require.Less(t, longest, freeWithin)
+	freed(t, before, 5*time.Second)
+	welcomes(t, h, ma.P_TCP)
+}
+
+// T2: a handshake of a byte a second is given up in ten seconds.
+func TestT2SlowHandshakeIsGivenUp(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for ten seconds")
+	}
+	h := publicHost(t)
+	const hello = "\x13/multistream/1.0.0\n"
+	for name, said := range map[string]string{"from the first byte": "", "once noise is chosen": hello + "\x07/noise\n"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, err := net.Dial("tcp", tcpOf(t, h))
+			require.NoError(t, err)
+			defer c.Close()
+			began := time.Now()
+			_, err = io.WriteString(c, said)
+			require.NoError(t, err)
+			go func() {
+				for _, b := range []byte(strings.Repeat(hello, 10)) {
+					if _, err := c.Write([]byte{b}); err != nil {
+						return
+					}
+					time.Sleep(time.Second)
+				}
+			}()
+			_ = c.SetReadDeadline(began.Add(3 * freeWithin))
+			_, _ = io.Copy(io.Discard, c)
+			require.Less(t, time.Since(began), freeWithin)
+		})
+	}
+}
+
+// rawStream is a stream on which no protocol was negotiated.
+func rawStream(t *testing.T, from host.Host, to peer.ID) network.Stream {
+	t.Helper()
+	s, err := from.Network().NewStream(t.Context(), to)
+	require.NoError(t, err)
+	_ = s.SetDeadline(time.Now().Add(3 * freeWithin))
+	return s
+}
+
+// T3: garbage in place of a protocol, one of 64 KiB, and unknown ones without end, end their
+// streams and nothing else.
+func TestT3StrangeProtocolsAreRefused(t *testing.T) {
+	h := publicHost(t)
+	c := stranger(t)
+	require.NoError(t, c.Connect(t.Context(), addrOf(t, h, ma.P_TCP)))
+	before := runtime.NumGoroutine()
+	for name, raw := range map[string][]byte{
+		"garbage":        bytes.Repeat([]byte{0xff}, 1000),
+		"length 0":       make([]byte, 1000),
+		"64 KiB of name": append(binary.AppendUvarint(nil, 64<<10), bytes.Repeat([]byte{'a'}, 64<<10)...),
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := rawStream(t, c, h.ID())
+			began := time.Now()
+			_, _ = s.Write(raw)
+			_, _ = io.Copy(io.Discard, s)
+			require.Less(t, time.Since(began), freeWithin)
+		})
+	}
+	for i := range 1000 {
+		_, err := c.NewStream(t.Context(), h.ID(), protocol.ID(fmt.Sprintf("/unknown/%d", i)))
+		require.ErrorContains(t, err, "protocols not supported")
+	}
+	freed(t, before, 5*time.Second)
+	welcomes(t, h, ma.P_TCP)
+}
+
+// T4: of a thousand streams that say nothing a bounded number is held, for ten seconds at most.
+func TestT4SilentStreamsAreFreed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for ten seconds")
+	}
+	h := publicHost(t)
+	c := stranger(t)
+	require.NoError(t, c.Connect(t.Context(), addrOf(t, h, ma.P_TCP)))
+	held := func() int { return len(h.Network().ConnsToPeer(c.ID())[0].GetStreams()) }
+	began := time.Now()
+	for range 1000 {
+		if _, err := c.Network().NewStream(t.Context(), h.ID()); err != nil {
+			break
+		}
+	}
+	most := 0
+	require.Eventually(t, func() bool {
+		if len(h.Network().ConnsToPeer(c.ID())) == 0 {
+			return true
+		}
+		most = max(most, held())
+		return most > 0 && held() <= 1
+	}, 2*freeWithin, 20*time.Millisecond)
+	require.Less(t, time.Since(began), freeWithin+2*time.Second)
+	require.LessOrEqual(t, most, 600, "the limit of a peer")
+}
+
+// T10: two processes with one key are one peer, which is gone when both are.
+func TestT10OneKeyInTwoPlaces(t *testing.T) {
+	h := publicHost(t)
+	key, _, err := crypto.GenerateEd25519Key(nil)
+	require.NoError(t, err)
+	one, two := stranger(t, libp2p.Identity(key)), stranger(t, libp2p.Identity(key))
+	require.NoError(t, one.Connect(t.Context(), addrOf(t, h, ma.P_TCP)))
+	require.NoError(t, two.Connect(t.Context(), addrOf(t, h, ma.P_QUIC_V1)))
+	require.Eventually(t, func() bool { return len(h.Network().ConnsToPeer(one.ID())) == 2 }, freeWithin, 10*time.Millisecond)
+	require.Equal(t, []peer.ID{one.ID()}, h.Network().Peers())
+	require.NoError(t, one.Close())
+	require.Eventually(t, func() bool { return len(h.Network().ConnsToPeer(one.ID())) == 1 }, freeWithin, 10*time.Millisecond)
+	require.NoError(t, two.Close())
+	require.Eventually(t, func() bool { return len(h.Network().Peers()) == 0 }, freeWithin, 10*time.Millisecond)
+}
+
+// T11: keys that cost too much to use, or of no known sort, and ids that are not of their
+// key are refused.
+func TestT11KeysAreChecked(t *testing.T) {
+	n := new(big.Int).SetBit(big.NewInt(1), 16*1024-1, 1)
+	der, err := x509.MarshalPKIXPublicKey(&rsa.PublicKey{N: n, E: 65537})
+	require.NoError(t, err)
+	for name, key := range map[string]*pb.PublicKey{
+		"RSA of 16 Kbit": {Type: pb.KeyType_RSA.Enum(), Data: der},
+		"unknown":        {Type: pb.KeyType(99).Enum(), Data: make([]byte, 32)},
+		"short":          {Type: pb.KeyType_Ed25519.Enum(), Data: make([]byte, 31)},
+	} {
+		raw, err := proto.Marshal(key)
+		require.NoError(t, err)
+		_, err = crypto.UnmarshalPublicKey(raw)
+		require.Error(t, err, name)
+	}
+	h, c := publicHost(t), stranger(t)
+	_, err = peer.IDFromBytes(append([]byte(h.ID()), 0))
+	require.Error(t, err, "bytes behind the id")
+	for _, transport := range []int{ma.P_TCP, ma.P_QUIC_V1} {
+		other := addrOf(t, h, transport)
+		other.ID = stranger(t).ID()
+		require.Error(t, c.Connect(t.Context(), other), "an id that is not of the key")
+	}
+	require.Empty(t, h.Network().Peers())
+}
+
+// spy is a yamux that keeps the connection under it.
+type spy struct {
+	*yamux.Transport
+	raw chan net.Conn
+}
+
+func (s spy) NewConn(c net.Conn, isServer bool, scope network.PeerScope) (network.MuxedConn, error) {
+	s.raw <- c
+	return s.Transport.NewConn(c, isServer, scope)
+}
+
+// T13: pings and windows of the multiplexer without end cost little memory, and nobody else
+// their connection.
+func TestT13MultiplexerFloodsCostLittle(t *testing.T) {
+	h := publicHost(t)
+	s := spy{yamux.DefaultTransport, make(chan net.Conn, 1)}
+	c := stranger(t, libp2p.Muxer(yamux.ID, s))
+	require.NoError(t, c.Connect(t.Context(), addrOf(t, h, ma.P_TCP)))
+	raw := <-s.raw
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	header := func(sort byte, flags uint16, stream, length uint32) []byte {
+		b := []byte{0, sort}
+		b = binary.BigEndian.AppendUint16(b, flags)
+		b = binary.BigEndian.AppendUint32(b, stream)
+		return binary.BigEndian.AppendUint32(b, length)
+	}
+	_ = raw.SetWriteDeadline(time.Now().Add(freeWithin))
+	for i := range uint32(100_000) {
+		if _, err := raw.Write(append(header(2, 1, 0, i), header(1, 0, 1, math.MaxUint32)...)); err != nil {
+			break // the other side has had enough
+		}
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	require.Less(t, int64(after.HeapAlloc)-int64(before.HeapAlloc), int64(4<<20))
+	welcomes(t, h, ma.P_TCP)
+}
+
+// T14: what a peer says of itself is kept within bounds.
+func TestT14IdentifyIsBounded(t *testing.T) {
+	h := publicHost(t)
+	agent := strings.Repeat("\x1b[2J", 500)
+	bomb := stranger(t, libp2p.UserAgent(strings.Repeat("a", 1<<20)))
+	chatty := stranger(t, libp2p.UserAgent(agent))
+	many := stranger(t, libp2p.AddrsFactory(func([]ma.Multiaddr) (addrs []ma.Multiaddr) {
+		for i := range 10_000 {
+			addrs = append(addrs, ma.StringCast(fmt.Sprintf("/ip4/10.1.%d.%d/tcp/4001", i/250, i%250+1)))
+		}
+		return addrs
+	}))
+	for i := range 10_000 {
+		many.Mux().AddHandler(protocol.ID(fmt.Sprintf("/some/protocol/of/many/%d", i)), nil)
+	}
+	for _, c := range []host.Host{bomb, chatty, many} {
+		_ = c.Connect(t.Context(), addrOf(t, h, ma.P_TCP))
+	}
+	welcomes(t, h, ma.P_TCP)
+	size := func(p peer.ID) (n int) {
+		if v, err := h.Peerstore().Get(p, "AgentVersion"); err == nil {
+			n += len(v.(string))
+		}
+		ids, err := h.Peerstore().GetProtocols(p)
+		require.NoError(t, err)
+		for _, id := range ids {
+			n += len(id)
+		}
+		for _, a := range h.Peerstore().Addrs(p) {
+			n += len(a.Bytes())
+		}
+		return n
+	}
+	require.Never(t, func() bool {
+		return size(bomb.ID()) > 16<<10 || size(chatty.ID()) > 16<<10 || size(many.ID()) > 96<<10
+	}, 2*time.Second, 100*time.Millisecond)
+}
+
+// T15: of a hundred connections a second from one /24 few are taken, those of others all.
+func TestT15ConnectionChurnIsBounded(t *testing.T) {
+	rm, err := limitsOf(config.ProfilePublic)
+	require.NoError(t, err)
+	defer rm.Close()
+	open := func(addr string) (network.ConnManagementScope, bool) {
+		scope, err := rm.OpenConnection(network.DirInbound, true, ma.StringCast(addr))
+		return scope, err == nil
+	}
+	churned := 0
+	for i := range 1000 { // ten seconds' worth at once
+		if scope, ok := open(fmt.Sprintf("/ip4/203.0.113.%d/tcp/4001", i%250)); ok {
+			churned++
+			scope.Done()
+		}
+	}
+	require.LessOrEqual(t, churned, 2*perBlock+2)
+	for i := range 50 {
+		_, ok := open(fmt.Sprintf("/ip4/198.51.%d.1/tcp/4001", i))
+		require.True(t, ok, "another network")
+	}
+	kept := 0
+	for i := range 1000 {
+		if _, ok := open(fmt.Sprintf("/ip4/192.0.2.%d/tcp/4001", i%250)); ok {
+			kept++
+		}
+	}
+	require.LessOrEqual(t, kept, perBlock)
+}
