@@ -83,7 +83,8 @@ func BenchmarkPool(b *testing.B) {
 			}
 		}
 		for b.Loop() {
-			p.Match(salt, want)
+			for range p.Match(salt, want) {
+			}
 		}
 	})
 	b.Run("SettleBlock4000", func(b *testing.B) {

@@ -1,71 +1,54 @@
 package mempool
 
 import (
+	"iter"
+
 	"github.com/grapevine-p2p/grapevine/validation"
 	"github.com/grapevine-p2p/grapevine/wire"
 )
 
-// Match finds pooled transactions by their short ids under a block's salt, in
-// the order of want. The zero CheckedTx stands where the pool has none of that
-// id, where it has several, and where want names the id twice. It takes one
-// hash for each pooled transaction.
-func (p *Pool) Match(salt wire.Salt, want []wire.ShortID) []validation.CheckedTx {
-	found := make([]validation.CheckedTx, len(want))
-	if len(want) == 0 {
-		return found
-	}
-	wanted := newWanted(want)
-	ambiguous := make([]bool, len(want))
-	for n := range p.entries.used {
-		e := p.entries.at(n)
-		if e.tx.IsZero() {
-			continue
+// Match yields the pooled transactions whose short ids under a block's salt are among
+// want, in no order: of one short id there may be several, and one may be named twice. It
+// takes one hash for each pooled transaction. The pool must not change meanwhile.
+func (p *Pool) Match(salt wire.Salt, want []wire.ShortID) iter.Seq[validation.CheckedTx] {
+	return func(yield func(validation.CheckedTx) bool) {
+		if len(want) == 0 {
+			return
 		}
-		i, ok := wanted.index(wire.ShortIDOf(salt, e.id()))
-		switch {
-		case !ok:
-		case found[i].IsZero():
-			found[i] = e.tx
-		default:
-			ambiguous[i] = true
+		wanted := newWanted(want)
+		for n := range p.entries.used {
+			e := p.entries.at(n)
+			if !e.tx.IsZero() && wanted.has(wire.ShortIDOf(salt, e.id())) && !yield(e.tx) {
+				return
+			}
 		}
 	}
-	for i := range found {
-		if ambiguous[i] {
-			found[i] = validation.CheckedTx{}
-		}
-	}
-	return found
 }
 
 // wanted finds short ids in a list. Nearly all that are looked up are not in
 // it, so two of their bytes are looked up in a bitmap first.
 type wanted struct {
 	bitmap [1 << 10]uint64
-	at     map[wire.ShortID]int
+	ids    map[wire.ShortID]struct{}
 }
 
 func newWanted(want []wire.ShortID) *wanted {
-	w := &wanted{at: make(map[wire.ShortID]int, len(want))}
-	for i, id := range want {
-		if _, twice := w.at[id]; twice {
-			w.at[id] = -1
-			continue
-		}
-		w.at[id] = i
+	w := &wanted{ids: make(map[wire.ShortID]struct{}, len(want))}
+	for _, id := range want {
+		w.ids[id] = struct{}{}
 		word, bit := slot(id)
 		w.bitmap[word] |= bit
 	}
 	return w
 }
 
-func (w *wanted) index(id wire.ShortID) (i int, ok bool) {
+func (w *wanted) has(id wire.ShortID) bool {
 	word, bit := slot(id)
 	if w.bitmap[word]&bit == 0 {
-		return 0, false
+		return false
 	}
-	i, ok = w.at[id]
-	return i, ok && i >= 0
+	_, ok := w.ids[id]
+	return ok
 }
 
 func slot(id wire.ShortID) (word int, bit uint64) {

@@ -349,25 +349,12 @@ func (n *naive) Template(now time.Time, maxBytes, maxCount int) []validation.Che
 	return picked
 }
 
-// Match has each wanted id find its own.
-func (n *naive) Match(salt wire.Salt, want []wire.ShortID) []validation.CheckedTx {
-	out := make([]validation.CheckedTx, len(want))
-	for i, short := range want {
-		var found []validation.CheckedTx
-		for _, tx := range n.txs {
-			if wire.ShortIDOf(salt, tx.ID()) == short {
-				found = append(found, tx)
-			}
-		}
-		asked := 0
-		for _, other := range want {
-			if other == short {
-				asked++
-			}
-		}
-		if len(found) == 1 && asked == 1 {
-			out[i] = found[0]
+// Match holds everything against everything.
+func (n *naive) Match(salt wire.Salt, want []wire.ShortID) (found []validation.CheckedTx) {
+	for _, tx := range n.txs {
+		if slices.Contains(want, wire.ShortIDOf(salt, tx.ID())) {
+			found = append(found, tx)
 		}
 	}
-	return out
+	return found
 }

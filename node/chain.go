@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -41,6 +42,7 @@ type chain struct {
 	pool   *mempool.Pool
 	blocks blockNotes // changed with writer held too
 	held   held
+	recent *mempool.Recent
 	follow func(added, removed []wire.TxID) // told of every change of the pool; may be nil
 }
 
@@ -69,9 +71,16 @@ type headNews struct {
 	notes   blockNotes                // of the blocks that change names
 }
 
+// recentTxs and recentBytes bound the transactions that are remembered for blocks after they
+// left the pool: what the largest block holds.
+const (
+	recentTxs   = 20_000
+	recentBytes = wire.MaxBlock
+)
+
 // newChain loads what the store holds, or begins with genesis.
 func newChain(cfg Config, g *wire.Genesis, s *store.Store, w *events) (*chain, error) {
-	c := &chain{genesis: g, network: g.ID(), store: s, now: cfg.Now, watch: w, blocks: make(blockNotes)}
+	c := &chain{genesis: g, network: g.ID(), store: s, now: cfg.Now, watch: w, blocks: make(blockNotes), recent: mempool.NewRecent(recentTxs, recentBytes)}
 	c.locals, c.archive = newLocals(s), newArchive(s)
 	w.locals = c.locals
 	var err error
@@ -210,9 +219,9 @@ func (c *chain) AddEvidence(ev *wire.Evidence) (news bool) {
 
 // Match implements overlay.Pool.
 func (c *chain) Match(salt wire.Salt, want []wire.ShortID) []validation.CheckedTx {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.pool.Match(salt, want)
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return slices.AppendSeq(slices.Collect(c.pool.Match(salt, want)), c.recent.Match(salt, want))
 }
 
 // HasTx implements overlay.TxHolder.
@@ -256,6 +265,9 @@ func (c *chain) AddTx(_ context.Context, tx validation.CheckedTx, from peerscore
 	if local, _ := c.locals.has(tx.ID()); err != nil && from == "" && local && !c.pool.Has(tx.ID()) && !c.locals.included(tx.ID()) {
 		c.locals.lapsed(tx.ID(), err, c.ledger.Head().Height)
 	}
+	if err != nil && !errors.Is(err, validation.AlreadyKnown) {
+		c.recent.Add(tx.Clone())
+	}
 	return err
 }
 
@@ -297,6 +309,9 @@ func (c *chain) poolChangedLocked(change mempool.Change) {
 	}
 	c.locals.left(change.Removed, c.ledger.Head().Height)
 	c.watch.poolChanged(change, c.pool)
+	for _, r := range change.Removed {
+		c.recent.Add(r.Tx)
+	}
 	if c.follow == nil {
 		return
 	}

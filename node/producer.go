@@ -12,6 +12,7 @@ import (
 
 	"github.com/grapevine-p2p/grapevine/node/keyfile"
 	"github.com/grapevine-p2p/grapevine/overlay"
+	"github.com/grapevine-p2p/grapevine/overlay/compact"
 	"github.com/grapevine-p2p/grapevine/validation"
 	"github.com/grapevine-p2p/grapevine/validation/ledger"
 	"github.com/grapevine-p2p/grapevine/wire"
@@ -117,7 +118,7 @@ func (p *producer) turn(ctx context.Context, now uint64) {
 		p.miss(slot, "storage", err)
 		return
 	}
-	block, err := p.make(ctx, slot, now)
+	block, chunks, err := p.make(ctx, slot, now)
 	if err == nil {
 		p.chain.Observe(block.Header())
 		err = p.chain.addBlock(block, true)
@@ -129,7 +130,7 @@ func (p *producer) turn(ctx context.Context, now uint64) {
 	p.produced.Add(1)
 	body := block.Header().Body()
 	p.logger.Info("made a block", "height", body.Height, "slot", slot, "txs", body.TxCount, "block", block.ID())
-	if err := p.overlay.PublishBlock(ctx, block); err != nil && ctx.Err() == nil {
+	if err := p.overlay.PublishBlock(ctx, block, chunks); err != nil && ctx.Err() == nil {
 		p.logger.Warn("the block could not be announced; peers will fetch it", "block", block.ID(), "err", err)
 	}
 }
@@ -147,8 +148,9 @@ func (p *producer) miss(slot uint64, reason string, why error) {
 	p.logger.Warn("no block in our slot", "slot", slot, "reason", why)
 }
 
-// make builds and signs the block of slot on the present head.
-func (p *producer) make(ctx context.Context, slot, now uint64) (validation.CheckedBlock, error) {
+// make builds and signs the block of slot on the present head, and the chunks that its header
+// signs, nil for a small one.
+func (p *producer) make(ctx context.Context, slot, now uint64) (validation.CheckedBlock, *compact.Coded, error) {
 	head, txs := p.chain.template(time.UnixMilli(int64(now)))
 	block := &wire.Block{Txs: make([]*wire.Transaction, len(txs))}
 	parts := make([]validation.Part, len(txs))
@@ -162,16 +164,25 @@ func (p *producer) make(ctx context.Context, slot, now uint64) (validation.Check
 	}
 	ids := block.TxIDs()
 	if _, err := rand.Read(body.Salt[:]); err != nil {
-		return validation.CheckedBlock{}, err
+		return validation.CheckedBlock{}, nil, err
 	}
 	body.TxRoot = wire.TxRoot(ids)
 	body.ShortIDsHash = wire.ShortIDsHash(wire.ShortIDs(body.Salt, ids))
+	var chunks *compact.Coded
+	if layout, ok := compact.LayoutFor(int(body.Size)); ok {
+		var err error
+		if chunks, err = compact.Encode(layout, block.Txs); err != nil {
+			return validation.CheckedBlock{}, nil, err
+		}
+		chunks.Describe(body)
+	}
 	header := wire.SignHeader(p.chain.network, p.key, body)
 	checked, err := p.chain.checker.Header(ctx, p.now(), header, validation.Own)
 	if err != nil {
-		return validation.CheckedBlock{}, err
+		return validation.CheckedBlock{}, nil, err
 	}
-	return p.chain.checker.Block(checked, parts)
+	made, err := p.chain.checker.Block(checked, parts)
+	return made, chunks, err
 }
 
 // perTx is what a transaction takes in a block beside its own bytes: a tag and

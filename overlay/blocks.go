@@ -13,6 +13,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 
+	"github.com/grapevine-p2p/grapevine/overlay/compact"
 	"github.com/grapevine-p2p/grapevine/peerscore"
 	"github.com/grapevine-p2p/grapevine/validation"
 	"github.com/grapevine-p2p/grapevine/wire"
@@ -32,25 +33,31 @@ type blockRoad struct {
 	court    *court
 	crew     *crew
 	desk     *desk
+	parts    *compactor
 	seek     func(p peer.ID, height uint64) // asks sync for what gossip cannot give
 	ctx      context.Context                //nolint:containedctx // that of Run: a rebuild outlives its validator
-	places   chan struct{}                  // rebuilds at once
+	places   chan struct{}                  // bodies that are checked, or fetched whole, at once
+	requests chan struct{}                  // requests that are answered at once
 	mesh     atomic.Pointer[mesh]
 	shelf    *waitingRoom
 
 	mu         sync.Mutex // guards what follows
-	rebuilding map[wire.BlockID]chan struct{}
+	rebuilding map[wire.BlockID]*rebuild
 }
 
 func newBlockRoad(ctx context.Context, cfg Config, self peer.ID, r *roster, c *court, w *crew, d *desk,
-	seek func(peer.ID, uint64),
+	parts *compactor, seek func(peer.ID, uint64),
 ) *blockRoad {
-	return &blockRoad{
-		self: self, protocol: CompactProtocol(cfg.Genesis.ID()), cfg: cfg, log: cfg.Logger, roster: r, court: c, crew: w, desk: d, seek: seek, ctx: ctx,
+	b := &blockRoad{
+		self: self, protocol: CompactProtocol(cfg.Genesis.ID()), cfg: cfg, log: cfg.Logger, roster: r, court: c, crew: w, desk: d,
+		parts: parts, seek: seek, ctx: ctx,
 		places:     make(chan struct{}, cfg.Limits.Rebuilds),
+		requests:   make(chan struct{}, cfg.Limits.ServeCompact),
 		shelf:      newWaitingRoom(cfg.Limits),
-		rebuilding: make(map[wire.BlockID]chan struct{}),
+		rebuilding: make(map[wire.BlockID]*rebuild),
 	}
+	parts.built, parts.gaveUp = b.built, b.gaveUp
+	return b
 }
 
 // ownNews travels beside what this node publishes itself on the block topic.
@@ -154,6 +161,13 @@ func (b *blockRoad) heard(from peer.ID, h validation.CheckedHeader, ids []wire.S
 	return first
 }
 
+// duplicate hears of a further copy of what came before: one more peer has that header.
+func (b *blockRoad) duplicate(from peer.ID, raw []byte) {
+	if c, err := wire.DecodeCompactBlock(raw); err == nil {
+		b.parts.heard(from, c.Header.ID())
+	}
+}
+
 // evidence judges an equivocation that a peer tells.
 func (b *blockRoad) evidence(from peer.ID, raw []byte) pubsub.ValidationResult {
 	ev, err := b.cfg.Checker.Evidence(raw)
@@ -168,88 +182,12 @@ func (b *blockRoad) evidence(from peer.ID, raw []byte) pubsub.ValidationResult {
 	return pubsub.ValidationAccept
 }
 
-// startRebuild fetches the body of a valid header in the background, once.
-func (b *blockRoad) startRebuild(from peer.ID, h validation.CheckedHeader, ids []wire.ShortID) {
-	if b.cfg.Chain.HasBlock(h.ID()) {
-		return
-	}
-	b.mu.Lock()
-	_, busy := b.rebuilding[h.ID()]
-	full := len(b.rebuilding) >= maxRebuilding
-	done := make(chan struct{})
-	if !busy && !full {
-		b.rebuilding[h.ID()] = done
-	}
-	b.mu.Unlock()
-	switch {
-	case busy:
-		return
-	case full:
-		b.seek(from, h.Body().Height)
-		return
-	}
-	finish := func() {
-		b.mu.Lock()
-		delete(b.rebuilding, h.ID())
-		b.mu.Unlock()
-		close(done)
-	}
-	if !b.crew.spawn(func() {
-		b.work(from, h, ids)
-		finish()
-		b.added(h.ID())
-	}) {
-		finish()
-	}
-}
-
-// work rebuilds one block when there is a place, and tells how it went.
-func (b *blockRoad) work(from peer.ID, h validation.CheckedHeader, ids []wire.ShortID) {
-	defer func() {
-		if r := recover(); r != nil {
-			b.log.Error("panic while rebuilding a block", "block", h.ID(), "panic", r)
-		}
-	}()
-	ctx, cancel := context.WithTimeout(b.ctx, b.cfg.Limits.RebuildTime)
-	defer cancel()
-	select {
-	case b.places <- struct{}{}:
-		defer func() { <-b.places }()
-	case <-ctx.Done():
-		return
-	}
-	start := time.Now()
-	how, err := b.rebuild(ctx, from, h, ids)
-	how.Took = time.Since(start)
-	switch {
-	case err == nil:
-		call2(b.cfg.Hooks.BlockRebuilt, h.ID(), how)
-		return
-	case errors.Is(err, validation.AlreadyKnown), b.ctx.Err() != nil:
-		return
-	case errors.Is(err, validation.BadBlock):
-		b.log.Warn("a producer signed an invalid block", "block", h.ID(), "height", h.Body().Height,
-			"producer", h.Body().Producer.Encode(b.cfg.Genesis.AddressPrefix), "err", err)
-	default:
-		b.log.Debug("rebuilding a block failed; sync takes over", "block", h.ID(), "err", err)
-		b.seek(from, h.Body().Height)
-	}
-	call2(b.cfg.Hooks.BlockFailed, h.ID(), err)
-}
-
-// inProgress gives the channel that closes when a block is rebuilt, or failed to be.
-func (b *blockRoad) inProgress(id wire.BlockID) (done <-chan struct{}, ok bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	done, ok = b.rebuilding[id]
-	return done, ok
-}
-
 // added wakes the headers that waited for a block, if it is there now.
 func (b *blockRoad) added(id wire.BlockID) {
 	if !b.cfg.Chain.HasBlock(id) {
 		return
 	}
+	b.cameOtherwise(id)
 	for _, w := range b.shelf.children(id) {
 		b.crew.spawn(func() { b.again(w) })
 	}
@@ -302,8 +240,9 @@ func (b *blockRoad) publish(ctx context.Context, raw []byte) {
 	}
 }
 
-// publishOwn announces a block that this node produced and has stored.
-func (b *blockRoad) publishOwn(ctx context.Context, block validation.CheckedBlock) error {
+// publishOwn announces a block that this node produced and has stored, and gives peers what
+// they lack of it, once its header is on its way.
+func (b *blockRoad) publishOwn(ctx context.Context, block validation.CheckedBlock, coded *compact.Coded) error {
 	if block.IsZero() {
 		return errors.New("overlay: publish: the block is not checked")
 	}
@@ -311,10 +250,13 @@ func (b *blockRoad) publishOwn(ctx context.Context, block validation.CheckedBloc
 	if m == nil {
 		return nil // nobody listens yet; peers learn of it from our hello
 	}
+	release := b.parts.lane.hold()
+	defer time.AfterFunc(publishing, release)
 	raw := wire.Compact(block.Block()).AppendTo(nil)
 	if err := m.publish(ctx, raw, ownNews{}); err != nil {
 		return fmt.Errorf("overlay: publish block %s: %w", block.ID(), err)
 	}
+	b.parts.produce(block, coded)
 	b.added(block.ID())
 	return nil
 }

@@ -20,6 +20,8 @@ type gate struct {
 	// accept takes an inbound stream into its bounds, or refuses it. done is called once,
 	// when pubsub is done with it.
 	accept func(s network.Stream) (bounded network.Stream, done func(), ok bool)
+	// write writes an RPC to a peer when its turn has come.
+	write func(s network.Stream, p peer.ID, rpc []byte) (int, error)
 	// written is told of each RPC that was written to a peer.
 	written func(p peer.ID)
 	// sentry holds some messages back; nil: none.
@@ -78,7 +80,7 @@ func (h *boundedHost) NewStream(ctx context.Context, p peer.ID, ids ...protocol.
 		_ = s.Reset()
 		return nil, context.Canceled
 	}
-	t := &trackedStream{Stream: s, to: p, written: h.gate.written, forget: h.forget, sentry: h.gate.sentry}
+	t := &trackedStream{Stream: s, to: p, write: h.gate.write, written: h.gate.written, forget: h.forget, sentry: h.gate.sentry}
 	if t.sentry != nil {
 		t.sentry.opened(t)
 	}

@@ -133,13 +133,4 @@ func (s *boundedStream) readFrame() error {
 	return nil
 }
 
-func (s *boundedStream) spend(n int) error {
-	for n > 0 {
-		step := min(n, s.budget.Burst())
-		if err := s.budget.WaitN(s.ctx, step); err != nil {
-			return err
-		}
-		n -= step
-	}
-	return nil
-}
+func (s *boundedStream) spend(n int) error { return waitFor(s.ctx, s.budget, n) }

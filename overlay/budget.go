@@ -1,6 +1,7 @@
 package overlay
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -24,6 +25,7 @@ type budget struct {
 	members    *rate.Limiter // frames of membership, and KiB of them: beyond, they are read later
 	avoidable  *rate.Limiter // messages that fixed rules refuse
 	again      *rate.Limiter // transactions that are pooled here and travel once more
+	frames     *rate.Limiter // of parts of blocks: beyond, they are read later
 
 	mu      sync.Mutex // guards what follows
 	serving map[protocol.ID]int
@@ -45,6 +47,7 @@ func newBudget(l Limits) *budget {
 		members:   rate.NewLimiter(rate.Limit(l.MemberPerSecond), l.MemberBurst),
 		avoidable: perMinute(l.AvoidablePerMinute),
 		again:     perMinute(l.AgainPerMinute),
+		frames:    rate.NewLimiter(rate.Limit(l.PartsPerSecond), l.PartsBurst),
 		serving:   make(map[protocol.ID]int),
 	}
 }
@@ -52,6 +55,18 @@ func newBudget(l Limits) *budget {
 // perMinute allows n a minute, all at once if need be.
 func perMinute(n int) *rate.Limiter {
 	return rate.NewLimiter(rate.Every(time.Minute/time.Duration(n)), n)
+}
+
+// waitFor takes n units from a limiter, however many that are, and waits until it has them.
+func waitFor(ctx context.Context, l *rate.Limiter, n int) error {
+	for n > 0 {
+		step := min(n, l.Burst())
+		if err := l.WaitN(ctx, step); err != nil {
+			return err
+		}
+		n -= step
+	}
+	return nil
 }
 
 // acquire takes one of limit places for requests of a protocol. It never waits. The

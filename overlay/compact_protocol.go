@@ -8,18 +8,45 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/grapevine-p2p/grapevine/overlay/compact"
 	"github.com/grapevine-p2p/grapevine/validation"
 	"github.com/grapevine-p2p/grapevine/wire"
 )
 
-// answerCompact serves the transactions of a block. A block whose header has passed
+// partsAge is how long a stream of parts may live.
+const partsAge = 24 * time.Hour
+
+// answerCompact takes what a peer opened: a stream of parts of blocks, or a request. The
+// first frame tells them apart.
+func (b *blockRoad) answerCompact(ctx context.Context, x *exchange) error {
+	end := time.Now().Add(b.cfg.Limits.CompactTime + b.cfg.Limits.CompactPatience)
+	_ = x.SetReadDeadline(end)
+	raw, err := x.read(max(wire.MaxCompactRequest, compact.MaxFrame))
+	switch {
+	case err != nil:
+		return fmt.Errorf("overlay: read compact request: %w", err)
+	case compact.IsFrame(raw):
+		_ = x.SetDeadline(x.end)
+		return b.parts.listen(ctx, x, raw)
+	case len(raw) > wire.MaxCompactRequest:
+		return fmt.Errorf("overlay: read compact request: %w", FrameTooLarge)
+	}
+	select {
+	case b.requests <- struct{}{}:
+		defer func() { <-b.requests }()
+	default:
+		return errBusy
+	}
+	_ = x.SetDeadline(end)
+	ctx, cancel := context.WithDeadline(ctx, end)
+	defer cancel()
+	return b.answerRequest(ctx, x, raw)
+}
+
+// answerRequest serves the transactions of a block. A block whose header has passed
 // through here but whose body is still on its way is waited for, briefly: a header
 // travels ahead of its body, so the question may come before the answer is known.
-func (b *blockRoad) answerCompact(ctx context.Context, x *exchange) error {
-	raw, err := x.read(wire.MaxCompactRequest)
-	if err != nil {
-		return fmt.Errorf("overlay: read compact request: %w", err)
-	}
+func (b *blockRoad) answerRequest(ctx context.Context, x *exchange, raw []byte) error {
 	q, err := wire.DecodeCompactRequest(raw)
 	if err != nil {
 		return fmt.Errorf("overlay: read compact request: %w: %w", FrameGarbage, err)

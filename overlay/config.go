@@ -46,8 +46,8 @@ type EvidenceKeeper interface {
 type Pool interface {
 	// AddTx takes a transaction that came from a peer.
 	AddTx(ctx context.Context, tx validation.CheckedTx, from peerscore.PeerID) error
-	// Match finds pooled transactions by the short ids of a block; zero where there is
-	// none or more than one.
+	// Match lists the transactions, pooled and seen of late, whose short ids are among those
+	// of a block, in any order.
 	Match(salt wire.Salt, want []wire.ShortID) []validation.CheckedTx
 }
 

@@ -233,7 +233,7 @@ func (n *chain) AddTx(_ context.Context, tx validation.CheckedTx, _ peerscore.Pe
 func (n *chain) Match(salt wire.Salt, want []wire.ShortID) []validation.CheckedTx {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.pool.Match(salt, want)
+	return slices.Collect(n.pool.Match(salt, want))
 }
 
 func (n *chain) pooled() int {
@@ -531,7 +531,7 @@ func (n *node) add(b *wire.Block) validation.CheckedBlock {
 
 func (n *node) produce(b *wire.Block) {
 	n.t.Helper()
-	require.NoError(n.t, n.PublishBlock(n.t.Context(), n.add(b)))
+	require.NoError(n.t, n.PublishBlock(n.t.Context(), n.add(b), nil))
 }
 
 // grow adds blocks of one per slot, each with some transactions of a wallet.

@@ -183,7 +183,7 @@ func (g *greeter) ours() *wire.Hello {
 	head := g.cfg.Chain.Head()
 	return &wire.Hello{
 		Network: g.id, NetworkName: g.cfg.Genesis.Network, Protocol: ProtocolVersion, Agent: g.cfg.Agent,
-		Head: head.ID, Height: head.Height, Clock: uint64(max(0, g.cfg.Now().UnixMilli())),
+		Head: head.ID, Height: head.Height, Clock: uint64(max(0, g.cfg.Now().UnixMilli())), Services: ServiceFrames,
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/grapevine-p2p/grapevine/overlay/compact"
 	swim "github.com/grapevine-p2p/grapevine/overlay/member"
 	"github.com/grapevine-p2p/grapevine/peerscore"
 	"github.com/grapevine-p2p/grapevine/validation"
@@ -48,6 +49,16 @@ type Hooks struct {
 	BlockRebuilt func(id wire.BlockID, how Rebuilt)
 	// BlockFailed reports an announced block whose body could not be had or is not valid.
 	BlockFailed func(id wire.BlockID, err error)
+	// BlockArriving reports the same block before the chain has it.
+	BlockArriving func(id wire.BlockID, how Rebuilt)
+	// BlockLapse reports what a peer did not do while a block was put together. It proves
+	// nothing.
+	BlockLapse func(id wire.BlockID, p peerscore.PeerID, what compact.Lapse)
+	// BlockAccused reports what a producer provably signed wrong, where the block may be
+	// valid all the same.
+	BlockAccused func(id wire.BlockID, why error)
+	// CompactBytes reports bytes of frames with parts of blocks.
+	CompactBytes func(sent, received int)
 	// EvidenceSeen reports an equivocation, found here or told by a peer.
 	EvidenceSeen func(ev *wire.Evidence)
 
@@ -85,10 +96,30 @@ const (
 
 // Rebuilt says where the transactions of a block came from.
 type Rebuilt struct {
-	FromPool int           // matched in our own pool
-	Asked    int           // sent on request
-	Whole    bool          // the whole block had to be fetched
-	Took     time.Duration // from header to chain
+	FromPool int                // were known
+	Filled   int                // came unasked, behind the header
+	Asked    int                // sent on request
+	Rounds   int                // of asking
+	Chunks   int                // of the coded body that proved
+	Whole    bool               // the whole block had to be fetched
+	From     []peerscore.PeerID // who gave any of it, ascending; not who sent the header
+	Took     time.Duration      // from header to body; in BlockRebuilt, to chain
+}
+
+// Requested says whether anything had to be asked for.
+func (r Rebuilt) Requested() bool { return r.Asked > 0 || r.Chunks > 0 || r.Whole }
+
+// Way names how the block was put together: at_once, rounds, chunks or whole.
+func (r Rebuilt) Way() string {
+	switch {
+	case r.Whole:
+		return "whole"
+	case r.Chunks > 0:
+		return string(compact.Chunks)
+	case r.Asked > 0:
+		return string(compact.Rounds)
+	}
+	return string(compact.AtOnce)
 }
 
 // ChainError is what a Chain can say of a block beside what validation has names for.

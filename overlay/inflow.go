@@ -23,6 +23,8 @@ type inflow struct {
 	shed    func(from peerscore.PeerID, n int, why Shed) // may be nil
 	bytes   func(*budget) *rate.Limiter
 	units   func(*budget) *admission
+	// write writes an RPC to a peer when its turn on our uplink has come.
+	write func(ctx context.Context, s network.Stream, p peer.ID, rpc []byte) (int, error)
 }
 
 // bounded is the host that one gossip instance sees.
@@ -30,6 +32,7 @@ func (o *Overlay) bounded(ctx context.Context, in inflow) *boundedHost {
 	return newBoundedHost(o.host, gate{
 		written: in.outflow.written,
 		sentry:  in.sentry,
+		write:   func(s network.Stream, p peer.ID, rpc []byte) (int, error) { return in.write(ctx, s, p, rpc) },
 		admit: func(ctx context.Context, p peer.ID) error {
 			o.greeter.meet(p)
 			return o.roster.admit(ctx, p)

@@ -28,11 +28,16 @@ type herald struct {
 
 func newHerald(t *testing.T, n *node, answer func(*wire.CompactRequest) *wire.CompactAnswer) *herald {
 	t.Helper()
+	return newHeraldOf(t, n, &wire.Hello{Network: n.g.ID(), Protocol: overlay.ProtocolVersion}, answer)
+}
+
+// newHeraldOf is newHerald with another hello.
+func newHeraldOf(t *testing.T, n *node, hello *wire.Hello, answer func(*wire.CompactRequest) *wire.CompactAnswer) *herald {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
 	h := newHost(t)
 	id := n.g.ID()
-	hello := &wire.Hello{Network: id, Protocol: overlay.ProtocolVersion}
 	speakHello(h, hello)
 	h.SetStreamHandler(overlay.CompactProtocol(id), func(s network.Stream) {
 		defer s.Close()

@@ -117,6 +117,8 @@ type Limits struct {
 	ServeCompact        int           // requests served at once
 	ServeCompactPer     int           // by one peer
 	CompactPatience     time.Duration // a request waits for a block that is being rebuilt
+	PartsPerSecond      int           // frames of parts of blocks, per peer; beyond, they are read later
+	PartsBurst          int           //
 
 	// Sync.
 	ServeSync    int           // requests served at once
@@ -264,6 +266,10 @@ func DefaultLimits() Limits {
 		ServeCompact:        32, // each may hold a whole block
 		ServeCompactPer:     4,
 		CompactPatience:     2 * time.Second,
+		// Forty tellings of new chunks a second, and all chunks of two of the largest blocks
+		// one by one; a frame costs us some 20 µs.
+		PartsPerSecond: 500,
+		PartsBurst:     1_000,
 
 		ServeSync:    16,
 		ServeSyncPer: 2,

@@ -8,6 +8,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/grapevine-p2p/grapevine/overlay/compact"
 	swim "github.com/grapevine-p2p/grapevine/overlay/member"
 	"github.com/grapevine-p2p/grapevine/overlay/recon"
 	"github.com/grapevine-p2p/grapevine/peerscore"
@@ -56,6 +57,7 @@ func offenceFor(err error) (peerscore.Offence, bool) {
 		shape  recon.FrameError
 		member swim.Malformed
 		record RecordError
+		part   compact.Fault
 	)
 	switch {
 	case err == nil:
@@ -77,6 +79,8 @@ func offenceFor(err error) (peerscore.Offence, bool) {
 		return peerscore.BadFrame, true
 	case errors.As(err, &record):
 		return peerscore.BadFrame, true // it came in a frame
+	case errors.As(err, &part):
+		return offenceForPart(part)
 	case errors.Is(err, errTooManyAvoidable):
 		return peerscore.Avoidable, true
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/grapevine-p2p/grapevine/overlay/compact"
 	swim "github.com/grapevine-p2p/grapevine/overlay/member"
 	"github.com/grapevine-p2p/grapevine/peerscore"
 	"github.com/grapevine-p2p/grapevine/validation"
@@ -89,6 +90,16 @@ func TestOffenceFor(t *testing.T) {
 	for _, f := range validation.Faults() {
 		check(t, fmt.Errorf("while doing: %w", f), validation.ConsequenceOf(f).Tx)
 		check(t, headerFault{fmt.Errorf("while doing: %w", f)}, validation.ConsequenceOf(f).Header)
+	}
+	for fault, want := range map[compact.Fault]peerscore.Offence{
+		compact.Garbage: peerscore.BadFrame, compact.WrongTx: peerscore.LyingAnswer, compact.BadProof: peerscore.LyingAnswer,
+		compact.Unasked: peerscore.LyingAnswer, compact.Greedy: peerscore.BudgetBreach,
+		compact.BadCoding: 0, // the producer's
+	} {
+		check(t, fmt.Errorf("while doing: %w", fault), want)
+	}
+	for _, f := range []compact.Failure{compact.Collision, compact.Exhausted, compact.TooMany} {
+		check(t, f, 0)
 	}
 	for _, r := range validation.Refusals() {
 		check(t, fmt.Errorf("while doing: %w", r), 0)

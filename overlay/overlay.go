@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/time/rate"
 
+	"github.com/grapevine-p2p/grapevine/overlay/compact"
 	"github.com/grapevine-p2p/grapevine/peerscore"
 	"github.com/grapevine-p2p/grapevine/validation"
 	"github.com/grapevine-p2p/grapevine/wire"
@@ -42,6 +43,8 @@ type Overlay struct {
 	recon     *reconciler // nil where nothing is reconciled; its desk is set by Run
 	stems     *stems      // its desk is set by Run
 	members   *members    // nil without membership; its desk is set by Run
+	holders   *holders
+	lane      *lane
 	ready     chan struct{}
 	isReady   sync.Once
 	running   atomic.Bool
@@ -90,6 +93,7 @@ func New(cfg Config) (*Overlay, error) {
 	o.announcer = newAnnouncer(cfg, o.roster)
 	o.txs = newTxRoad(cfg, cfg.Host.ID(), o.txLinks, o.roster, o.court, o.crew)
 	o.txs.echoed = o.announcer.relayed
+	o.holders, o.lane = o.txs.holders, newLane()
 	if o.recon, err = newReconciler(o); err != nil {
 		return nil, err
 	}
@@ -112,7 +116,9 @@ func (o *Overlay) Run(ctx context.Context) error {
 		return errRunTwice
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	o.assemble(ctx)
+	if err := o.assemble(ctx); err != nil {
+		return err
+	}
 
 	// The order matters: a peer must find hello before it finds gossip, or it would take
 	// us for a guest; and we must see every peer that pubsub sees.
@@ -156,11 +162,15 @@ func (o *Overlay) Run(ctx context.Context) error {
 }
 
 // assemble makes the parts that live as long as Run.
-func (o *Overlay) assemble(ctx context.Context) {
+func (o *Overlay) assemble(ctx context.Context) error {
 	o.desk = newDesk(o.host, o.roster, o.court.judge, o.log)
 	var blocks *blockRoad
 	syncer := newSyncer(o.cfg, o.roster, o.court, o.desk, o.crew, func(id wire.BlockID) { blocks.added(id) })
-	blocks = newBlockRoad(ctx, o.cfg, o.host.ID(), o.roster, o.court, o.crew, o.desk, syncer.seek)
+	parts, err := newCompactor(ctx, o)
+	if err != nil {
+		return err
+	}
+	blocks = newBlockRoad(ctx, o.cfg, o.host.ID(), o.roster, o.court, o.crew, o.desk, parts, syncer.seek)
 	o.greeter = &greeter{
 		cfg: o.cfg, host: o.host, id: o.id, roster: o.roster, court: o.court, desk: o.desk, log: o.log,
 		crew: o.crew, ctx: ctx,
@@ -168,6 +178,7 @@ func (o *Overlay) assemble(ctx context.Context) {
 			o.keeper.joined(m)
 			syncer.nudge()
 			o.recon.joined()
+			parts.changed()
 			o.crew.spawn(func() { syncer.prove(ctx, m.id) })
 		},
 	}
@@ -182,6 +193,7 @@ func (o *Overlay) assemble(ctx context.Context) {
 	o.desk.meet = func(p peer.ID) *member { return o.greeter.meet(p) }
 	o.blocks.Store(blocks)
 	o.syncer.Store(syncer)
+	return nil
 }
 
 // serve opens the request protocols.
@@ -192,7 +204,7 @@ func (o *Overlay) serve(ctx context.Context) {
 		handle: o.greeter.answer,
 	})
 	o.desk.open(ctx, service{
-		id: CompactProtocol(o.id), within: l.CompactTime + l.CompactPatience, total: l.ServeCompact, perPeer: l.ServeCompactPer,
+		id: CompactProtocol(o.id), within: partsAge, total: l.ServeCompact + 2*compactLinks, perPeer: l.ServeCompactPer + 2,
 		handle: o.blocks.Load().answerCompact,
 	})
 	o.desk.open(ctx, service{
@@ -254,6 +266,7 @@ func (o *Overlay) work(ctx context.Context, group *errgroup.Group, txMesh, block
 		run(func() { o.members.run(ctx) })
 	}
 	run(func() { o.blocks.Load().run(ctx, blockMesh) })
+	run(func() { o.blocks.Load().parts.run(ctx) })
 	run(func() { o.syncer.Load().run(ctx) })
 	run(func() { o.keeper.run(ctx) })
 	run(func() { o.keeper.follow(ctx) })
@@ -294,6 +307,7 @@ func (o *Overlay) PublishTx(ctx context.Context, tx validation.CheckedTx) error 
 	if err := o.txs.publish(ctx, tx); err != nil {
 		return err
 	}
+	o.holders.own(tx.ID())
 	o.announcer.follow(tx, o.cfg.Limits.AnnounceAfter)
 	return nil
 }
@@ -305,6 +319,7 @@ func (o *Overlay) PublishTx(ctx context.Context, tx validation.CheckedTx) error 
 func (o *Overlay) Reannounce(txs ...validation.CheckedTx) {
 	for _, tx := range txs {
 		if !tx.IsZero() {
+			o.holders.own(tx.ID())
 			o.announcer.follow(tx, 0)
 		}
 	}
@@ -325,14 +340,15 @@ func (o *Overlay) OnStems() int { return o.stems.open() }
 // Unechoed is the number of own transactions that are followed and not echoed enough.
 func (o *Overlay) Unechoed() int { return o.announcer.open() }
 
-// PublishBlock announces a block of this node's own, in compact form. The chain must have
-// it already, since peers will ask for its transactions.
-func (o *Overlay) PublishBlock(ctx context.Context, b validation.CheckedBlock) error {
+// PublishBlock announces a block of this node's own, in compact form, and gives peers what
+// they lack of it. The chain must have it already, since peers will ask for its transactions.
+// coded are the chunks that its header signs, nil where it signs none.
+func (o *Overlay) PublishBlock(ctx context.Context, b validation.CheckedBlock, coded *compact.Coded) error {
 	blocks := o.blocks.Load()
 	if blocks == nil {
 		return nil // not running: peers learn of it from our hello
 	}
-	return blocks.publishOwn(ctx, b)
+	return blocks.publishOwn(ctx, b, coded)
 }
 
 // Peers lists the connected peers that are welcome, by id.
@@ -400,7 +416,7 @@ func (o *Overlay) join(ctx context.Context) (txMesh, blockMesh *mesh, err error)
 	txMesh, err = join(ctx, o.bounded(ctx, inflow{
 		topic: TxTopic(o.id), frame: l.TxFrame, sluice: txIn, outflow: o.txs.outflow, inspect: txInspector, shed: o.cfg.Hooks.TxShed,
 		sentry: o.sentry,
-		bytes:  func(b *budget) *rate.Limiter { return b.txBytes }, units: txUnits,
+		bytes:  func(b *budget) *rate.Limiter { return b.txBytes }, units: txUnits, write: o.lane.writeTxs,
 	}), meshConfig{
 		name: "transactions", network: o.id, topic: TxTopic(o.id), protocols: txProtocols,
 		frame: l.TxFrame, control: l.TxControl, workers: g.TxWorkers,
@@ -423,8 +439,12 @@ func (o *Overlay) join(ctx context.Context) (txMesh, blockMesh *mesh, err error)
 				call(o.cfg.Hooks.TxDuplicate, peerscore.PeerID(p))
 				o.announcer.relayed(raw, p)
 				o.sentry.copied(p, raw)
+				o.holders.came(p, wire.TxIDOf(raw))
 			},
-			sent:     func(p peer.ID, raw []byte) { o.announcer.sent(raw, p) },
+			sent: func(p peer.ID, raw []byte) {
+				o.announcer.sent(raw, p)
+				o.holders.went(p, wire.TxIDOf(raw))
+			},
 			dropped:  func(p peer.ID) { call2(o.cfg.Hooks.RPCDropped, peerscore.PeerID(p), topicTx) },
 			unjudged: func(p peer.ID) { call2(o.cfg.Hooks.ValidationDropped, peerscore.PeerID(p), topicTx) },
 		},
@@ -435,7 +455,7 @@ func (o *Overlay) join(ctx context.Context) (txMesh, blockMesh *mesh, err error)
 	blocks := o.blocks.Load()
 	blockMesh, err = join(ctx, o.bounded(ctx, inflow{
 		topic: BlockTopic(o.id), frame: l.BlockFrame, sluice: blockIn, outflow: blockOut, inspect: blockInspector,
-		bytes: func(b *budget) *rate.Limiter { return b.blockBytes }, units: blockUnits,
+		bytes: func(b *budget) *rate.Limiter { return b.blockBytes }, units: blockUnits, write: o.lane.writeHeaders(o.bkLinks),
 	}), meshConfig{
 		name: "blocks", network: o.id, topic: BlockTopic(o.id), protocols: blockProtocols,
 		frame: l.BlockFrame, control: l.BlockControl, workers: g.BlockWorkers,
@@ -450,7 +470,7 @@ func (o *Overlay) join(ctx context.Context) (txMesh, blockMesh *mesh, err error)
 		tracer: &tracer{
 			self: o.host.ID(), sluice: blockIn, outflow: blockOut, pulls: blockInspector.pulls,
 			meshed:    o.bkLinks.set,
-			duplicate: func(peer.ID, []byte) {},
+			duplicate: blocks.duplicate,
 			dropped:   func(p peer.ID) { call2(o.cfg.Hooks.RPCDropped, peerscore.PeerID(p), topicBlock) },
 			unjudged:  func(p peer.ID) { call2(o.cfg.Hooks.ValidationDropped, peerscore.PeerID(p), topicBlock) },
 		},

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/grapevine-p2p/grapevine/overlay/compact"
 	"github.com/grapevine-p2p/grapevine/peerscore"
 	"github.com/grapevine-p2p/grapevine/validation"
 	"github.com/grapevine-p2p/grapevine/wire"
@@ -23,66 +25,300 @@ const (
 // judged on the spot.
 var errNobody = errors.New("overlay: no peer gave the block")
 
-// rebuild puts the body of a valid header together: from the pool, then with one round
-// of requests for what the pool lacks, then whole; and gives it to the chain.
-func (b *blockRoad) rebuild(ctx context.Context, from peer.ID, h validation.CheckedHeader, ids []wire.ShortID) (Rebuilt, error) {
+// rebuild is an announced block on its way into the chain: put together from parts, or
+// fetched by requests where that did not lead anywhere or the sender of its header takes no
+// parts. Whichever way ends first counts.
+type rebuild struct {
+	from   peer.ID // constant, as all to done
+	header validation.CheckedHeader
+	ids    []wire.ShortID
+	began  time.Time
+	done   chan struct{} // closed when it is in the chain, or will not be
+
+	ways  int   // that are still open; belongs to the road's mutex, as err
+	err   error // of the last that failed
+	asked bool  // requests were begun
+}
+
+// startRebuild has the body of a valid header put together, once.
+func (b *blockRoad) startRebuild(from peer.ID, h validation.CheckedHeader, ids []wire.ShortID) {
+	if b.cfg.Chain.HasBlock(h.ID()) {
+		return
+	}
+	r := &rebuild{from: from, header: h, ids: ids, began: time.Now(), done: make(chan struct{}), ways: 1}
+	b.mu.Lock()
+	busy := b.rebuilding[h.ID()] != nil
+	full := len(b.rebuilding) >= maxRebuilding
+	if !busy && !full {
+		b.rebuilding[h.ID()] = r
+	}
+	b.mu.Unlock()
+	switch {
+	case busy:
+		return
+	case full:
+		b.seek(from, h.Body().Height)
+		return
+	}
+	if !b.crew.spawn(func() {
+		b.guard(r, func() {
+			known := b.cfg.Pool.Match(h.Body().Salt, ids)
+			if !b.parts.open(r, known, func(linked bool) {
+				if !linked {
+					b.request(r)
+				}
+			}) {
+				b.failed(r, b.ctx.Err())
+			}
+		})
+	}) {
+		b.failed(r, b.ctx.Err())
+	}
+}
+
+// guard makes a panic of ours the failure of one way.
+func (b *blockRoad) guard(r *rebuild, work func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			b.log.Error("panic while rebuilding a block", "block", r.header.ID(), "panic", p)
+			b.failed(r, fmt.Errorf("%w: panic: %v", validation.Unavailable, p))
+		}
+	}()
+	work()
+}
+
+// built takes a body that was put together from parts.
+func (b *blockRoad) built(a compact.Built) {
+	r := b.underWay(a.Block)
+	if r == nil {
+		return
+	}
+	how := Rebuilt{
+		FromPool: a.How.Known, Filled: a.How.Filled, Asked: a.How.Asked, Rounds: a.How.Rounds, From: a.How.From,
+	}
+	if a.How.Way == compact.Chunks {
+		how.Chunks = a.How.Chunks
+	}
+	b.crew.spawn(func() {
+		b.guard(r, func() {
+			ctx, cancel := context.WithTimeout(b.ctx, b.cfg.Limits.RebuildTime)
+			defer cancel()
+			if !b.place(ctx) {
+				b.failed(r, ctx.Err())
+				return
+			}
+			defer func() { <-b.places }()
+			block, err := b.cfg.Checker.Block(r.header, a.Parts)
+			if err == nil {
+				err = b.add(ctx, r, block, how)
+			}
+			b.failed(r, err)
+		})
+	})
+}
+
+// gaveUp has a block fetched by requests that could not be put together; the zero id means
+// all of them.
+func (b *blockRoad) gaveUp(id wire.BlockID, why error) {
+	b.mu.Lock()
+	var gone []*rebuild
+	for _, r := range b.rebuilding {
+		if id.IsZero() || r.header.ID() == id {
+			gone = append(gone, r)
+		}
+	}
+	b.mu.Unlock()
+	for _, r := range gone {
+		b.log.Debug("putting a block together failed; it is asked for", "block", r.header.ID(), "err", why)
+		b.request(r)
+		b.failed(r, why)
+	}
+}
+
+// request has a block fetched by requests, as from peers that know nothing else, once.
+func (b *blockRoad) request(r *rebuild) {
+	b.mu.Lock()
+	again := r.asked
+	if !again {
+		r.asked = true
+		r.ways++
+	}
+	b.mu.Unlock()
+	if again {
+		return
+	}
+	if !b.crew.spawn(func() {
+		b.guard(r, func() {
+			ctx, cancel := context.WithTimeout(b.ctx, b.cfg.Limits.RebuildTime)
+			defer cancel()
+			stop := make(chan struct{})
+			defer close(stop)
+			b.crew.spawn(func() { // the other way may be the quicker
+				select {
+				case <-r.done:
+					cancel()
+				case <-stop:
+				}
+			})
+			if !b.place(ctx) {
+				b.failed(r, ctx.Err())
+				return
+			}
+			defer func() { <-b.places }()
+			b.failed(r, b.fetch(ctx, r))
+		})
+	}) {
+		b.failed(r, b.ctx.Err())
+	}
+}
+
+// place waits for one of the places of bodies that are dealt with at once.
+func (b *blockRoad) place(ctx context.Context) bool {
+	select {
+	case b.places <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// add gives a block to the chain.
+func (b *blockRoad) add(ctx context.Context, r *rebuild, block validation.CheckedBlock, how Rebuilt) error {
+	how.Took = time.Since(r.began)
+	call2(b.cfg.Hooks.BlockArriving, block.ID(), how)
+	err := b.cfg.Chain.AddBlock(ctx, block, peerscore.PeerID(r.from))
+	if err != nil && !errors.Is(err, validation.AlreadyKnown) {
+		return fmt.Errorf("overlay: add block %s: %w", block.ID(), err)
+	}
+	if b.end(r) && err == nil {
+		how.Took = time.Since(r.began)
+		call2(b.cfg.Hooks.BlockRebuilt, block.ID(), how)
+	}
+	if how.Whole || r.asked {
+		b.parts.arrived(block.ID(), block.Block().Txs)
+	}
+	b.added(block.ID())
+	return nil
+}
+
+// cameOtherwise ends the work on a block that the chain has, and gives it to peers.
+func (b *blockRoad) cameOtherwise(id wire.BlockID) {
+	r := b.underWay(id)
+	if r == nil || !b.end(r) {
+		return
+	}
+	b.crew.spawn(func() {
+		if block, err := b.cfg.Chain.Block(id); err == nil {
+			b.parts.arrived(id, block.Txs)
+		}
+	})
+}
+
+func (b *blockRoad) underWay(id wire.BlockID) *rebuild {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.rebuilding[id]
+}
+
+// end forgets a block under way; it is false if that was done before.
+func (b *blockRoad) end(r *rebuild) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.rebuilding[r.header.ID()] != r {
+		return false
+	}
+	delete(b.rebuilding, r.header.ID())
+	close(r.done)
+	return true
+}
+
+// failed ends one way of a block, with what went wrong on it, if anything. When none is left
+// sync takes over. A body that the header signs and that is not valid ends all.
+func (b *blockRoad) failed(r *rebuild, err error) {
+	b.mu.Lock()
+	if err != nil {
+		r.err = err
+	}
+	r.ways--
+	left := r.ways
+	err = r.err
+	b.mu.Unlock()
+	invalid := errors.Is(err, validation.BadBlock)
+	if left > 0 && !invalid || !b.end(r) {
+		return
+	}
+	id, body := r.header.ID(), r.header.Body()
+	switch {
+	case err == nil, errors.Is(err, validation.AlreadyKnown), b.ctx.Err() != nil:
+		return
+	case invalid:
+		b.log.Warn("a producer signed an invalid block", "block", id, "height", body.Height,
+			"producer", body.Producer.Encode(b.cfg.Genesis.AddressPrefix), "err", err)
+	default:
+		b.log.Debug("rebuilding a block failed; sync takes over", "block", id, "err", err)
+		b.seek(r.from, body.Height)
+	}
+	call2(b.cfg.Hooks.BlockFailed, id, err)
+}
+
+// inProgress gives the channel that closes when a block is rebuilt, or failed to be.
+func (b *blockRoad) inProgress(id wire.BlockID) (done <-chan struct{}, ok bool) {
+	r := b.underWay(id)
+	if r == nil {
+		return nil, false
+	}
+	return r.done, true
+}
+
+// fetch puts the body of a valid header together by requests: from what is known, with one
+// round of requests for what is lacking, then whole; and gives it to the chain.
+func (b *blockRoad) fetch(ctx context.Context, r *rebuild) error {
 	var how Rebuilt
-	parts, missing := b.fromPool(h, ids)
-	how.FromPool = len(ids) - len(missing)
-	block, err := b.assemble(ctx, from, h, ids, parts, missing)
+	draft := compact.NewDraft(r.header.Body(), r.ids, slices.Values(b.cfg.Pool.Match(r.header.Body().Salt, r.ids)))
+	how.FromPool, how.Asked = len(r.ids)-draft.Open(), draft.Open()
+	block, err := b.assemble(ctx, r, draft)
 	switch {
 	case err == nil:
-		how.Asked = len(missing)
 	case errors.Is(err, validation.BadBlock), errors.Is(err, validation.Unavailable), ctx.Err() != nil:
-		return how, err
+		return err
 	default:
 		// Nobody to ask, or a short id of the pool met the wrong transaction.
 		how = Rebuilt{Whole: true}
-		if block, err = b.whole(ctx, from, h); err != nil {
-			return how, err
+		if block, err = b.whole(ctx, r.from, r.header); err != nil {
+			return err
 		}
 	}
-	if err := b.cfg.Chain.AddBlock(ctx, block, peerscore.PeerID(from)); err != nil {
-		return how, fmt.Errorf("overlay: add block %s: %w", h.ID(), err)
-	}
-	return how, nil
-}
-
-// fromPool matches the short ids of a block with the pool.
-func (b *blockRoad) fromPool(h validation.CheckedHeader, ids []wire.ShortID) (parts []validation.Part, missing []uint32) {
-	parts = make([]validation.Part, len(ids))
-	if len(ids) == 0 {
-		return parts, nil
-	}
-	for i, tx := range b.cfg.Pool.Match(h.Body().Salt, ids) {
-		if tx.IsZero() {
-			missing = append(missing, uint32(i))
-			continue
-		}
-		parts[i].Checked = tx
-	}
-	return parts, missing
+	return b.add(ctx, r, block, how)
 }
 
 // assemble asks for what is missing and checks the whole.
-func (b *blockRoad) assemble(ctx context.Context, from peer.ID, h validation.CheckedHeader, ids []wire.ShortID,
-	parts []validation.Part, missing []uint32,
-) (validation.CheckedBlock, error) {
-	if len(missing) == 0 {
-		return b.cfg.Checker.Block(h, parts)
+func (b *blockRoad) assemble(ctx context.Context, r *rebuild, draft *compact.Draft) (validation.CheckedBlock, error) {
+	if parts, ok, err := draft.Close(); ok || err != nil {
+		return b.close(r, parts, err)
 	}
-	asked := b.askable(from, h.Body().Height)
-	share := int(uint64(h.Body().Size) * uint64(len(missing)) / uint64(len(ids)))
+	missing := draft.Missing()
+	asked := b.askable(r.from, r.header.Body().Height)
+	share := int(uint64(r.header.Body().Size) * uint64(len(missing)) / uint64(len(r.ids)))
 	for _, txs := range answers(ctx, b, asked[:min(len(asked), missingFrom)], share,
 		func(ctx context.Context, p peer.ID) ([]*wire.Transaction, error) {
-			return b.askMissing(ctx, p, h, ids, missing)
+			return b.askMissing(ctx, p, r.header, r.ids, missing)
 		}) {
 		for k, i := range missing {
-			parts[i].Tx = txs[k]
+			if err := draft.Add(i, txs[k], ""); err != nil {
+				return validation.CheckedBlock{}, err // cannot be: askMissing has looked
+			}
 		}
-		return b.cfg.Checker.Block(h, parts)
+		parts, _, err := draft.Close()
+		return b.close(r, parts, err)
 	}
 	return validation.CheckedBlock{}, errNobody
+}
+
+func (b *blockRoad) close(r *rebuild, parts []validation.Part, err error) (validation.CheckedBlock, error) {
+	if err != nil {
+		return validation.CheckedBlock{}, err
+	}
+	return b.cfg.Checker.Block(r.header, parts)
 }
 
 // whole asks for the whole block, the sender first, then others.

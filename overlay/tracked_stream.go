@@ -15,6 +15,7 @@ const releaseTime = 30 * time.Second
 type trackedStream struct {
 	network.Stream
 	to      peer.ID // constant, as what follows
+	write   func(s network.Stream, p peer.ID, rpc []byte) (int, error)
 	written func(peer.ID)
 	forget  func(network.Stream)
 	sentry  *sentry // nil: nothing is held back
@@ -40,7 +41,7 @@ func (s *trackedStream) Write(b []byte) (int, error) {
 	if len(rest) > 0 {
 		s.writing.Lock()
 		defer s.writing.Unlock()
-		if n, err := s.Stream.Write(rest); err != nil {
+		if n, err := s.write(s.Stream, s.to, rest); err != nil {
 			return min(n, len(b)), err
 		}
 	}

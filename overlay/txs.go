@@ -36,7 +36,8 @@ type txRoad struct {
 	again     *rate.Limiter // of all peers
 	mesh      atomic.Pointer[mesh]
 	echoed    func(raw []byte, from peer.ID) // told of what came and is known; set before Run
-	judged    func(id wire.TxID, err error)  // told of verdicts on what has terms; set before Run, may be nil
+	holders   *holders
+	judged    func(id wire.TxID, err error) // told of verdicts on what has terms; set before Run, may be nil
 }
 
 func newTxRoad(cfg Config, self peer.ID, l *links, r *roster, c *court, w *crew) *txRoad {
@@ -48,6 +49,7 @@ func newTxRoad(cfg Config, self peer.ID, l *links, r *roster, c *court, w *crew)
 		gaps:    newGaps(),
 		again:   perMinute(cfg.Limits.AgainInAll),
 		outflow: newOutflow(cfg.Gossip.OutboundQueue),
+		holders: newHolders(time.Now),
 	}
 	t.collector = newCollector(cfg.Limits, runtime.GOMAXPROCS(0), cfg.Checker, glanceOf(cfg.Pool), cfg.Now,
 		func(ctx context.Context, tx validation.CheckedTx, from peer.ID) error {
@@ -80,6 +82,9 @@ func (t *txRoad) validate(ctx context.Context, from peer.ID, msg *pubsub.Message
 // judge draws the conclusions from a check, and says what becomes of the message.
 func (t *txRoad) judge(from peer.ID, r validation.TxResult) validation.Verdict {
 	t.court.judge(from, r.Err)
+	if !r.Checked.IsZero() {
+		t.holders.came(from, r.ID)
+	}
 	if (r.ID != wire.TxID{}) {
 		call2(t.judged, r.ID, r.Err)
 	}

@@ -33,6 +33,7 @@ func (o *Overlay) watch(ctx context.Context, ready func()) error {
 			m, left := o.roster.leave(c.RemotePeer())
 			if left {
 				o.keeper.gone(m.id)
+				o.blocks.Load().parts.left(m.id)
 			}
 			if left && (m.standing == greeted || m.standing == guest) {
 				why := m.why

@@ -46,6 +46,13 @@ func Decode(b []byte) (Frame, error) {
 	return nil, nil //nolint:nilnil // a frame of a newer version is no fault and nothing to act on
 }
 
+// IsFrame reports whether b may be a frame, rather than a wire.CompactRequest: that is told
+// by the number of its first field.
+func IsFrame(b []byte) bool {
+	num, _, n := protowire.ConsumeTag(b)
+	return n > 0 && num >= askField
+}
+
 func decodeAsk(b []byte) (Frame, error) {
 	f, r := new(Ask), fields{rest: b, what: "ask"}
 	for r.next() {

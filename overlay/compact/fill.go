@@ -32,12 +32,15 @@ func toldBy(known Known, links []peerscore.PeerID, txs []*wire.Transaction) tell
 // lacking lists the places of the transactions at hand that a link is not known to have,
 // and their bytes: first those that no link has, which only this node can give, in the
 // order of the block, then the others, in that order from a place that turn, in [0, 1),
-// says: several nodes may be about to send the same, and each window holds a part.
-func (t tellers) lacking(known Known, link peerscore.PeerID, turn float64) (places []uint32, size int) {
+// says: several nodes may be about to send the same, and each window holds a part. Only
+// what the link likely lacks is listed if the caller says so.
+func (t tellers) lacking(known Known, link peerscore.PeerID, turn float64, likely bool) (places []uint32, size int) {
 	var shared []uint32
 	for i, tx := range t.txs {
 		switch {
 		case tx == nil || known.Known(link, tx.ID()):
+			continue
+		case likely && known.Common(tx.ID()):
 			continue
 		case t.count[i] == 0:
 			places = append(places, uint32(i))

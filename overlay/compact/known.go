@@ -14,6 +14,10 @@ import (
 // false costs the bytes of a transaction, one of true that is wrong a round trip.
 type Known interface {
 	Known(link peerscore.PeerID, id wire.TxID) bool
+	// Common says that nothing speaks for others to lack a transaction, though none may be
+	// known to have it: it is not from here alone, and not of this moment. It is not sent
+	// unasked.
+	Common(id wire.TxID) bool
 }
 
 // KnownSet is a bounded Known for a set of links. Each link has two generations of
@@ -75,6 +79,9 @@ func (s *KnownSet) Known(link peerscore.PeerID, id wire.TxID) bool {
 	_, known := g.old[h]
 	return known
 }
+
+// Common implements Known: the set knows nothing of others.
+func (s *KnownSet) Common(wire.TxID) bool { return false }
 
 // Drop forgets a link.
 func (s *KnownSet) Drop(link peerscore.PeerID) { delete(s.of, link) }

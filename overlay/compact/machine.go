@@ -135,6 +135,14 @@ func (m *Machine) Open(now time.Time, from peerscore.PeerID, h validation.Checke
 	return m.take()
 }
 
+// Heard notes that a peer sent the header of a block that was opened before: it may be
+// asked for the body, and need not be told.
+func (m *Machine) Heard(from peerscore.PeerID, id wire.BlockID) {
+	if j, l := m.blocks[id], m.linkOf(from); j != nil && l != nil {
+		j.mate(l).header = true
+	}
+}
+
 // Produce sends a block that this node made, or has whole for another reason and is the
 // first to send. coded are its chunks if its header signs any, else nil.
 func (m *Machine) Produce(now time.Time, block validation.CheckedBlock, coded *Coded) []Action {

@@ -57,7 +57,7 @@ func (m *Machine) cold(j *job) bool {
 			continue
 		}
 		links++
-		if _, size := told.lacking(m.known, l.ID, 0); j.tooMuch(size) {
+		if _, size := told.lacking(m.known, l.ID, 0, false); j.tooMuch(size) {
 			lack++
 		}
 	}
@@ -78,7 +78,7 @@ func (m *Machine) fillLinks(j *job) {
 		if !l.Mesh || j.mate(l).header {
 			continue
 		}
-		places, size := told.lacking(m.known, l.ID, m.rng.Float64())
+		places, size := told.lacking(m.known, l.ID, m.rng.Float64(), true)
 		if j.tooMuch(size) {
 			continue
 		}

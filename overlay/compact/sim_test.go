@@ -113,6 +113,8 @@ type knows func(link peerscore.PeerID, id wire.TxID) bool
 
 func (k knows) Known(link peerscore.PeerID, id wire.TxID) bool { return k(link, id) }
 
+func (k knows) Common(wire.TxID) bool { return false }
+
 // newWorld makes a network of n nodes that dial so many others each, with a mesh of 8.
 func newWorld(n, dials int, cfg compact.Config, rng *rand.Rand, known func(w *world) compact.Known) *world {
 	w := &world{rng: rng}

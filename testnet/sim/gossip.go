@@ -119,7 +119,7 @@ func observe(o *Observer) node.Observe {
 			ValidationDropped: func(peerscore.PeerID, string) { o.Count(Counts{Dropped: 1}) },
 			BlockRebuilt: func(_ wire.BlockID, how overlay.Rebuilt) {
 				asked := 0
-				if how.Asked > 0 || how.Whole {
+				if how.Requested() {
 					asked = 1
 				}
 				o.Count(Counts{Rebuilt: 1, Asked: asked})

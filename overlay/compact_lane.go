@@ -1,0 +1,140 @@
+package overlay
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+)
+
+const (
+	// hurryFrame is from which size on a frame of the block topic is a block and not control.
+	hurryFrame = 1 << 10
+	// othersAtOnce is how many peers outside the mesh get a header of ours at a time.
+	othersAtOnce = 4
+	// How long each waits for those before it, at most. A peer that does not read must not
+	// hold up the others for long: a header has some 40 KB of a first flight, and is written
+	// within a round trip.
+	othersPatience = 150 * time.Millisecond
+	bodyPatience   = 200 * time.Millisecond
+	txPatience     = 25 * time.Millisecond
+	// txPiece bounds the bytes of transactions that are handed to a connection at a time, and
+	// so what is before a block in its queue.
+	txPiece = 16 << 10
+	// publishing is how long the router may take to hand a header of ours to its writers.
+	publishing = 5 * time.Millisecond
+)
+
+// lane orders what leaves this node: all connections share an uplink, and a header that is
+// sent to forty peers at once arrives late at each. Headers go to the mesh first, then to
+// others, a few at a time; then bodies, and transactions. A write counts until the transport
+// has taken it, which over QUIC means that it was sent. Nobody waits longer than its patience.
+type lane struct {
+	mu     sync.Mutex // guards what follows
+	mesh   int        // headers that are being written to the mesh
+	others int        // and to other peers
+	queued int        // headers to other peers that wait
+	freed  chan struct{}
+}
+
+func newLane() *lane { return &lane{freed: make(chan struct{})} }
+
+// hold keeps everything but headers to the mesh back until release is called.
+func (l *lane) hold() (release func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.mesh++
+	return func() { l.leave(&l.mesh) }
+}
+
+func (l *lane) leave(count *int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	*count--
+	close(l.freed)
+	l.freed = make(chan struct{})
+}
+
+// header waits for the turn of a header to a peer. The caller calls done once it is written.
+func (l *lane) header(ctx context.Context, inMesh bool) (done func()) {
+	if inMesh {
+		return l.hold()
+	}
+	l.mu.Lock()
+	l.queued++
+	l.mu.Unlock()
+	claimed := l.wait(ctx, othersPatience, func() bool {
+		if l.mesh > 0 || l.others >= othersAtOnce {
+			return false
+		}
+		l.queued--
+		l.others++
+		return true
+	})
+	if !claimed {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.queued--
+		l.others++
+	}
+	return func() { l.leave(&l.others) }
+}
+
+// writeHeaders returns how RPCs of the block topic are written.
+func (l *lane) writeHeaders(mesh *links) func(context.Context, network.Stream, peer.ID, []byte) (int, error) {
+	return func(ctx context.Context, s network.Stream, p peer.ID, rpc []byte) (int, error) {
+		if len(rpc) >= hurryFrame {
+			defer l.header(ctx, mesh.has(p))()
+		}
+		return s.Write(rpc)
+	}
+}
+
+// writeTxs writes an RPC of the transaction topic, piece by piece.
+func (l *lane) writeTxs(ctx context.Context, s network.Stream, _ peer.ID, rpc []byte) (n int, err error) {
+	for piece := range slices.Chunk(rpc, txPiece) {
+		l.txs(ctx)
+		k, err := s.Write(piece)
+		if n += k; err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// body waits for the turn of a part of a body.
+func (l *lane) body(ctx context.Context) { l.wait(ctx, bodyPatience, l.idle) }
+
+// txs waits for the turn of transactions.
+func (l *lane) txs(ctx context.Context) { l.wait(ctx, txPatience, l.idle) }
+
+func (l *lane) idle() bool { return l.mesh+l.others+l.queued == 0 }
+
+// wait returns true as soon as ok does, which is asked with mu held, and false when the
+// patience is over.
+func (l *lane) wait(ctx context.Context, patience time.Duration, ok func() bool) bool {
+	var over <-chan time.Time
+	for {
+		l.mu.Lock()
+		free, freed := ok(), l.freed
+		l.mu.Unlock()
+		if free {
+			return true
+		}
+		if over == nil {
+			timer := time.NewTimer(patience)
+			defer timer.Stop()
+			over = timer.C
+		}
+		select {
+		case <-freed:
+		case <-over:
+			return false
+		case <-ctx.Done():
+			return false
+		}
+	}
+}

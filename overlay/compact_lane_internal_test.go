@@ -1,0 +1,62 @@
+package overlay
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// R96: headers to the mesh go first, then to a few others at a time, then bodies and
+// transactions; nobody waits longer than its patience.
+func TestLane(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, ctx := newLane(), context.Background()
+		start := time.Now()
+		atMesh := l.header(ctx, true)
+		var written []time.Duration
+		done := make(chan time.Duration, 3*othersAtOnce)
+		for range 3 * othersAtOnce {
+			go func() {
+				leave := l.header(ctx, false)
+				time.Sleep(10 * time.Millisecond)
+				leave()
+				done <- time.Since(start)
+			}()
+		}
+		body := make(chan time.Duration, 1)
+		go func() {
+			l.body(ctx)
+			body <- time.Since(start)
+		}()
+		time.Sleep(20 * time.Millisecond)
+		require.Empty(t, done)
+		require.Empty(t, body)
+		l.hold()() // another header to the mesh need not wait
+		require.Equal(t, 20*time.Millisecond, time.Since(start))
+		atMesh()
+		for range 3 * othersAtOnce {
+			written = append(written, <-done)
+		}
+		for i, at := range written {
+			require.Equal(t, time.Duration(30+10*(i/othersAtOnce))*time.Millisecond, at, "%d", i)
+		}
+		require.Equal(t, 50*time.Millisecond, <-body)
+
+		defer l.hold()() // who does not read must not hold up the others for ever
+		for patience, wait := range map[time.Duration]func(context.Context){
+			txPatience: l.txs, bodyPatience: l.body, othersPatience: func(ctx context.Context) { l.header(ctx, false)() },
+		} {
+			began := time.Now()
+			wait(ctx)
+			require.Equal(t, patience, time.Since(began))
+		}
+		stopped, cancel := context.WithCancel(ctx)
+		cancel()
+		began := time.Now()
+		l.body(stopped)
+		require.Zero(t, time.Since(began))
+	})
+}

@@ -1,0 +1,199 @@
+package overlay
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/quic-go/quic-go"
+
+	"github.com/grapevine-p2p/grapevine/overlay/compact"
+	"github.com/grapevine-p2p/grapevine/wire"
+)
+
+const (
+	// maxUnsent bounds what waits for a peer to read it: what it may be owed of a block.
+	// Beyond, frames are lost, which the other side lives with.
+	maxUnsent = 2 * wire.MaxBlock
+	// linkOpen is for the opening of a stream, and linkPause how long none is opened after
+	// one that failed.
+	linkOpen  = 4 * time.Second
+	linkPause = time.Second
+)
+
+// compactLink is what waits to be sent to one peer, and the goroutine that sends it on a
+// stream of its own, which lives as long as the link. Nothing is opened before there is
+// something to say.
+type compactLink struct {
+	peer   peer.ID // constant
+	cancel context.CancelFunc
+	wake   chan struct{} // capacity 1
+
+	mu    sync.Mutex      // guards what follows
+	hurry []compact.Frame // what is short, and overtakes
+	bulk  []compact.Frame
+	bytes int
+	busy  bool // somebody writes
+}
+
+// put adds a frame, and says whether a writer has to be started.
+func (l *compactLink) put(f compact.Frame) (start bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	size := f.Size()
+	if l.bytes+size > maxUnsent {
+		return false
+	}
+	l.bytes += size
+	if isBulk(f) {
+		l.bulk = append(l.bulk, f)
+	} else {
+		l.hurry = append(l.hurry, f)
+	}
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+	start, l.busy = !l.busy, true
+	return start
+}
+
+// isBulk says whether a frame carries a part of a body.
+func isBulk(f compact.Frame) bool {
+	switch f.(type) {
+	case *compact.Fill, *compact.Chunk:
+		return true
+	}
+	return false
+}
+
+// waiting says what there is to send.
+func (l *compactLink) waiting() (hurry, bulk bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.hurry) > 0, len(l.bulk) > 0
+}
+
+func (l *compactLink) take() (f compact.Frame) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	queue := &l.hurry
+	if len(l.hurry) == 0 {
+		queue = &l.bulk
+	}
+	if len(*queue) == 0 {
+		return nil
+	}
+	f, (*queue)[0] = (*queue)[0], nil
+	*queue = (*queue)[1:]
+	l.bytes -= f.Size()
+	return f
+}
+
+// lose drops what waits: the stream that it was for is gone.
+func (l *compactLink) lose() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.hurry, l.bulk, l.bytes = nil, nil, 0
+}
+
+// next waits for a frame, and for its turn on the uplink.
+func (c *compactor) next(ctx context.Context, l *compactLink) compact.Frame {
+	for ctx.Err() == nil {
+		hurry, bulk := l.waiting()
+		switch {
+		case hurry:
+			return l.take()
+		case bulk:
+			c.lane.body(ctx)
+			return l.take()
+		}
+		select {
+		case <-l.wake:
+		case <-ctx.Done():
+		}
+	}
+	return nil
+}
+
+// write sends what is put until ctx ends.
+func (c *compactor) write(ctx context.Context, l *compactLink) {
+	var stream network.Stream
+	for {
+		f := c.next(ctx, l)
+		if f == nil {
+			return
+		}
+		var err error
+		if stream == nil {
+			stream, err = c.openStream(ctx, l.peer)
+		}
+		if err == nil {
+			err = c.writeFrame(ctx, stream, l.peer, f)
+		}
+		if err == nil {
+			continue
+		}
+		c.log.Debug("sending parts of blocks failed", "peer", l.peer, "err", err)
+		if stream != nil {
+			_ = stream.Reset()
+			stream = nil
+		}
+		l.lose()
+		select {
+		case <-time.After(linkPause):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (c *compactor) openStream(ctx context.Context, p peer.ID) (network.Stream, error) {
+	within, cancel := context.WithTimeout(ctx, linkOpen)
+	defer cancel()
+	s, err := c.host.NewStream(network.WithNoDial(within, "only connected peers get parts of blocks"), p, c.protocol)
+	if err != nil {
+		return nil, fmt.Errorf("overlay: open %s: %w", c.protocol, err)
+	}
+	// The stream knows no context: its end must wake who writes.
+	context.AfterFunc(ctx, func() { _ = s.Reset() })
+	return s, nil
+}
+
+func (c *compactor) writeFrame(ctx context.Context, s network.Stream, p peer.ID, f compact.Frame) error {
+	raw := f.AppendTo(make([]byte, 0, f.Size()))
+	if isBulk(f) {
+		if err := c.desk.spend(ctx, p, len(raw)); err != nil {
+			return err
+		}
+	}
+	_ = s.SetWriteDeadline(time.Now().Add(c.cfg.Limits.FrameTime))
+	if err := writeFrame(s, raw); err != nil {
+		return fmt.Errorf("overlay: send a part of block %s: %w", f.Of(), err)
+	}
+	call2(c.cfg.Hooks.CompactBytes, len(raw), 0)
+	return nil
+}
+
+// fillWindow is what may follow a header at once where the transport does not tell: what the
+// first flight of a connection has left behind 4,200 short ids. maxFillWindow keeps a link
+// with a large window from being sent for what others send too.
+const (
+	fillWindow    = 13 << 10
+	maxFillWindow = 64 << 10
+)
+
+// line is the round trip to a peer, and what may follow a header of that size at once.
+func (c *compactor) line(m member, header int) (rtt time.Duration, window int) {
+	for _, conn := range c.host.Network().ConnsToPeer(m.id) {
+		var q *quic.Conn
+		if conn.As(&q) && q != nil {
+			stats := q.ConnectionStats()
+			return stats.SmoothedRTT, min(max(int(stats.CongestionWindow)-header, 0), maxFillWindow)
+		}
+	}
+	return m.rtt, fillWindow
+}
