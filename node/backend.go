@@ -158,6 +158,10 @@ func (b backend) Status(context.Context) (api.Status, error) {
 				status.Guests++
 			}
 		}
+		if n.cfg.Members {
+			count := memberCount(o.MemberStats())
+			status.Members = &count
+		}
 		s := o.Syncing()
 		status.Syncing = api.Syncing{Active: s.Active, Height: s.Height, Target: s.Target}
 	}

@@ -24,8 +24,10 @@ func (n *Node) newOverlay(h host.Host) (*overlay.Overlay, error) {
 	cfg.Agent = "grapevine/" + n.cfg.Version
 	cfg.Logger, cfg.Now, cfg.Hooks = n.cfg.Logger, n.cfg.Now, n.events.hooks()
 	cfg.Dial, cfg.Gossip, cfg.Limits, cfg.Score, cfg.Recon = n.cfg.Dial, n.cfg.Gossip, n.cfg.Limits, n.cfg.Score, n.cfg.Recon
+	cfg.Members = n.cfg.Members
 	if n.cfg.Profile == config.ProfileTestnet { // all of its nodes may be in one network, and a private one
 		cfg.EchoNetworks = 1
+		cfg.Swim.MaxPerGroup = cfg.Swim.MaxMembers
 		cfg.Dial.AllowPrivate, cfg.Dial.PerGroup = true, max(1, cfg.Dial.Outbound)
 	}
 	for _, text := range n.cfg.Bootstrap {

@@ -45,6 +45,7 @@ type Config struct {
 	Limits     overlay.Limits
 	Score      peerscore.Config
 	Recon      bool  // compare the pool with peers' and fetch what is lacking
+	Members    bool  // keep a view of who is in the network
 	CacheBytes int64 // memory of the store's cache
 	EventLog   int   // events that a client can resume behind
 
@@ -108,6 +109,7 @@ func Configure(home string, c config.Config) Config {
 		Limits:        over.Limits,
 		Score:         over.Score,
 		Recon:         over.Recon,
+		Members:       over.Members,
 		CacheBytes:    int64(c.Store.CacheMB) << 20,
 		EventLog:      1 << 15, // some blocks' worth: each costs about half a kilobyte
 		Version:       "dev",

@@ -66,6 +66,9 @@ func (n *Node) runOn(ctx context.Context, h host.Host, g *gate) error {
 	n.overlay.Store(o)
 	n.events.metrics.peers(o.Peers)
 	n.events.metrics.book(o.Book)
+	if n.cfg.Members {
+		n.events.metrics.registry.MustRegister(memberMetrics{o.MemberStats})
+	}
 	n.events.metrics.watch("transactions_unechoed", "Own transactions that too few peers are known to have.", o.Unechoed)
 	n.events.metrics.watch("transactions_on_stems", "Transactions, own and of others, that are held until somebody publishes them.", o.OnStems)
 

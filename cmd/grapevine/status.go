@@ -52,6 +52,9 @@ func printStatus(w io.Writer, s api.Status, evidence []api.Equivocation) {
 		"peers", fmt.Sprintf("%d, of which %d guests", s.Peers, s.Guests),
 		"mempool", fmt.Sprintf("%d transactions, %s", s.Mempool.Count, size(uint64(s.Mempool.Bytes))),
 	}
+	if s.Members != nil {
+		pairs = append(pairs, "members", countMembers(*s.Members))
+	}
 	if r := s.Reachability; r != nil && r.State == api.Unreachable {
 		pairs = append(pairs, "reachability", "peers cannot reach this node, which works with those that it dials: open or forward the port, or set announce")
 	} else if r != nil {

@@ -32,6 +32,7 @@ type ChainReader interface {
 type NodeReader interface {
 	Status(ctx context.Context) (Status, error)
 	Peers(ctx context.Context) ([]Peer, error)
+	Members(ctx context.Context) (Members, error)
 	Mempool(ctx context.Context) (Mempool, error)
 	Fees(ctx context.Context) (Fees, error)
 }

@@ -168,6 +168,13 @@ func (c *Client) Peers(ctx context.Context) ([]Peer, error) {
 	return p.Peers, err
 }
 
+// Members asks for the nodes of the network, by peer id.
+func (c *Client) Members(ctx context.Context) (Members, error) {
+	var m Members
+	err := c.get(ctx, "/v1/members", &m)
+	return m, err
+}
+
 // Mempool asks for the mempool in numbers.
 func (c *Client) Mempool(ctx context.Context) (Mempool, error) {
 	var m Mempool

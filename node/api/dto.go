@@ -115,6 +115,7 @@ type Status struct {
 	Peers         int            `json:"peers"`
 	Guests        int            `json:"guests" doc:"Those among the peers that do not speak hello."`
 	Reachability  *Reachability  `json:"reachability,omitempty" doc:"Whether peers can dial this node, as they found out; absent with the profile testnet."`
+	Members       *MemberCount   `json:"members,omitempty" doc:"The network as far as this node knows it; absent while the node starts, and without membership."`
 	Mempool       Mempool        `json:"mempool"`
 	Producer      *Producer      `json:"producer,omitempty"`
 	Equivocations int            `json:"equivocations" doc:"Known cases of a producer that signed two headers for one slot: GET /v1/evidence."`
@@ -161,6 +162,32 @@ type Peer struct {
 // Peers is the answer of GET /v1/peers.
 type Peers struct {
 	Peers []Peer `json:"peers"`
+}
+
+// MemberCount is the network in numbers.
+type MemberCount struct {
+	NetworkSize int `json:"network_size" doc:"Nodes of the network, this one included and the dead not; an estimate where there are more than this node keeps."`
+	Alive       int `json:"alive" doc:"Of those that this node keeps, itself not included."`
+	Suspect     int `json:"suspect" doc:"Somebody gets no answer from them."`
+	Dead        int `json:"dead" doc:"Nobody does."`
+}
+
+// Member is another node of the network, connected to this one or not. Since and
+// Proof are in unix milliseconds.
+type Member struct {
+	ID          string   `json:"id"`
+	State       string   `json:"state" enum:"alive,suspect,dead"`
+	Since       uint64   `json:"since" doc:"When it came to that state here, unix milliseconds."`
+	Proof       uint64   `json:"proof" doc:"When this node last had proof that it lives, unix milliseconds."`
+	Addrs       []string `json:"addrs" doc:"As it says itself, signed."`
+	Incarnation Amount   `json:"incarnation" doc:"The version of what it says of itself; a new one refutes a suspicion."`
+	Linked      bool     `json:"linked" doc:"It is a peer that speaks of members with this node."`
+}
+
+// Members is the answer of GET /v1/members.
+type Members struct {
+	MemberCount
+	Members []Member `json:"members"`
 }
 
 // Mempool sums up the pool.

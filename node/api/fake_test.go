@@ -221,6 +221,13 @@ func (f *fake) Peers(ctx context.Context) ([]Peer, error) {
 	return []Peer{{ID: "12D3KooWpeer", Addrs: []string{"/ip4/127.0.0.2/tcp/1"}, Direction: "inbound", Score: -1.5}}, f.enter(ctx)
 }
 
+func (f *fake) Members(ctx context.Context) (Members, error) {
+	return Members{
+		MemberCount: MemberCount{NetworkSize: 3, Alive: 1, Dead: 1},
+		Members:     []Member{{ID: "12D3KooWmember", State: "alive", Incarnation: 1 << 60}},
+	}, f.enter(ctx)
+}
+
 func (f *fake) Mempool(ctx context.Context) (Mempool, error) {
 	return Mempool{Count: 3, Bytes: 700}, f.enter(ctx)
 }

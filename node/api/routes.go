@@ -246,6 +246,11 @@ func (s *Server) routeNode(doc huma.API) {
 		peers, err := b.Peers(ctx)
 		return Peers{Peers: peers}, err
 	})
+	get(s, doc, "/v1/members", "members", "The nodes of the network, connected or not", func(ctx context.Context, _ *noInput) (Members, error) {
+		m, err := b.Members(ctx)
+		m.Members = append([]Member{}, m.Members...)
+		return m, err
+	})
 	get(s, doc, "/v1/mempool", "mempool", "The mempool in numbers", func(ctx context.Context, _ *noInput) (Mempool, error) {
 		return b.Mempool(ctx)
 	})

@@ -51,6 +51,10 @@ func TestEveryEndpoint(t *testing.T) {
 			p, err := c.Peers(ctx)
 			require.NoError(t, err)
 			require.Equal(t, "12D3KooWpeer", p[0].ID)
+			members, err := c.Members(ctx)
+			require.NoError(t, err)
+			require.Equal(t, 3, members.NetworkSize)
+			require.Equal(t, Amount(1<<60), members.Members[0].Incarnation)
 			m, err := c.Mempool(ctx)
 			require.NoError(t, err)
 			require.Equal(t, 3, m.Count)
@@ -223,6 +227,7 @@ func TestScopes(t *testing.T) {
 		"GET /openapi.json": Read,
 		"GET /v1/status":    Read,
 		"GET /v1/peers":     Read,
+		"GET /v1/members":   Read,
 		"GET /v1/mempool":   Read,
 		"GET /v1/fees":      Read,
 		"GET /v1/head":      Read,
@@ -356,7 +361,7 @@ func TestOpenAPI(t *testing.T) {
 	require.ElementsMatch(t, []string{
 		"GET /livez", "GET /readyz", "GET /metrics", "GET /openapi.json",
 		"POST /v1/transactions", "GET /v1/transactions/{id}", "GET /v1/accounts/{address}", "GET /v1/head", "GET /v1/evidence",
-		"GET /v1/blocks/{block}", "GET /v1/peers", "GET /v1/mempool", "GET /v1/fees", "GET /v1/status",
+		"GET /v1/blocks/{block}", "GET /v1/peers", "GET /v1/members", "GET /v1/mempool", "GET /v1/fees", "GET /v1/status",
 		"GET /v1/genesis", "GET /v1/events",
 	}, listed)
 	require.NotContains(t, doc.Components.Schemas, "ErrorModel")
