@@ -28,12 +28,16 @@ type Scenario struct {
 	Churn       []Churn       `yaml:"churn"`
 	Partitions  []Partition   `yaml:"partitions"` // disjoint in time, in order
 	Attackers   []Attacker    `yaml:"attackers"`
-	Silent      float64       `yaml:"silent,share"` // of nodes that sit in the mesh and never forward
-	VerifyCost  time.Duration `yaml:"verify_cost"`  // virtual time that one signature check takes in world sim; zero is free
+	Silent      float64       `yaml:"silent,share"`     // of nodes that sit in the mesh and never forward
+	VerifyCost  time.Duration `yaml:"verify_cost,cost"` // virtual time that judging one transaction takes in world sim; zero is free, or MeasuredCost
 	Expect      []Expect      `yaml:"expect"`
 
 	file *file // where the values came from; nil for one made in code
 }
+
+// MeasuredCost stands for the cost that the machine of a run has, as its world
+// measures it; a file says "measured".
+const MeasuredCost = -1 * time.Nanosecond
 
 // Network is what lies between the nodes.
 type Network struct {

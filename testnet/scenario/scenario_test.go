@@ -228,7 +228,7 @@ func TestImpossible(t *testing.T) {
 		"network.latency={range: [1ms, 2ms], shares: [1]}":               "network.latency.shares is given without regions",
 		"network.mbps=-1":        "network.mbps is -1",
 		"network.mbps=0.0000001": "network.mbps is 1e-07, want 0 (without bound), or 0.01 to",
-		"verify_cost=1h":         "verify_cost is 1h0m0s, want 0 to 1s",
+		"verify_cost=1h":         "verify_cost is 1h0m0s, want 0 to 1s, or measured",
 		"network.classes=[{share: 0.5, up_mbps: 10, down_mbps: 10}]":                        "network.classes is shares that add up to 0.5",
 		"network.classes=[{share: 2}, {share: -1}]":                                         "network.classes.0 is 2, want more than 0",
 		"txs={per_second: 5, for: 2s}":                                                      "txs is without a size",

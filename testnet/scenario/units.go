@@ -12,9 +12,12 @@ import (
 var durationType = reflect.TypeFor[time.Duration]()
 
 // parse puts a written value into v. How is the part of the field's tag behind
-// the comma: share, bytes, ms or nothing. Errors complete "… is "20", ".
+// the comma: share, bytes, ms, cost or nothing. Errors complete "… is "20", ".
 func parse(text string, v reflect.Value, how string) error {
 	switch {
+	case how == "cost" && text == "measured":
+		v.SetInt(int64(MeasuredCost))
+		return nil
 	case v.Type() == durationType:
 		d, err := parseDuration(text, how == "ms")
 		v.SetInt(int64(d))

@@ -90,7 +90,7 @@ type Seat struct {
 	Disk       *vfs.MemFS         // in memory; kept over restarts
 	MaxMessage int                // bytes of the largest message of this run
 	TxRate     float64            // transactions per second that the whole network will see
-	// VerifyCost is the virtual time that one signature check takes; zero
+	// VerifyCost is the virtual time that judging a transaction takes; zero
 	// means that processor time is free.
 	VerifyCost time.Duration
 }

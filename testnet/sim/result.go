@@ -210,7 +210,7 @@ func (g *stage) explain(r *report.Report, counts Counts) {
 		r.Note("honest nodes charged %d offences to their peers", counts.Offences)
 	}
 	if g.s.VerifyCost > 0 {
-		r.Note("each signature check took %v of virtual time, one at a time on each node", g.s.VerifyCost)
+		r.Note("judging a transaction took %v of virtual time, one at a time on each node", g.s.VerifyCost)
 	}
 	for _, w := range g.status.warnings {
 		r.Fail("the run itself went wrong: %s", w)

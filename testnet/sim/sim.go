@@ -44,6 +44,13 @@ func Run(ctx context.Context, s *scenario.Scenario, o Options) (*report.Report, 
 	if err != nil {
 		return fail(err)
 	}
+	if s.VerifyCost == scenario.MeasuredCost {
+		charged := *s
+		if charged.VerifyCost, err = MeasureVerify(); err != nil {
+			return fail(err)
+		}
+		s = &charged
+	}
 	home, err := os.MkdirTemp("", "grapevine-sim-")
 	if err != nil {
 		return fail(fmt.Errorf("make a temporary folder: %w", err))

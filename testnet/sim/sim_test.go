@@ -121,6 +121,20 @@ func TestCostOfChecking(t *testing.T) {
 	require.Greater(t, dear.Tx.LatencyMS.P50, free.Tx.LatencyMS.P50+15)
 }
 
+// TestMeasuredCost charges what this machine takes, which a report says.
+func TestMeasuredCost(t *testing.T) {
+	cost, err := sim.MeasureVerify()
+	require.NoError(t, err)
+	require.Greater(t, cost, time.Microsecond)
+	require.Less(t, cost, 100*time.Millisecond)
+	s := small()
+	s.VerifyCost = scenario.MeasuredCost
+	r := run(t, s)
+	require.Equal(t, scenario.MeasuredCost, s.VerifyCost, "the scenario is the caller's")
+	require.Len(t, r.Notes, 1)
+	require.Regexp(t, `^judging a transaction took [0-9.]+[µm]s of virtual time`, r.Notes[0])
+}
+
 func TestLossIsSurvived(t *testing.T) {
 	s := small()
 	clean := run(t, s)
