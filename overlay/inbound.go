@@ -51,6 +51,7 @@ func (k *keeper) makeRoom(newcomer peer.ID) {
 	k.evicted.Add(1)
 	k.roster.update(out, func(m *member) { m.why, m.leaving = "its slot was given to another peer", true })
 	k.crew.spawn(func() {
+		k.drop(out)
 		if err := k.host.Network().ClosePeer(out); err != nil {
 			k.log.Debug("closing a connection failed", "peer", out, "err", err)
 		}

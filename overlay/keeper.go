@@ -32,6 +32,7 @@ type keeper struct {
 	host    host.Host
 	roster  *roster
 	banned  func(peer.ID) bool
+	drop    func(peer.ID) // told of a peer that is about to be sent away
 	crew    *crew
 	patient time.Duration // with a hello
 	log     *slog.Logger
@@ -47,6 +48,7 @@ func newKeeper(o *Overlay) (*keeper, error) {
 	cfg := o.cfg.Dial
 	k := &keeper{
 		cfg: cfg, network: o.id, host: o.host, roster: o.roster, banned: o.court.isBanned, crew: o.crew,
+		drop:    func(p peer.ID) { o.members.drop(p) },
 		patient: o.cfg.Limits.HelloTimeout, log: o.log, kept: make(map[peer.ID]struct{}),
 	}
 	for _, info := range o.persistent() {

@@ -278,3 +278,24 @@ func TestTheKeeperLeavesNothingBehind(t *testing.T) {
 	}
 	goleak.VerifyNone(t, before)
 }
+
+// R78: nodes that know one bootstrap peer find the others, as many as they want links, and keep
+// them when it is gone.
+func TestNodesFindEachOther(t *testing.T) {
+	g, c := testGenesis("find each other"), newClock()
+	roomy := func(c *overlay.Config) { c.Swim.MaxPerGroup = c.Swim.MaxMembers }
+	boot := start(t, g, c, roomy)
+	var nodes []*node
+	for range 8 {
+		nodes = append(nodes, start(t, g, c, choosing(2), bootstrap(boot), roomy))
+	}
+	linked := func() bool {
+		return !slices.ContainsFunc(nodes, func(n *node) bool { return n.Book().Outbound < 2 })
+	}
+	eventually(t, linked, "two links each")
+	boot.stop()
+	require.NoError(t, boot.host.Close())
+	eventually(t, func() bool {
+		return linked() && !slices.ContainsFunc(nodes, func(n *node) bool { return n.knows(boot.host.ID()) })
+	}, "without the bootstrap peer, too")
+}
