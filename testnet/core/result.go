@@ -95,13 +95,20 @@ func (w *world) report() *report.Report {
 	return r
 }
 
+// Torn begins the note on a run in which final blocks exclude each other. In a
+// parted network that is nobody's fault: a producer that built on one half's
+// chain builds on the other's once it hears of it and finds it better, and half
+// of the nodes may hold the first to be final by then.
+const Torn = "finality is torn"
+
 // chains says how the chains of honest nodes ended.
 func (w *world) chains(r *report.Report) {
 	if w.s.Blocks.Count == 0 && w.s.Blocks.Producers == 0 {
 		return
 	}
 	heads := make(map[wire.BlockID]bool)
-	rollbacks := 0
+	final := make(map[uint64]wire.BlockID)
+	rollbacks, torn := 0, false
 	var best *chain
 	for i := range w.seats {
 		n, ok := w.seats[i].machine.(chained)
@@ -111,6 +118,11 @@ func (w *world) chains(r *report.Report) {
 		c := n.chainState()
 		heads[c.ledger.Head().ID] = true
 		rollbacks += c.rolledBack
+		for height, id := range c.audit.blocks {
+			was, ok := final[height]
+			torn = torn || ok && was != id
+			final[height] = id
+		}
 		if best == nil || c.ledger.Head().Height > best.ledger.Head().Height {
 			best = c
 		}
@@ -121,6 +133,9 @@ func (w *world) chains(r *report.Report) {
 	head := best.ledger.Head()
 	r.Chain = report.Chain{Heads: report.Measured(len(heads)), Height: report.Measured(head.Height), Rollbacks: &rollbacks}
 	r.Tx.Included = report.Measured(w.included(best, head))
+	if torn {
+		r.Note("%s: more than half of the producers built on each of two chains, one of them on both, and nobody goes back", Torn)
+	}
 }
 
 // included counts the load's transactions in the chain that ends in head.
@@ -176,7 +191,7 @@ func (w *world) explain(r *report.Report) {
 	r.Note("%d steps; %d messages sent, %d arrived, %d lost, %d cut off, %d in flight at the end", w.steps, t.sent, t.arrived, t.lost, t.cut, t.flying)
 	r.Note("world core reads no clock: wall_s is 0, and heap and processor time are null")
 	r.Note("no transport is modelled: messages are lost whole, and acknowledgements and handshakes are not in the bytes")
-	if w.s.VerifyCost > 0 {
+	if w.s.VerifyCost != 0 {
 		r.Note("processing takes no time here, whatever verify_cost says")
 	}
 	if w.s.Blocks.Count > 0 && w.s.Blocks.Pooled > 0 {
