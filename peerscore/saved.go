@@ -1,0 +1,127 @@
+package peerscore
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"hash/crc32"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// Saved is what outlives a Book: every ban, and the records that weigh most.
+type Saved struct {
+	At        time.Time
+	Standings []Standing
+	Zones     []ZoneBan
+}
+
+// Save is what should outlive b: every ban in force, and the records of as many
+// other peers as given, those that weigh most.
+func (b *Book) Save(now time.Time, records int) Saved {
+	out := Saved{At: now, Zones: b.Zones(now)}
+	var rest []Standing
+	for s := range b.All(now) {
+		if s.BannedUntil.IsZero() {
+			rest = append(rest, s)
+		} else {
+			out.Standings = append(out.Standings, s)
+		}
+	}
+	weight := func(s Standing) float64 { return max(s.Guilt, s.Doubt, s.Merit) }
+	slices.SortStableFunc(rest, func(x, y Standing) int { return cmp.Compare(weight(y), weight(x)) })
+	out.Standings = append(out.Standings, rest[:min(records, len(rest))]...)
+	return out
+}
+
+// Load puts back what Save gave, decayed by the time since.
+func (b *Book) Load(now time.Time, s Saved) {
+	for _, standing := range s.Standings {
+		b.Restore(s.At, now, standing)
+	}
+	for _, zone := range s.Zones {
+		b.BanZone(now, zone)
+	}
+}
+
+// Damaged says why bytes are no encoding of a Saved.
+type Damaged string
+
+func (d Damaged) Error() string { return "peerscore: damaged record of reputations: " + string(d) }
+
+// MaxSaved bounds an encoding in bytes: twice what the bans of a default
+// configuration take with the longest reasons.
+const MaxSaved = 32 << 20
+
+// The encoding is a line with a checksum over all that follows, and JSON.
+const savedLine = "grapevine reputation 1 %08x\n"
+
+type savedJSON struct {
+	AtMs      int64           `json:"at_ms"`
+	Standings []savedStanding `json:"standings"`
+	Zones     []savedZone     `json:"zones"`
+}
+
+type savedStanding struct {
+	Peer     []byte  `json:"peer"`
+	Guilt    float64 `json:"guilt,omitempty"`
+	Doubt    float64 `json:"doubt,omitempty"`
+	Merit    float64 `json:"merit,omitempty"`
+	BannedMs int64   `json:"banned_until_ms,omitempty"`
+	Reason   string  `json:"reason,omitempty"`
+	ByHand   bool    `json:"by_hand,omitempty"`
+}
+
+type savedZone struct {
+	Prefix  netip.Prefix `json:"prefix"`
+	UntilMs int64        `json:"until_ms"`
+	Reason  string       `json:"reason,omitempty"`
+	ByHand  bool         `json:"by_hand,omitempty"`
+}
+
+// Encode gives the bytes that DecodeSaved reads. Times keep their milliseconds.
+func (s Saved) Encode() []byte {
+	out := savedJSON{AtMs: s.At.UnixMilli()}
+	for _, x := range s.Standings {
+		y := savedStanding{Peer: []byte(x.Peer), Guilt: x.Guilt, Doubt: x.Doubt, Merit: x.Merit, Reason: x.Reason, ByHand: x.ByHand}
+		if !x.BannedUntil.IsZero() {
+			y.BannedMs = x.BannedUntil.UnixMilli()
+		}
+		out.Standings = append(out.Standings, y)
+	}
+	for _, z := range s.Zones {
+		out.Zones = append(out.Zones, savedZone{z.Prefix, z.Until.UnixMilli(), z.Reason, z.ByHand})
+	}
+	body, err := json.Marshal(out)
+	if err != nil {
+		panic(err) // no field of these types can fail: a Book holds no NaN
+	}
+	return append(fmt.Appendf(nil, savedLine, crc32.ChecksumIEEE(body)), body...)
+}
+
+// DecodeSaved reads what Encode wrote, or says by a [Damaged] why it is not
+// that.
+func DecodeSaved(b []byte) (Saved, error) {
+	line, body, ok := bytes.Cut(b, []byte("\n"))
+	if !ok || string(line)+"\n" != fmt.Sprintf(savedLine, crc32.ChecksumIEEE(body)) {
+		return Saved{}, Damaged("the checksum is wrong, or it is of another version")
+	}
+	var in savedJSON
+	if err := json.Unmarshal(body, &in); err != nil {
+		return Saved{}, Damaged(err.Error())
+	}
+	out := Saved{At: time.UnixMilli(in.AtMs)}
+	for _, x := range in.Standings {
+		y := Standing{Peer: PeerID(x.Peer), Guilt: x.Guilt, Doubt: x.Doubt, Merit: x.Merit, Reason: x.Reason, ByHand: x.ByHand}
+		if x.BannedMs != 0 {
+			y.BannedUntil = time.UnixMilli(x.BannedMs)
+		}
+		out.Standings = append(out.Standings, y)
+	}
+	for _, z := range in.Zones {
+		out.Zones = append(out.Zones, ZoneBan{z.Prefix, time.UnixMilli(z.UntilMs), z.Reason, z.ByHand})
+	}
+	return out, nil
+}

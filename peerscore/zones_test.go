@@ -1,0 +1,152 @@
+package peerscore_test
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/grapevine-p2p/grapevine/peerscore"
+)
+
+// TestZonesAgainstNaive compares the look-up by widths with a walk over all bans.
+func TestZonesAgainstNaive(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		book, now := newBook(t, peerscore.DefaultConfig()), start
+		type ban struct {
+			prefix netip.Prefix
+			until  time.Time
+		}
+		var all []ban
+		drawAddr := func() netip.Addr {
+			b := rapid.SliceOfN(rapid.ByteRange(0, 3), 4, 4).Draw(t, "addr")
+			if rapid.Bool().Draw(t, "six") {
+				return netip.AddrFrom16([16]byte{0x20, b[0], b[1], b[2], b[3]})
+			}
+			return netip.AddrFrom4([4]byte(b))
+		}
+		for range rapid.IntRange(1, 40).Draw(t, "events") {
+			now = now.Add(drawWait.Draw(t, "wait"))
+			addr := drawAddr()
+			prefix, err := addr.Prefix(rapid.IntRange(0, addr.BitLen()).Draw(t, "bits"))
+			require.NoError(t, err)
+			if rapid.IntRange(0, 3).Draw(t, "kind") == 0 {
+				book.LiftZone(prefix)
+				for i := range all {
+					if all[i].prefix == prefix {
+						all[i].until = time.Time{}
+					}
+				}
+			} else {
+				until := now.Add(drawWait.Draw(t, "for"))
+				book.BanZone(now, peerscore.ZoneBan{Prefix: prefix, Until: until})
+				all = append(all, ban{prefix, until})
+			}
+			asked := drawAddr()
+			want := false
+			for _, b := range all {
+				want = want || b.prefix.Contains(asked) && b.until.UnixMilli() > now.UnixMilli()
+			}
+			_, got := book.BannedAddr(now, asked)
+			require.Equal(t, want, got, "%v", asked)
+			mapped := netip.AddrFrom16(asked.As16())
+			_, got = book.BannedAddr(now, mapped)
+			require.Equal(t, want, got, "%v", mapped)
+		}
+	})
+}
+
+// TestABadNeighbourhoodShortensTheRopeAndStartsNoQuarrel: peers of a prefix that has
+// offenders are judged by what they do themselves, but sooner.
+//
+// R83: a prefix weighs on no peer that offends nobody.
+func TestABadNeighbourhoodShortensTheRopeAndStartsNoQuarrel(t *testing.T) {
+	c := peerscore.DefaultConfig()
+	book := newBook(t, c)
+	near, far := netip.MustParseAddr("203.0.113.9"), netip.MustParseAddr("198.51.100.9")
+	for i := range 3 {
+		for range 10 {
+			book.RecordAt(start, peerscore.PeerID(fmt.Sprint("bad", i)), netip.MustParseAddr("203.0.113.7"), peerscore.InvalidTx)
+		}
+	}
+	require.Zero(t, book.Score(start, "neighbour"))
+	require.Positive(t, book.HoodGuilt(start, near))
+	book.RecordAt(start, "neighbour", near, peerscore.InvalidTx)
+	book.RecordAt(start, "stranger", far, peerscore.InvalidTx)
+	require.InDelta(t, c.HoodFactor*c.Weights[peerscore.InvalidTx], book.Standing(start, "neighbour").Guilt, 1e-6)
+	require.InDelta(t, c.Weights[peerscore.InvalidTx], book.Standing(start, "stranger").Guilt, 1e-6)
+}
+
+func TestManyBannedPeersOfAnAddressBanIt(t *testing.T) {
+	c := peerscore.DefaultConfig()
+	book := newBook(t, c)
+	addr := netip.MustParseAddr("2001:db8::1")
+	for i := range c.BansPerAddress {
+		_, banned := book.BannedAddr(start, addr)
+		require.False(t, banned, "after %d", i)
+		for !book.RecordAt(start, peerscore.PeerID(fmt.Sprint(i)), addr, peerscore.BadFrame) {
+		}
+	}
+	zone, banned := book.BannedAddr(start, netip.MustParseAddr("2001:db8::2"))
+	require.True(t, banned)
+	require.Equal(t, "2001:db8::/64", zone.Prefix.String())
+	_, banned = book.BannedAddr(start.Add(c.BanFor), addr)
+	require.False(t, banned)
+	for i := range 2 * c.BansPerAddress { // all of a machine's own peers share the loopback
+		for !book.RecordAt(start, peerscore.PeerID(fmt.Sprint("local", i)), netip.MustParseAddr("127.0.0.1"), peerscore.BadFrame) {
+		}
+	}
+	_, banned = book.BannedAddr(start, netip.MustParseAddr("127.0.0.1"))
+	require.False(t, banned)
+}
+
+func TestSavedSurvives(t *testing.T) {
+	c := peerscore.DefaultConfig()
+	first := newBook(t, c)
+	first.Record(start, "guilty\xff", peerscore.BadFrame)
+	first.Record(start, "doubtful", peerscore.BrokenPromise)
+	first.Earn(start, "friend")
+	first.BanByHand(start, "enemy", start.Add(time.Hour), "told me so")
+	first.BanZone(start, peerscore.ZoneBan{Prefix: netip.MustParsePrefix("203.0.113.99/24"), Until: start.Add(time.Hour), Reason: "spam", ByHand: true})
+	raw := first.Save(start, 100).Encode()
+
+	saved, err := peerscore.DecodeSaved(raw)
+	require.NoError(t, err)
+	later := start.Add(5 * time.Minute)
+	second := newBook(t, c)
+	second.Load(later, saved)
+	for _, p := range []peerscore.PeerID{"guilty\xff", "doubtful", "friend", "enemy"} {
+		require.InDelta(t, first.Score(later, p), second.Score(later, p), 1e-9, "peer %q", p)
+	}
+	require.Equal(t, first.Standing(later, "enemy"), second.Standing(later, "enemy"))
+	require.Equal(t, first.Zones(later), second.Zones(later))
+	require.Equal(t, "203.0.113.0/24", second.Zones(later)[0].Prefix.String())
+
+	for i := range raw {
+		broken := append([]byte{}, raw...)
+		broken[i] ^= 4
+		_, err := peerscore.DecodeSaved(broken)
+		require.ErrorAs(t, err, new(peerscore.Damaged), "byte %d", i)
+	}
+	require.Len(t, first.Save(start, 1).Standings, 2, "a ban, and what weighs most of the rest")
+}
+
+func FuzzDecodeSaved(f *testing.F) {
+	book := newBook(f, peerscore.DefaultConfig())
+	book.BanByHand(start, "enemy", start.Add(time.Hour), "why")
+	f.Add(book.Save(start, 1).Encode())
+	f.Add([]byte("grapevine reputation 1 00000000\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		saved, err := peerscore.DecodeSaved(b)
+		if err != nil {
+			return
+		}
+		again, err := peerscore.DecodeSaved(saved.Encode())
+		require.NoError(t, err)
+		require.Equal(t, saved, again)
+		newBook(t, peerscore.DefaultConfig()).Load(start, saved)
+	})
+}
