@@ -118,14 +118,14 @@ func TestStockControlIsWithinBudget(t *testing.T) {
 
 // R43: a fault of our own must not cost us all peers.
 func TestCutterKeepsMostPeers(t *testing.T) {
-	c := &cutter{threshold: -160, barred: time.Minute}
+	c := newCutter(-160, time.Minute)
 	now := time.UnixMilli(1_000_000)
 	require.False(t, c.cuts(now, -160, 0, 8), "at the threshold")
 	require.True(t, c.cuts(now, -161, 0, 8))
-	require.True(t, c.cuts(now, -1000, -10, 8))
-	require.False(t, c.cuts(now, -1000, 0, 8), "a quarter is cut")
-	require.True(t, c.cuts(now, -1000, -161, 8), "what is proven has no such bound")
-	require.False(t, c.cuts(now.Add(time.Minute-1), -1000, 0, 8))
-	require.True(t, c.cuts(now.Add(time.Minute), -1000, 0, 8))
-	require.True(t, (&cutter{threshold: -160, barred: time.Minute}).cuts(now, -161, 0, 1), "one at least")
+	require.True(t, c.cuts(now, -1000, 10, 7))
+	require.False(t, c.cuts(now, -1000, 0, 6), "a quarter is cut")
+	require.True(t, c.cuts(now, -1000, 161, 6), "what is proven has no such bound")
+	require.False(t, c.cuts(now.Add(time.Minute-1), -1000, 0, 6))
+	require.True(t, c.cuts(now.Add(time.Minute), -1000, 0, 6))
+	require.False(t, newCutter(-160, time.Minute).cuts(now, -161, 0, 3), "of few peers none")
 }

@@ -132,6 +132,7 @@ func TestFloodOverBudgetIsCut(t *testing.T) {
 func TestGraylistedPeerIsCut(t *testing.T) {
 	g, c := testGenesis("graylist"), newClock()
 	n := start(t, g, c, func(c *overlay.Config) { c.Gossip.InspectScores = 100 * time.Millisecond })
+	n.join(start(t, g, c), start(t, g, c), start(t, g, c)) // of fewer than four peers none is cut
 	h := newHost(t)
 	h.SetStreamHandler(meshTx, func(s network.Stream) { _, _ = io.Copy(io.Discard, s) })
 	greet(t, h, n)

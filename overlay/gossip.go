@@ -23,12 +23,12 @@ type meshConfig struct {
 	control      int
 	workers      int
 	flood        bool
-	expect       peerscore.Traffic
+	score        peerscore.Topic
 	appScore     func(peer.ID) float64
 	validate     func(ctx context.Context, from peer.ID, msg *pubsub.Message) pubsub.ValidationResult
 	tracer       pubsub.RawTracer
 	inspector    *inspector
-	inspectScore func(map[peer.ID]float64)
+	inspectScore func(map[peer.ID]*pubsub.PeerScoreSnapshot)
 }
 
 // mesh is one running GossipSub instance with its one topic.
@@ -43,10 +43,7 @@ type mesh struct {
 // and has no subscriber: what a validator accepts it has already handed on, so there is
 // no subscription that could overflow silently.
 func join(ctx context.Context, h *boundedHost, c meshConfig, g Gossip, l Limits, s peerscore.Config) (*mesh, error) {
-	params, thresholds, err := scoreParams(s, c.topic, c.expect, c.appScore)
-	if err != nil {
-		return nil, err
-	}
+	params, thresholds := scoreParams(s, c.topic, c.score, c.appScore)
 	ps, err := pubsub.NewGossipSub(ctx, h,
 		pubsub.WithGossipSubProtocols(c.protocols, features),
 		pubsub.WithGossipSubParams(g.params()),
@@ -56,7 +53,7 @@ func join(ctx context.Context, h *boundedHost, c meshConfig, g Gossip, l Limits,
 		pubsub.WithNoAuthor(),
 		pubsub.WithMessageIdFn(func(m *pb.Message) string { return MessageID(c.network, m.GetTopic(), m.GetData()) }),
 		pubsub.WithPeerScore(params, thresholds),
-		pubsub.WithPeerScoreInspect(pubsub.PeerScoreInspectFn(c.inspectScore), g.InspectScores),
+		pubsub.WithPeerScoreInspect(pubsub.ExtendedPeerScoreInspectFn(c.inspectScore), g.InspectScores),
 		pubsub.WithPeerExchange(false),
 		pubsub.WithFloodPublish(c.flood),
 		pubsub.WithSubscriptionFilter(pubsub.WrapLimitSubscriptionFilter(

@@ -3,6 +3,7 @@ package overlay
 import (
 	"errors"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -130,6 +131,7 @@ type court struct {
 	hook   func(p peerscore.PeerID, o peerscore.Offence, err error)
 	log    *slog.Logger
 	banned func(p peer.ID, why string) // acts on a ban; called without mu
+	addr   func(p peer.ID) netip.Addr  // of a connection; invalid if unknown
 
 	mu   sync.Mutex // guards what follows
 	book *peerscore.Book
@@ -142,10 +144,10 @@ func (c *court) judge(p peer.ID, err error) {
 	if !ok {
 		return
 	}
-	now := c.now()
+	now, addr := c.now(), c.addr(p)
 	c.mu.Lock()
 	already := c.book.Banned(now, peerscore.PeerID(p))
-	banned := c.book.Record(now, peerscore.PeerID(p), offence)
+	banned := c.book.RecordAt(now, peerscore.PeerID(p), addr, offence)
 	c.mu.Unlock()
 
 	c.log.Debug("peer committed an offence", "peer", p, "offence", offence, "err", err)
@@ -156,6 +158,22 @@ func (c *court) judge(p peer.ID, err error) {
 		c.log.Warn("peer is banned", "peer", p, "offence", offence, "err", err)
 		c.banned(p, offence.String())
 	}
+}
+
+// earn credits a peer with something of use.
+func (c *court) earn(p peer.ID) {
+	now := c.now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.book.Earn(now, peerscore.PeerID(p))
+}
+
+// guilt is what p is held to have provably done.
+func (c *court) guilt(p peer.ID) float64 {
+	now := c.now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.book.Standing(now, peerscore.PeerID(p)).Guilt
 }
 
 // ban keeps a peer out for a time and cuts the connection.

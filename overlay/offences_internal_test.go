@@ -50,6 +50,7 @@ var verdicts = map[string]struct {
 	// Our own failures, and what proves nothing.
 	"NotFound":         {NotFound, 0},
 	"errApart":         {errApart, 0},
+	"errBanOver":       {errBanOver, 0},
 	"errBusy":          {errBusy, 0},
 	"errElsewhere":     {errElsewhere, 0},
 	"errEnough":        {errEnough, 0},

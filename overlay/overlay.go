@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	pubsub "github.com/libp2p/go-libp2p-pubsub"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -25,19 +27,21 @@ import (
 // Overlay is a node's part in the network. Its methods are safe for concurrent use and
 // may be called before, during and after Run; without Run nothing is sent.
 type Overlay struct {
-	cfg     Config // constant after New
-	host    host.Host
-	id      wire.NetworkID
-	log     *slog.Logger
-	court   *court
-	cutter  *cutter
-	sentry  *sentry
-	roster  *roster
-	keeper  *keeper
-	streams *streamBudgets
-	txLinks *links
-	bkLinks *links
-	txs     *txRoad
+	cfg    Config // constant after New
+	host   host.Host
+	id     wire.NetworkID
+	log    *slog.Logger
+	court  *court
+	cutter *cutter
+	sentry *sentry
+	// What topics add to a score.
+	txScore, blockScore peerscore.Topic
+	roster              *roster
+	keeper              *keeper
+	streams             *streamBudgets
+	txLinks             *links
+	bkLinks             *links
+	txs                 *txRoad
 	// announcer follows our own transactions; its desk is set by Run.
 	announcer *announcer
 	recon     *reconciler // nil where nothing is reconciled; its desk is set by Run
@@ -84,8 +88,19 @@ func New(cfg Config) (*Overlay, error) {
 	o.court = &court{now: cfg.Now, hook: cfg.Hooks.Offence, log: cfg.Logger, book: book, banned: func(p peer.ID, why string) {
 		call2(cfg.Hooks.PeerCut, peerscore.PeerID(p), why)
 		o.crew.spawn(func() { o.dismiss(p, "it is banned: "+why) })
+		o.dismissBanned() // an address may be banned with it
+	}, addr: func(p peer.ID) netip.Addr {
+		at, _ := seenAt(cfg.Host.Network(), p)
+		return at.Addr()
 	}}
-	o.cutter = &cutter{threshold: cfg.Score.Thresholds.Graylist, barred: cfg.Limits.CutFor}
+	expect := cfg.traffic()
+	if o.txScore, err = cfg.Score.Topic(expect.tx); err != nil {
+		return nil, fmt.Errorf("overlay: score of transactions: %w", err)
+	}
+	if o.blockScore, err = cfg.Score.Topic(expect.block); err != nil {
+		return nil, fmt.Errorf("overlay: score of blocks: %w", err)
+	}
+	o.cutter = newCutter(cfg.Score.Thresholds.Graylist, cfg.Limits.CutFor)
 	o.sentry = newSentry(cfg.Lookout, o.roster, o.crew, o.log)
 	if o.keeper, err = newKeeper(o); err != nil {
 		return nil, err
@@ -412,7 +427,6 @@ func (o *Overlay) join(ctx context.Context) (txMesh, blockMesh *mesh, err error)
 	txInspector := newInspector(o, TxTopic(o.id), o.txLinks.has, txUnits)
 	txInspector.heard = o.announcer.heard
 	blockInspector := newInspector(o, BlockTopic(o.id), o.bkLinks.has, blockUnits)
-	slot := float64(o.cfg.Genesis.SlotMillis) / 1000
 	txMesh, err = join(ctx, o.bounded(ctx, inflow{
 		topic: TxTopic(o.id), frame: l.TxFrame, sluice: txIn, outflow: o.txs.outflow, inspect: txInspector, shed: o.cfg.Hooks.TxShed,
 		sentry: o.sentry,
@@ -423,10 +437,10 @@ func (o *Overlay) join(ctx context.Context) (txMesh, blockMesh *mesh, err error)
 		// Not flooded: a node with a hundred connections and a busy wallet would spend
 		// its uplink on copies. The outbox waits for a mesh link instead.
 		flood:        false,
-		expect:       peerscore.Traffic{PerSecond: g.TxPerSecond, Degree: g.D},
+		score:        o.txScore,
 		appScore:     o.score,
 		validate:     o.txs.validate,
-		inspectScore: o.inspect(func(m *member) *float64 { return &m.txScore }),
+		inspectScore: o.inspect(func(m *member, c *pubsub.PeerScoreSnapshot) { m.txScore, m.txCounts = c.Score, c }),
 		inspector:    txInspector,
 		tracer: &tracer{
 			self: o.host.ID(), sluice: txIn, outflow: o.txs.outflow, pulls: txInspector.pulls,
@@ -462,10 +476,10 @@ func (o *Overlay) join(ctx context.Context) (txMesh, blockMesh *mesh, err error)
 		// Flooded: a block of our own is rare, small in this form, and in a hurry, and the
 		// mesh may not have formed yet.
 		flood:        true,
-		expect:       peerscore.Traffic{PerSecond: g.BlocksPerSlot / slot, Degree: g.D},
+		score:        o.blockScore,
 		appScore:     o.score,
 		validate:     blocks.validate,
-		inspectScore: o.inspect(func(m *member) *float64 { return &m.blockScore }),
+		inspectScore: o.inspect(func(m *member, c *pubsub.PeerScoreSnapshot) { m.blockScore, m.blockCounts = c.Score, c }),
 		inspector:    blockInspector,
 		tracer: &tracer{
 			self: o.host.ID(), sluice: blockIn, outflow: blockOut, pulls: blockInspector.pulls,
@@ -497,11 +511,11 @@ func (o *Overlay) score(p peer.ID) float64 {
 
 // inspect notes what GossipSub thinks of the peers, for PeerInfo, and cuts those that it
 // does not listen to any more.
-func (o *Overlay) inspect(field func(*member) *float64) func(map[peer.ID]float64) {
-	return func(scores map[peer.ID]float64) {
+func (o *Overlay) inspect(note func(*member, *pubsub.PeerScoreSnapshot)) func(map[peer.ID]*pubsub.PeerScoreSnapshot) {
+	return func(scores map[peer.ID]*pubsub.PeerScoreSnapshot) {
 		for p, s := range scores {
-			o.roster.update(p, func(m *member) { *field(m) = s })
-			o.cutGraylisted(p, s)
+			o.roster.update(p, func(m *member) { note(m, s) })
+			o.cutGraylisted(p, s.Score)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	pubsub "github.com/libp2p/go-libp2p-pubsub"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/multiformats/go-multiaddr"
@@ -74,8 +75,10 @@ type member struct {
 	proven     uint64 // the height up to which a signed header of its bears that out
 	txScore    float64
 	blockScore float64
-	why        string // it was sent away
-	leaving    bool   // it was, to make room
+	// What the router counted when it last told, read only; nil before that.
+	txCounts, blockCounts *pubsub.PeerScoreSnapshot
+	why                   string // it was sent away
+	leaving               bool   // it was, to make room
 
 	ip                  netip.Addr // of the first connection; invalid if unknown
 	useful, usefulBlock time.Time  // it was last the first to bring a good transaction, or block

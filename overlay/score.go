@@ -1,8 +1,6 @@
 package overlay
 
 import (
-	"fmt"
-
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
 	"github.com/libp2p/go-libp2p/core/peer"
 
@@ -10,14 +8,10 @@ import (
 )
 
 // scoreParams gives pubsub what peerscore derived for one instance with one topic.
-func scoreParams(c peerscore.Config, topic string, expect peerscore.Traffic, app func(peer.ID) float64) (
-	*pubsub.PeerScoreParams, *pubsub.PeerScoreThresholds, error,
+func scoreParams(c peerscore.Config, topic string, t peerscore.Topic, app func(peer.ID) float64) (
+	*pubsub.PeerScoreParams, *pubsub.PeerScoreThresholds,
 ) {
 	r := c.Router()
-	t, err := c.Topic(expect)
-	if err != nil {
-		return nil, nil, fmt.Errorf("overlay: score of topic %s: %w", topic, err)
-	}
 	params := &pubsub.PeerScoreParams{
 		Topics:                      map[string]*pubsub.TopicScoreParams{topic: topicParams(t)},
 		TopicScoreCap:               r.TopicScoreCap,
@@ -39,7 +33,7 @@ func scoreParams(c peerscore.Config, topic string, expect peerscore.Traffic, app
 		AcceptPXThreshold:           r.Thresholds.AcceptPX,
 		OpportunisticGraftThreshold: r.Thresholds.OpportunisticGraft,
 	}
-	return params, thresholds, nil
+	return params, thresholds
 }
 
 func topicParams(t peerscore.Topic) *pubsub.TopicScoreParams {
@@ -60,5 +54,16 @@ func topicParams(t peerscore.Topic) *pubsub.TopicScoreParams {
 		MeshMessageDeliveriesActivation: t.MeshActivation,
 		InvalidMessageDeliveriesWeight:  t.InvalidWeight,
 		InvalidMessageDeliveriesDecay:   t.InvalidDecay,
+	}
+}
+
+// expected is what the topics are expected to carry.
+type expected struct{ tx, block peerscore.Traffic }
+
+func (c Config) traffic() expected {
+	slot := float64(c.Genesis.SlotMillis) / 1000
+	return expected{
+		tx:    peerscore.Traffic{PerSecond: c.Gossip.TxPerSecond, Degree: c.Gossip.D},
+		block: peerscore.Traffic{PerSecond: c.Gossip.BlocksPerSlot / slot, Degree: c.Gossip.D},
 	}
 }

@@ -32,6 +32,7 @@ type txRoad struct {
 	news      chan struct{} // capacity 1: the mesh or the outbox changed
 	outflow   *outflow
 	gaps      *gaps
+	firsts    *firsts
 	links     *links
 	again     *rate.Limiter // of all peers
 	mesh      atomic.Pointer[mesh]
@@ -47,6 +48,7 @@ func newTxRoad(cfg Config, self peer.ID, l *links, r *roster, c *court, w *crew)
 		news:    make(chan struct{}, 1),
 		links:   l,
 		gaps:    newGaps(),
+		firsts:  newFirsts(),
 		again:   perMinute(cfg.Limits.AgainInAll),
 		outflow: newOutflow(cfg.Gossip.OutboundQueue),
 		holders: newHolders(time.Now),
@@ -92,6 +94,9 @@ func (t *txRoad) judge(from peer.ID, r validation.TxResult) validation.Verdict {
 		t.chargeAvoidable(from, r.Err)
 	}
 	verdict := validation.Judge(r.Err)
+	if verdict == validation.Accept {
+		t.firsts.note(r.ID, from)
+	}
 	if verdict == validation.Accept {
 		t.roster.brought(from, false)
 	}
