@@ -20,6 +20,9 @@ type events struct {
 	prefix  string // of addresses
 	now     func() time.Time
 	locals  *locals // set once the chain has it
+
+	included func(ids []wire.TxID) // told what blocks took
+	bans     chan struct{}         // holds one token when somebody was banned
 }
 
 func (e *events) publish(ev api.Event) {
@@ -125,6 +128,13 @@ func (e *events) moved(ready []api.Event) {
 // headChanged tells those who watch from within the process.
 func (e *events) headChanged(n headNews) {
 	e.metrics.headChanged(n)
+	for _, b := range n.applied {
+		ids := make([]wire.TxID, len(b.Txs()))
+		for i, tx := range b.Txs() {
+			ids[i] = tx.ID()
+		}
+		e.included(ids)
+	}
 	if e.observe.BlockAdded != nil {
 		e.observe.BlockAdded(n.added, n.own)
 	}

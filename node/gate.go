@@ -10,32 +10,49 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 )
 
-// gate keeps banned peers out as soon as a connection shows who they are. The
-// host needs it before there is an overlay to ask, so it is open until told.
+// gate keeps banned peers and addresses out: an address before anything is
+// spent on it, a peer as soon as a connection shows who it is. The host needs
+// the gate before there is an overlay to ask, so it is open until told.
 type gate struct {
-	banned atomic.Pointer[func(peer.ID) bool]
+	warden atomic.Pointer[warden]
 }
 
-func (g *gate) lets(p peer.ID) bool {
-	banned := g.banned.Load()
-	return banned == nil || !(*banned)(p)
+// warden says who is banned: an overlay does.
+type warden interface {
+	Banned(p peer.ID) bool
+	BannedAddr(a ma.Multiaddr) bool
+}
+
+func (g *gate) obey(w warden) { g.warden.Store(&w) }
+
+func (g *gate) letsPeer(p peer.ID) bool {
+	w := g.warden.Load()
+	return w == nil || !(*w).Banned(p)
+}
+
+func (g *gate) letsAddr(a ma.Multiaddr) bool {
+	w := g.warden.Load()
+	return w == nil || !(*w).BannedAddr(a)
 }
 
 // InterceptPeerDial implements connmgr.ConnectionGater.
-func (g *gate) InterceptPeerDial(p peer.ID) bool { return g.lets(p) }
+func (g *gate) InterceptPeerDial(p peer.ID) bool { return g.letsPeer(p) }
 
 // InterceptAddrDial implements connmgr.ConnectionGater.
-func (g *gate) InterceptAddrDial(peer.ID, ma.Multiaddr) bool { return true }
+func (g *gate) InterceptAddrDial(_ peer.ID, a ma.Multiaddr) bool { return g.letsAddr(a) }
 
 // InterceptAccept implements connmgr.ConnectionGater.
-func (g *gate) InterceptAccept(network.ConnMultiaddrs) bool { return true }
+func (g *gate) InterceptAccept(c network.ConnMultiaddrs) bool { return g.letsAddr(c.RemoteMultiaddr()) }
 
 // InterceptSecured implements connmgr.ConnectionGater.
 func (g *gate) InterceptSecured(_ network.Direction, p peer.ID, _ network.ConnMultiaddrs) bool {
-	return g.lets(p)
+	return g.letsPeer(p)
 }
 
-// InterceptUpgraded implements connmgr.ConnectionGater.
-func (g *gate) InterceptUpgraded(network.Conn) (bool, control.DisconnectReason) { return true, 0 }
+// InterceptUpgraded implements connmgr.ConnectionGater. A ban may have come while
+// the connection was being made.
+func (g *gate) InterceptUpgraded(c network.Conn) (bool, control.DisconnectReason) {
+	return g.letsPeer(c.RemotePeer()) && g.letsAddr(c.RemoteMultiaddr()), 0
+}
 
 var _ connmgr.ConnectionGater = (*gate)(nil)

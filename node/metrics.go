@@ -206,6 +206,10 @@ func (e *events) hooks() overlay.Hooks {
 	}
 	h.PeerCut = func(id peerscore.PeerID, why string) {
 		m.cut.WithLabelValues(why).Inc()
+		select {
+		case e.bans <- struct{}{}:
+		default:
+		}
 		if next.PeerCut != nil {
 			next.PeerCut(id, why)
 		}

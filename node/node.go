@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -33,6 +34,7 @@ type Node struct {
 	private   *private
 	reach     *reach
 	started   time.Time
+	saving    sync.Mutex // held while reputations are written
 	ready     chan struct{}
 
 	ran      atomic.Bool
@@ -72,7 +74,10 @@ func (n *Node) open() error {
 	if err != nil {
 		return err
 	}
-	n.events = &events{feed: feed, metrics: newMeters(), observe: n.cfg.Observe, prefix: g.AddressPrefix, now: n.cfg.Now}
+	n.events = &events{
+		feed: feed, metrics: newMeters(), observe: n.cfg.Observe, prefix: g.AddressPrefix, now: n.cfg.Now,
+		included: n.included, bans: make(chan struct{}, 1),
+	}
 	n.store, err = store.Open(dataDir(n.cfg.Home), store.Options{
 		FS: n.cfg.FS, Network: g.ID(), CacheBytes: n.cfg.CacheBytes, Logger: n.cfg.Logger,
 		Synced: func(took time.Duration) { n.events.metrics.syncS.Observe(took.Seconds()) },

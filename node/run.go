@@ -55,8 +55,8 @@ func (n *Node) runOn(ctx context.Context, h host.Host, g *gate) error {
 	if err != nil {
 		return err
 	}
-	banned := o.Banned
-	g.banned.Store(&banned)
+	n.loadReputation(o)
+	g.obey(o)
 	if n.api != nil {
 		if err := n.api.Listen(ctx); err != nil {
 			return err
@@ -86,6 +86,10 @@ func (n *Node) runOn(ctx context.Context, h host.Host, g *gate) error {
 		return nil
 	})
 	group.Go(func() error {
+		n.keepReputation(ctx, o)
+		return nil
+	})
+	group.Go(func() error {
 		n.announcer.run(ctx, o)
 		return nil
 	})
@@ -107,6 +111,7 @@ func (n *Node) runOn(ctx context.Context, h host.Host, g *gate) error {
 	}
 	err = n.wait(ctx, group)
 	n.saveBook(o)
+	n.trySaveReputation(o)
 	return err
 }
 

@@ -59,6 +59,7 @@ type Backend interface {
 	Submitter
 	ChainReader
 	NodeReader
+	Warden
 	Events
 }
 

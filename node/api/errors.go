@@ -75,6 +75,9 @@ func (e *Error) GetHeaders() http.Header {
 	return h
 }
 
+// BadRequest is a refusal of what the caller asked.
+func BadRequest(format string, args ...any) *Error { return newError(CodeBadRequest, format, args...) }
+
 const problemType = "application/problem+json"
 
 // Codes of refusals that this package makes itself. Those of validation and wire

@@ -83,6 +83,7 @@ type fake struct {
 	blocks map[uint64]*wire.Block
 	status Status
 	order  []wire.TxID
+	bans   []Ban
 }
 
 func newFake(t testing.TB, g *wire.Genesis) *fake {

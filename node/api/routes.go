@@ -28,6 +28,7 @@ func (s *Server) route() error {
 	doc.UseMiddleware(s.admit)
 	s.routeNode(doc)
 	s.routeChain(doc)
+	s.routeWarden(doc)
 	s.routeTransactions(doc)
 	s.routeEvents(doc)
 	s.routes.HandleFunc("/", s.nowhere)

@@ -237,6 +237,10 @@ func TestScopes(t *testing.T) {
 		"GET /v1/transactions/" + wire.TxID{}.String():        Read,
 		"GET /v1/accounts/" + addressOf(key(1)).Encode("gvt"): Read,
 		"POST /v1/transactions":                               Submit,
+		"GET /v1/scores":                                      Read,
+		"GET /v1/scores/" + enemy:                             Read,
+		"GET /v1/bans":                                        Read,
+		"POST /v1/bans?subject=" + enemy:                      Admin,
 		"GET /nothing":                                        Read,
 		"DELETE /v1/head":                                     Read,
 	} {

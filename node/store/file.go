@@ -18,7 +18,8 @@ type File string
 
 // Files of a home.
 const (
-	PeersFile File = "peers" // the address book
+	PeersFile      File = "peers"      // the address book
+	ReputationFile File = "reputation" // bans, and what peers earned
 )
 
 // asideSuffix marks a file that was set aside.
@@ -97,7 +98,7 @@ func (s *Store) SetAside(file File) (string, error) {
 // aside.
 func isFile(name string) bool {
 	name = strings.TrimSuffix(strings.TrimSuffix(name, newSuffix), asideSuffix)
-	return slices.Contains([]File{PeersFile}, File(name))
+	return slices.Contains([]File{PeersFile, ReputationFile}, File(name))
 }
 
 func (s *Store) path(file File) string { return s.opt.FS.PathJoin(s.dir, string(file)) }
