@@ -16,11 +16,11 @@ const maxAccusers = 4
 // time Config.Indirect others.
 const leastAsked = 3
 
-// accuse says to all that p does not answer us. That it spoke a moment before we
-// asked counts for nothing: nobody may ask again, if we have no link to it.
+// accuse says to all that p does not answer us. A link that spoke a moment before
+// we asked is asked again soon; whoever is no link any more, perhaps by nobody.
 func (m *Machine) accuse(p peerscore.PeerID, out []Action) []Action {
 	s := m.view.get(p)
-	if s == nil || s.State == Dead {
+	if s == nil || s.State == Dead || m.links[p] != nil && m.now.Before(s.grace) {
 		return out
 	}
 	a := accusation{suspect: p, seq: s.Record.Seq, accuser: m.self}
