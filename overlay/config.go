@@ -143,18 +143,21 @@ const maxAgent = 64
 type Gossip struct {
 	D, Dlo, Dhi, Dout, Dscore, Dlazy int
 
-	Heartbeat     time.Duration
-	HistoryLength int
-	HistoryGossip int
-	SeenTTL       time.Duration // see Forgotten
-	OutboundQueue int           // RPCs per peer
-	ValidateQueue int           // messages
-	TxWorkers     int           // validators at once: they wait for a batch, so there must be many
-	BlockWorkers  int
-	TxPerSecond   float64 // expected of the whole network, for the scores
-	BlocksPerSlot float64 // expected of the whole network, for the scores
-	MeshPatience  time.Duration
-	InspectScores time.Duration
+	Heartbeat time.Duration
+	// BlockHeartbeat is that of the block instance. It bounds how late a block is announced
+	// to who hears nothing in its mesh.
+	BlockHeartbeat time.Duration
+	HistoryLength  int
+	HistoryGossip  int
+	SeenTTL        time.Duration // see Forgotten
+	OutboundQueue  int           // RPCs per peer
+	ValidateQueue  int           // messages
+	TxWorkers      int           // validators at once: they wait for a batch, so there must be many
+	BlockWorkers   int
+	TxPerSecond    float64 // expected of the whole network, for the scores
+	BlocksPerSlot  float64 // expected of the whole network, for the scores
+	MeshPatience   time.Duration
+	InspectScores  time.Duration
 }
 
 // DefaultGossip returns the settings of the design: those that Prysm runs with, which
@@ -163,9 +166,12 @@ type Gossip struct {
 func DefaultGossip() Gossip {
 	return Gossip{
 		D: 8, Dlo: 6, Dhi: 12, Dout: 3, Dscore: 6, Dlazy: 8,
-		Heartbeat:     700 * time.Millisecond,
-		HistoryLength: 6,
-		HistoryGossip: 3,
+		Heartbeat: 700 * time.Millisecond,
+		// As long as a block takes through the mesh: who has only links that went silent gets
+		// it in twice that. Nothing is sent where nothing is new.
+		BlockHeartbeat: 250 * time.Millisecond,
+		HistoryLength:  6,
+		HistoryGossip:  3,
 		// A message travels for seconds; beyond, memory of it only delays what is
 		// announced again to those who missed it.
 		SeenTTL:       time.Minute,
@@ -213,6 +219,7 @@ func (g Gossip) Validate() error {
 		v    time.Duration
 	}{
 		{"Heartbeat", g.Heartbeat},
+		{"BlockHeartbeat", g.BlockHeartbeat},
 		{"SeenTTL", g.SeenTTL},
 		{"MeshPatience", g.MeshPatience},
 		{"InspectScores", g.InspectScores},
@@ -220,6 +227,9 @@ func (g Gossip) Validate() error {
 		if d.v <= 0 {
 			refuse("%s is %v, want > 0", d.name, d.v)
 		}
+	}
+	if g.BlockHeartbeat > g.Heartbeat {
+		refuse("BlockHeartbeat is %v, want at most Heartbeat=%v", g.BlockHeartbeat, g.Heartbeat)
 	}
 	for _, n := range []struct {
 		name string

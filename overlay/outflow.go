@@ -20,6 +20,11 @@ const (
 	// read. Then its queue may overflow: one peer must not silence this node.
 	outflowPatience = 2 * time.Second
 	outflowTick     = 5 * time.Millisecond
+
+	// outflowStall is how long nothing is written to a peer before nobody waits for it: the
+	// largest frame takes so long on a line of 8 Mbit/s. What it does not take it gets by
+	// announcement, or when pools are compared.
+	outflowStall = time.Second
 )
 
 // outflow counts what waits in the router's queues to our peers, so that this node's own
@@ -30,8 +35,14 @@ type outflow struct {
 	relayLimit int           // readers rest from here on
 	rest       *rate.Limiter // milliseconds of rest
 
-	mu    sync.Mutex // guards what follows
-	depth map[peer.ID]int
+	mu   sync.Mutex // guards what follows
+	ways map[peer.ID]*way
+}
+
+// way is the queue to one peer.
+type way struct {
+	depth int
+	moved time.Time // when last something was written, or began to wait
 }
 
 // newOutflow shares a queue of the router between own publications, which get its first
@@ -40,8 +51,8 @@ type outflow struct {
 func newOutflow(queue int) *outflow {
 	return &outflow{
 		limit: queue / 2, relayLimit: queue - queue/4,
-		rest:  rate.NewLimiter(rate.Limit(relayRestRefill*1000), int(relayRest.Milliseconds())),
-		depth: make(map[peer.ID]int),
+		rest: rate.NewLimiter(rate.Limit(relayRestRefill*1000), int(relayRest.Milliseconds())),
+		ways: make(map[peer.ID]*way),
 	}
 }
 
@@ -49,27 +60,43 @@ func newOutflow(queue int) *outflow {
 func (o *outflow) queued(p peer.ID) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.depth[p]++
+	w := o.wayLocked(p)
+	if w.depth <= 0 {
+		w.moved = time.Now()
+	}
+	w.depth++
 }
 
 func (o *outflow) written(p peer.ID) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.depth[p]--
+	w := o.wayLocked(p)
+	w.moved = time.Now()
+	w.depth--
+}
+
+func (o *outflow) wayLocked(p peer.ID) *way {
+	w := o.ways[p]
+	if w == nil {
+		w = new(way)
+		o.ways[p] = w
+	}
+	return w
 }
 
 func (o *outflow) forget(p peer.ID) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	delete(o.depth, p)
+	delete(o.ways, p)
 }
 
-// full lists the peers whose queues are at a limit.
+// full lists the peers whose queues are at a limit, and that read.
 func (o *outflow) full(limit int) (peers []peer.ID) {
+	now := time.Now()
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for p, n := range o.depth {
-		if n >= limit {
+	for p, w := range o.ways {
+		if w.depth >= limit && now.Sub(w.moved) < outflowStall {
 			peers = append(peers, p)
 		}
 	}

@@ -433,7 +433,7 @@ func (o *Overlay) join(ctx context.Context) (txMesh, blockMesh *mesh, err error)
 		bytes:  func(b *budget) *rate.Limiter { return b.txBytes }, units: txUnits, write: o.lane.writeTxs,
 	}), meshConfig{
 		name: "transactions", network: o.id, topic: TxTopic(o.id), protocols: txProtocols,
-		frame: l.TxFrame, control: l.TxControl, workers: g.TxWorkers,
+		frame: l.TxFrame, control: l.TxControl, workers: g.TxWorkers, heartbeat: g.Heartbeat,
 		// Not flooded: a node with a hundred connections and a busy wallet would spend
 		// its uplink on copies. The outbox waits for a mesh link instead.
 		flood:        false,
@@ -472,7 +472,7 @@ func (o *Overlay) join(ctx context.Context) (txMesh, blockMesh *mesh, err error)
 		bytes: func(b *budget) *rate.Limiter { return b.blockBytes }, units: blockUnits, write: o.lane.writeHeaders(o.bkLinks),
 	}), meshConfig{
 		name: "blocks", network: o.id, topic: BlockTopic(o.id), protocols: blockProtocols,
-		frame: l.BlockFrame, control: l.BlockControl, workers: g.BlockWorkers,
+		frame: l.BlockFrame, control: l.BlockControl, workers: g.BlockWorkers, heartbeat: g.BlockHeartbeat,
 		// Flooded: a block of our own is rare, small in this form, and in a hurry, and the
 		// mesh may not have formed yet.
 		flood:        true,

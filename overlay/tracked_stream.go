@@ -11,6 +11,9 @@ import (
 // releaseTime is what pubsub gives each of its own writes.
 const releaseTime = 30 * time.Second
 
+// writeTime is what a write may take: that of the largest frame on a line of 1 Mbit/s.
+const writeTime = 9 * time.Second
+
 // trackedStream is an outbound stream that is forgotten when it ends.
 type trackedStream struct {
 	network.Stream
@@ -46,6 +49,15 @@ func (s *trackedStream) Write(b []byte) (int, error) {
 		}
 	}
 	return len(b), nil
+}
+
+// SetWriteDeadline bounds what pubsub gives a write: a peer that reads nothing for so long
+// holds a stream and its queue for nothing.
+func (s *trackedStream) SetWriteDeadline(t time.Time) error {
+	if end := time.Now().Add(writeTime); t.After(end) {
+		t = end
+	}
+	return s.Stream.SetWriteDeadline(t)
 }
 
 // keep holds a frame back. The lookout bounds how many there are.
