@@ -15,11 +15,13 @@ import (
 const (
 	// gapPatience is how long a nonce that is too far ahead waits for those before it.
 	// Side by side, validators let transactions of a burst overtake each other, and so
-	// does every hop.
-	gapPatience = 3 * time.Second
-	gapTick     = 10 * time.Millisecond // the first wait until the next try; each is twice the last
-	gapPlaces   = 4096                  // in all
-	gapPerPeer  = 2048                  // one busy wallet behind one neighbour must fit
+	// does every hop; and what was lost on the way comes by reconciliation, after some
+	// rounds of it on a machine that is short of time.
+	gapPatience = 30 * time.Second
+	gapTick     = 10 * time.Millisecond  // the first wait until the next try; each is twice the last
+	gapPause    = 250 * time.Millisecond // the longest
+	gapPlaces   = 4096                   // in all
+	gapPerPeer  = 2048                   // one busy wallet behind one neighbour must fit
 	gapBytes    = 16 << 20
 	gapPeer     = 4 << 20 // bytes of one peer
 )
@@ -41,19 +43,34 @@ type retried struct {
 // gaps keeps such transactions for a moment: the router does not offer again what was
 // ignored once, so what merely came in the wrong order would be lost.
 type gaps struct {
+	news chan struct{} // constant; capacity 1: the first has come
+
 	mu  sync.Mutex // guards what follows
 	pen *pen[retried]
 }
 
 func newGaps() *gaps {
-	return &gaps{pen: newPen[retried](penBounds{items: gapPlaces, bytes: gapBytes, peerItems: gapPerPeer, peerBytes: gapPeer})}
+	return &gaps{news: make(chan struct{}, 1), pen: newPen[retried](penBounds{items: gapPlaces, bytes: gapBytes, peerItems: gapPerPeer, peerBytes: gapPeer})}
 }
 
 // put keeps e, and says whether there is a place for it.
 func (g *gaps) put(e early) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if len(g.pen.items) == 0 {
+		select {
+		case g.news <- struct{}{}:
+		default:
+		}
+	}
 	return g.pen.put(e.from, e.tx.Size(), retried{early: e})
+}
+
+// empty says whether nothing waits.
+func (g *gaps) empty() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.pen.items) == 0
 }
 
 // due lists the transactions of every sender of whom one is to be tried now, a sender's in
@@ -83,8 +100,8 @@ func (g *gaps) due(now time.Time) (out []penned[retried]) {
 }
 
 // retry offers transactions to add, a sender's in the order of their nonces, and keeps what
-// is still too far ahead and in time; that is tried less and less often, since anybody can
-// have it tried for nothing. It returns what add took.
+// is still too far ahead and in time; that is tried less often after a while, since anybody
+// can have it tried for nothing. It returns what add took.
 func (g *gaps) retry(now time.Time, add func(e early) (tooFar bool, taken bool)) (taken []early) {
 	var stuck wire.Address // its transactions that follow are further still
 	for _, item := range g.due(now) {
@@ -115,7 +132,7 @@ func (g *gaps) settle(serial uint64, now time.Time, stays bool) {
 	}
 	e := &item.what
 	if stays && now.Before(e.until) {
-		e.pause = max(gapTick, 2*e.pause)
+		e.pause = min(max(gapTick, 2*e.pause), gapPause)
 		e.next = now.Add(e.pause)
 		return
 	}

@@ -95,10 +95,8 @@ func (t *txRoad) judge(from peer.ID, r validation.TxResult) validation.Verdict {
 	}
 	verdict := validation.Judge(r.Err)
 	if verdict == validation.Accept {
-		t.firsts.note(r.ID, from)
-	}
-	if verdict == validation.Accept {
 		t.roster.brought(from, false)
+		t.firsts.note(r.ID, from)
 	}
 	if t.cfg.Hooks.TxArrived != nil {
 		t.cfg.Hooks.TxArrived(r.ID, peerscore.PeerID(from), verdict, r.Err)
@@ -198,6 +196,15 @@ func (t *txRoad) retryGaps(ctx context.Context, m *mesh) {
 	tick := time.NewTicker(gapTick)
 	defer tick.Stop()
 	for {
+		if t.gaps.empty() {
+			tick.Stop()
+			select {
+			case <-ctx.Done():
+				return
+			case <-t.gaps.news:
+			}
+			tick.Reset(gapTick)
+		}
 		select {
 		case <-ctx.Done():
 			return
