@@ -80,7 +80,7 @@ func (h *boundedHost) NewStream(ctx context.Context, p peer.ID, ids ...protocol.
 		_ = s.Reset()
 		return nil, context.Canceled
 	}
-	t := &trackedStream{Stream: s, to: p, write: h.gate.write, written: h.gate.written, forget: h.forget, sentry: h.gate.sentry}
+	t := &trackedStream{Stream: s, to: p, writing: make(chan struct{}, 1), write: h.gate.write, written: h.gate.written, forget: h.forget, sentry: h.gate.sentry}
 	if t.sentry != nil {
 		t.sentry.opened(t)
 	}

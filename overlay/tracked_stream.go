@@ -23,7 +23,9 @@ type trackedStream struct {
 	forget  func(network.Stream)
 	sentry  *sentry // nil: nothing is held back
 
-	writing sync.Mutex // held while a frame is written
+	// writing has one place, taken while a frame is written. No mutex: a write can wait
+	// for long, and virtual time does not go on while somebody waits for a mutex.
+	writing chan struct{}
 
 	mu   sync.Mutex // guards held
 	held map[uint64][]byte
@@ -42,8 +44,8 @@ func (s *trackedStream) Write(b []byte) (int, error) {
 		}
 	}
 	if len(rest) > 0 {
-		s.writing.Lock()
-		defer s.writing.Unlock()
+		s.writing <- struct{}{}
+		defer func() { <-s.writing }()
 		if n, err := s.write(s.Stream, s.to, rest); err != nil {
 			return min(n, len(b)), err
 		}
@@ -80,8 +82,8 @@ func (s *trackedStream) release(key uint64) {
 	if !ok {
 		return
 	}
-	s.writing.Lock()
-	defer s.writing.Unlock()
+	s.writing <- struct{}{}
+	defer func() { <-s.writing }()
 	_ = s.SetWriteDeadline(time.Now().Add(releaseTime))
 	if _, err := s.Stream.Write(frame); err != nil {
 		_ = s.Reset() // half a frame may be out
