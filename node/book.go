@@ -23,7 +23,7 @@ func (n *Node) newOverlay(h host.Host) (*overlay.Overlay, error) {
 	cfg.Host, cfg.Genesis, cfg.Checker, cfg.Chain, cfg.Pool = h, n.home.genesis, n.chain.checker, n.chain, n.chain
 	cfg.Agent = "grapevine/" + n.cfg.Version
 	cfg.Logger, cfg.Now, cfg.Hooks = n.cfg.Logger, n.cfg.Now, n.events.hooks()
-	cfg.Dial, cfg.Gossip, cfg.Limits, cfg.Score, cfg.Recon = n.cfg.Dial, n.cfg.Gossip, n.cfg.Limits, n.cfg.Score, n.cfg.Recon
+	cfg.Dial, cfg.Gossip, cfg.Limits, cfg.Sync, cfg.Score, cfg.Recon = n.cfg.Dial, n.cfg.Gossip, n.cfg.Limits, n.cfg.Sync, n.cfg.Score, n.cfg.Recon
 	cfg.Members = n.cfg.Members
 	if n.cfg.Profile == config.ProfileTestnet { // all of its nodes may be in one network, and a private one
 		cfg.EchoNetworks = 1

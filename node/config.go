@@ -21,6 +21,7 @@ import (
 	"github.com/grapevine-p2p/grapevine/node/config"
 	"github.com/grapevine-p2p/grapevine/node/store"
 	"github.com/grapevine-p2p/grapevine/overlay"
+	"github.com/grapevine-p2p/grapevine/overlay/catchup"
 	"github.com/grapevine-p2p/grapevine/peerscore"
 	"github.com/grapevine-p2p/grapevine/validation"
 	"github.com/grapevine-p2p/grapevine/validation/ledger"
@@ -43,6 +44,7 @@ type Config struct {
 	Dial       overlay.Dial // its Keep, Names and Saved are set from what stands above and what is stored
 	Gossip     overlay.Gossip
 	Limits     overlay.Limits
+	Sync       catchup.Config
 	Score      peerscore.Config
 	Recon      bool  // compare the pool with peers' and fetch what is lacking
 	Members    bool  // keep a view of who is in the network
@@ -107,6 +109,7 @@ func Configure(home string, c config.Config) Config {
 		Dial:          over.Dial,
 		Gossip:        over.Gossip,
 		Limits:        over.Limits,
+		Sync:          over.Sync,
 		Score:         over.Score,
 		Recon:         over.Recon,
 		Members:       over.Members,
@@ -180,7 +183,7 @@ func (c Config) Validate() error {
 	if c.CacheBytes < 0 || c.CacheBytes > math.MaxInt32<<10 {
 		refuse("CacheBytes is %d, want 0 (default) to %d", c.CacheBytes, math.MaxInt32<<10)
 	}
-	errs = append(errs, c.Mempool.Validate(), c.Dial.Validate(), c.Gossip.Validate(), c.Limits.Validate(), c.Score.Validate())
+	errs = append(errs, c.Mempool.Validate(), c.Dial.Validate(), c.Gossip.Validate(), c.Limits.Validate(), c.Sync.Validate(), c.Score.Validate())
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("node: configuration: %w", err)
 	}

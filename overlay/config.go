@@ -10,6 +10,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/grapevine-p2p/grapevine/overlay/catchup"
 	swim "github.com/grapevine-p2p/grapevine/overlay/member"
 	"github.com/grapevine-p2p/grapevine/overlay/stem"
 	"github.com/grapevine-p2p/grapevine/peerscore"
@@ -34,6 +35,12 @@ type Chain interface {
 	// Observe notes a valid header: whether it is the first of its producer and slot,
 	// and, once, the evidence if it is the second.
 	Observe(h validation.CheckedHeader) (first bool, ev *wire.Evidence)
+}
+
+// HeaderKeeper is a Chain that reads a header without the body.
+type HeaderKeeper interface {
+	// Header gives the header of a stored block, or NotFound.
+	Header(id wire.BlockID) (*wire.Header, error)
 }
 
 // EvidenceKeeper is a Chain that also keeps the evidence that peers tell it.
@@ -83,6 +90,7 @@ type Config struct {
 	Logger *slog.Logger // nil: slog.Default
 	Hooks  Hooks
 	Limits Limits
+	Sync   catchup.Config // catching up; its window is not below the largest block
 	Gossip Gossip
 	Score  peerscore.Config
 	// Lookout says how silent peers of the transaction mesh are found.
@@ -103,6 +111,7 @@ func DefaultConfig() Config {
 		// One network can be one operator, or one that surrounds us.
 		EchoNetworks: 2,
 		Limits:       DefaultLimits(),
+		Sync:         catchup.DefaultConfig(),
 		Gossip:       DefaultGossip(),
 		Score:        peerscore.DefaultConfig(),
 		Lookout:      peerscore.DefaultLookoutConfig(),
@@ -132,7 +141,10 @@ func (c Config) Validate() error {
 	if c.EchoNetworks < 1 || c.EchoNetworks > enoughEchoes {
 		errs = append(errs, fmt.Errorf("overlay: EchoNetworks is %d, want 1 to %d", c.EchoNetworks, enoughEchoes))
 	}
-	return errors.Join(append(errs, c.Dial.Validate(), c.Limits.Validate(), c.Swim.Validate(), c.Gossip.Validate(), c.Score.Validate(), c.Stem.Validate(), c.Lookout.Validate(c.Score))...)
+	if c.Sync.WindowBytes < 2*wire.MaxBlock {
+		errs = append(errs, fmt.Errorf("overlay: Sync.WindowBytes is %d, want room for two blocks of %d", c.Sync.WindowBytes, wire.MaxBlock))
+	}
+	return errors.Join(append(errs, c.Sync.Validate(), c.Dial.Validate(), c.Limits.Validate(), c.Swim.Validate(), c.Gossip.Validate(), c.Score.Validate(), c.Stem.Validate(), c.Lookout.Validate(c.Score))...)
 }
 
 // maxAgent is what hello can carry.

@@ -43,6 +43,11 @@ type Hooks struct {
 	// MemberChanged reports that a member of the network is in another state now.
 	MemberChanged func(id peer.ID, state swim.State)
 
+	// SyncAdded reports a block that was fetched from a peer and is in the chain now.
+	SyncAdded func(id wire.BlockID)
+	// SyncReplaced reports a peer that let us wait while catching up: another is asked.
+	SyncReplaced func(late peerscore.PeerID)
+
 	// BlockHeard reports a valid header that came by gossip.
 	BlockHeard func(id wire.BlockID, from peerscore.PeerID)
 	// BlockRebuilt reports a block that gossip announced and that is now in the chain.

@@ -123,15 +123,12 @@ type Limits struct {
 	// Sync.
 	ServeSync    int           // requests served at once
 	ServeSyncPer int           // by one peer
-	SyncBlocks   int           // blocks per answer, asked or served
-	SyncBytes    int           // bytes per answer, asked or served
+	SyncBlocks   int           // blocks per answer that is served
+	SyncHeaders  int           // headers per answer that is served
+	SyncBytes    int           // bytes of blocks per answer that is served
 	SyncTime     time.Duration // for one request
-	SyncStall    time.Duration // between two blocks of an answer
-	SyncRefresh  time.Duration // a peer's head is asked for this often
-	SyncPause    time.Duration // a peer that failed us is not asked again for this long
-	SyncSlice    time.Duration // while another has the blocks, a peer must give so many in this time:
-	SliceBlocks  int           // blocks, or
-	SliceBytes   int           // bytes of them
+	SyncStall    time.Duration // for a peer to take a block that is served, or to show the header of its head
+	SyncRefresh  time.Duration // a peer is asked this often for what gossip did not bring
 
 	// Requests of peers to us, over all protocols.
 	RequestsPerSecond int
@@ -271,18 +268,14 @@ func DefaultLimits() Limits {
 		PartsPerSecond: 500,
 		PartsBurst:     1_000,
 
-		ServeSync:    16,
-		ServeSyncPer: 2,
-		SyncBlocks:   128,
+		ServeSync:    32,
+		ServeSyncPer: 5, // blocks three times, headers, and a head to show: catchup.Config
+		SyncBlocks:   512,
+		SyncHeaders:  1024,
 		SyncBytes:    16 << 20,
 		SyncTime:     time.Minute,
 		SyncStall:    10 * time.Second,
 		SyncRefresh:  15 * time.Second,
-		SyncPause:    20 * time.Second,
-		// The tenth of what a line of 5 Mbit/s gives.
-		SyncSlice:   5 * time.Second,
-		SliceBlocks: 40,
-		SliceBytes:  320 << 10,
 
 		RequestsPerSecond: 20,
 		RequestsBurst:     60,

@@ -53,7 +53,6 @@ var verdicts = map[string]struct {
 	"errBanOver":       {errBanOver, 0},
 	"errBusy":          {errBusy, 0},
 	"errElsewhere":     {errElsewhere, 0},
-	"errEnough":        {errEnough, 0},
 	"errGone":          {errGone, 0},
 	"errMemberAge":     {errMemberAge, 0},
 	"errMemberAnew":    {errMemberAnew, 0},
@@ -67,7 +66,7 @@ var verdicts = map[string]struct {
 	"errReconAnew":     {errReconAnew, 0},
 	"errReconSpare":    {errReconSpare, 0},
 	"errReconUnread":   {errReconUnread, 0},
-	"errSlow":          {errSlow, 0},
+	"errNotOurs":       {errNotOurs, 0},
 	"errTurnedAway":    {errTurnedAway, 0},
 	"errUndecided":     {errUndecided, 0},
 }

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/time/rate"
 
+	"github.com/grapevine-p2p/grapevine/overlay/catchup"
 	"github.com/grapevine-p2p/grapevine/overlay/compact"
 	"github.com/grapevine-p2p/grapevine/peerscore"
 	"github.com/grapevine-p2p/grapevine/validation"
@@ -45,8 +46,9 @@ type Overlay struct {
 	// announcer follows our own transactions; its desk is set by Run.
 	announcer *announcer
 	recon     *reconciler // nil where nothing is reconciled; its desk is set by Run
-	stems     *stems      // its desk is set by Run
-	members   *members    // nil without membership; its desk is set by Run
+	sched     *catchup.Scheduler
+	stems     *stems   // its desk is set by Run
+	members   *members // nil without membership; its desk is set by Run
 	holders   *holders
 	lane      *lane
 	ready     chan struct{}
@@ -109,6 +111,9 @@ func New(cfg Config) (*Overlay, error) {
 	o.txs = newTxRoad(cfg, cfg.Host.ID(), o.txLinks, o.roster, o.court, o.crew)
 	o.txs.echoed = o.announcer.relayed
 	o.holders, o.lane = o.txs.holders, newLane()
+	if o.sched, err = newScheduler(cfg); err != nil {
+		return nil, err
+	}
 	if o.recon, err = newReconciler(o); err != nil {
 		return nil, err
 	}
@@ -180,7 +185,7 @@ func (o *Overlay) Run(ctx context.Context) error {
 func (o *Overlay) assemble(ctx context.Context) error {
 	o.desk = newDesk(o.host, o.roster, o.court.judge, o.log)
 	var blocks *blockRoad
-	syncer := newSyncer(o.cfg, o.roster, o.court, o.desk, o.crew, func(id wire.BlockID) { blocks.added(id) })
+	syncer := newSyncer(o.cfg, o.sched, o.roster, o.court, o.desk, o.crew, func(id wire.BlockID) { blocks.added(id) })
 	parts, err := newCompactor(ctx, o)
 	if err != nil {
 		return err

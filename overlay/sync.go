@@ -2,7 +2,6 @@ package overlay
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -11,28 +10,31 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 
+	"github.com/grapevine-p2p/grapevine/overlay/catchup"
+	"github.com/grapevine-p2p/grapevine/peerscore"
 	"github.com/grapevine-p2p/grapevine/wire"
 )
-
-// maxSought bounds the peers that are remembered as having what we lack.
-const maxSought = 64
 
 // SyncStatus says whether the node is catching up. What a peer merely claims does not
 // count: a header of that height, signed by the producer whose turn it was, does.
 type SyncStatus struct {
 	Active   bool
-	Checking bool   // a peer claims a higher head, and has not been asked for its header yet
-	Height   uint64 // of our head
-	Target   uint64 // the highest head that a peer has shown us; our own if none is higher
+	Checking bool    // a peer claims a higher head, and has not been asked for its header yet
+	Height   uint64  // of our head
+	Target   uint64  // the highest head that a peer has shown us; our own if none is higher
+	Headers  int     // known of blocks that are not in the chain
+	Blocks   int     // asked for, or here, and not in the chain yet
+	Bytes    int     // of those
+	Sources  int     // peers that are asked
+	PerSec   float64 // blocks added a second, lately
 }
 
-// syncer keeps the chain up with those of the peers: it fetches what gossip did not
-// bring, from one peer at a time, and changes to another when one lies, stalls, or is
-// slower than it need be.
+// syncer keeps the chain up with those of the peers. What to ask of whom is decided by a
+// catchup.Scheduler; the syncer carries that out.
 type syncer struct {
 	protocol protocol.ID // constant
-	genesis  wire.BlockID
 	cfg      Config
+	genesis  wire.BlockID
 	log      *slog.Logger
 	roster   *roster
 	court    *court
@@ -40,41 +42,58 @@ type syncer struct {
 	crew     *crew
 	added    func(id wire.BlockID) // a block came in
 	wake     chan struct{}         // capacity 1
+	toAdd    chan struct{}         // capacity 1
 	proofs   chan struct{}         // places for proofs at once
 
 	mu      sync.Mutex // guards what follows
-	sought  map[peer.ID]uint64
-	paused  map[peer.ID]time.Time
-	paces   map[peer.ID]pace // of greeted peers
+	sched   *catchup.Scheduler
+	told    map[peer.ID]struct{} // the peers that sched knows
+	looked  time.Time            // at the roster
+	sought  map[peer.ID]struct{}
+	open    map[uint64]context.CancelFunc // requests
+	bodies  map[wire.BlockID]fetchedBlock // bounded by the window of sched
+	adding  []wire.BlockID                // in this order
 	proving map[peer.ID]struct{}
-	turn    int
-	active  bool
+	meter   progress
 }
 
-func newSyncer(cfg Config, r *roster, c *court, d *desk, w *crew, added func(wire.BlockID)) *syncer {
+// newScheduler makes what decides for a syncer.
+func newScheduler(cfg Config) (*catchup.Scheduler, error) {
+	rng := rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
+	return catchup.New(cfg.Sync, cfg.Chain, cfg.Genesis.ID().GenesisBlock(), rng)
+}
+
+func newSyncer(cfg Config, sched *catchup.Scheduler, r *roster, c *court, d *desk, w *crew, added func(wire.BlockID)) *syncer {
 	id := cfg.Genesis.ID()
 	return &syncer{
 		protocol: SyncProtocol(id), genesis: id.GenesisBlock(), cfg: cfg, log: cfg.Logger,
-		roster: r, court: c, desk: d, crew: w, added: added,
-		wake: make(chan struct{}, 1), proofs: make(chan struct{}, proofsAtOnce),
-		sought: make(map[peer.ID]uint64), paused: make(map[peer.ID]time.Time),
-		paces: make(map[peer.ID]pace), proving: make(map[peer.ID]struct{}),
+		roster: r, court: c, desk: d, crew: w, added: added, sched: sched,
+		wake: make(chan struct{}, 1), toAdd: make(chan struct{}, 1), proofs: make(chan struct{}, proofsAtOnce),
+		told: make(map[peer.ID]struct{}), sought: make(map[peer.ID]struct{}),
+		open: make(map[uint64]context.CancelFunc), bodies: make(map[wire.BlockID]fetchedBlock),
+		proving: make(map[peer.ID]struct{}),
 	}
 }
 
-// seek says that p has a chain at height of which we lack something, however high ours is.
-func (s *syncer) seek(p peer.ID, height uint64) {
+// maxSought bounds the peers that wait to be looked at for what they have.
+const maxSought = 64
+
+// seek says that p has a block that we lack, however high our chain is.
+func (s *syncer) seek(p peer.ID, _ uint64) {
 	s.mu.Lock()
-	if old, ok := s.sought[p]; ok || len(s.sought) < maxSought {
-		s.sought[p] = max(old, height)
+	if len(s.sought) < maxSought {
+		s.sought[p] = struct{}{}
 	}
 	s.mu.Unlock()
 	s.nudge()
 }
 
-func (s *syncer) nudge() {
+func (s *syncer) nudge() { poke(s.wake) }
+
+// poke wakes who waits on a channel of capacity 1.
+func poke(c chan struct{}) {
 	select {
-	case s.wake <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
@@ -83,34 +102,44 @@ func (s *syncer) nudge() {
 func (s *syncer) status() SyncStatus {
 	ours := s.cfg.Chain.Head().Height
 	s.mu.Lock()
-	active := s.active
+	st := s.statusLocked(ours)
 	s.mu.Unlock()
-	st := SyncStatus{Active: active, Height: ours, Target: ours}
 	for _, m := range s.roster.heads() {
-		if active {
-			st.Target = max(st.Target, m.proven)
-		}
 		st.Checking = st.Checking || s.unproven(m, ours)
 	}
+	return st
+}
+
+func (s *syncer) statusLocked(ours uint64) SyncStatus {
+	now := s.sched.Status()
+	st := SyncStatus{
+		Height: ours, Target: max(ours, now.Target), Headers: now.Headers,
+		Blocks: now.Blocks, Bytes: now.Bytes, Sources: now.Sources, PerSec: s.meter.rate,
+	}
+	st.Active = st.Target > ours+1 && now.Sources > 0
 	return st
 }
 
 // run catches up whenever a peer is ahead, and asks around from time to time in case
 // gossip was missed, until ctx ends.
 func (s *syncer) run(ctx context.Context) {
+	s.crew.spawn(func() { s.addAll(ctx) })
 	refresh := time.NewTimer(s.pauseUntilRefresh())
 	defer refresh.Stop()
+	next := time.NewTimer(0)
+	defer next.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-s.wake:
+		case <-next.C:
 		case <-refresh.C:
-			s.refresh(ctx)
+			s.refresh()
 			s.proveClaims(ctx)
 			refresh.Reset(s.pauseUntilRefresh())
 		}
-		s.catchUp(ctx)
+		next.Reset(s.step(ctx))
 	}
 }
 
@@ -119,61 +148,127 @@ func (s *syncer) pauseUntilRefresh() time.Duration {
 	return half + rand.N(half)
 }
 
-// catchUp follows one peer after the other until none has more.
-func (s *syncer) catchUp(ctx context.Context) {
-	defer s.setActive(false)
-	for ctx.Err() == nil {
-		p, target, ok := s.pick()
-		if !ok {
-			return
-		}
-		s.setActive(target > s.cfg.Chain.Head().Height+1)
-		err := s.follow(ctx, p, target)
-		s.mu.Lock()
-		delete(s.sought, p)
-		s.mu.Unlock()
-		switch {
-		case err == nil, ctx.Err() != nil:
-		case errors.Is(err, errSlow):
-			s.log.Info("a peer gives blocks slowly; trying another", "peer", p)
-		default:
-			s.court.judge(p, err)
-			s.pause(p)
-			s.log.Info("catching up from a peer failed; trying another", "peer", p, "err", err)
-		}
+// refresh looks for what a peer has that gossip did not bring.
+func (s *syncer) refresh() {
+	if heads := s.roster.heads(); len(heads) > 0 {
+		s.seek(heads[rand.IntN(len(heads))].id, 0)
 	}
 }
 
-func (s *syncer) setActive(on bool) {
+const (
+	// lookEvery is how often the roster is read while much happens.
+	lookEvery = 100 * time.Millisecond
+	// idleWake is when there is nothing to wake for.
+	idleWake = time.Hour
+)
+
+// step lets the scheduler decide and carries out what it says. It returns when to come again.
+func (s *syncer) step(ctx context.Context) time.Duration {
+	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.active = on
+	again := s.lookLocked(now)
+	out := s.sched.Tick(now)
+	for _, c := range out.Cancel {
+		s.cancelLocked(c)
+	}
+	for _, id := range out.Drop {
+		delete(s.bodies, id)
+	}
+	if len(out.Add) > 0 {
+		s.adding = append(s.adding, out.Add...)
+		poke(s.toAdd)
+	}
+	for _, a := range out.Ask {
+		s.sendLocked(ctx, a)
+	}
+	s.meter.look(now, s.statusLocked(s.cfg.Chain.Head().Height), s.log)
+	if !out.Next.IsZero() {
+		again = min(again, out.Next.Sub(now))
+	}
+	return max(time.Millisecond, again)
 }
 
-func (s *syncer) pause(p peer.ID) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.paused[p] = time.Now().Add(s.cfg.Limits.SyncPause)
-}
-
-// refresh asks one peer for what follows our head: it gives the next blocks, or shows
-// that the peer is on another branch.
-func (s *syncer) refresh(ctx context.Context) {
+// lookLocked tells the scheduler who is connected, how high their chains are known to be,
+// and who was said to have something. A claim of one more block is simply tried. It returns
+// when to look again.
+func (s *syncer) lookLocked(now time.Time) (again time.Duration) {
+	if since := now.Sub(s.looked); since < lookEvery && len(s.sought) == 0 {
+		return lookEvery - since
+	}
+	s.looked = now
+	ours := s.cfg.Chain.Head().Height
 	heads := s.roster.heads()
-	if len(heads) == 0 {
-		return
-	}
-	p := heads[rand.IntN(len(heads))].id
-	end, err := s.fetch(ctx, p, s.cfg.Chain.Head().Height+1, 1, new(slice), func(*wire.Block) error { return errEnough })
-	switch {
-	case errors.Is(err, errEnough):
-		s.seek(p, s.cfg.Chain.Head().Height+1)
-	case err != nil:
-		s.court.judge(p, err)
-	default:
-		s.roster.correct(p, end)
-		if end.height >= s.cfg.Chain.Head().Height && end.id != s.genesis && !s.cfg.Chain.HasBlock(end.id) {
-			s.seek(p, end.height)
+	here := make(map[peer.ID]struct{}, len(heads))
+	for _, m := range heads {
+		here[m.id] = struct{}{}
+		height := m.proven
+		if m.best.height == ours+1 {
+			height = max(height, m.best.height)
 		}
+		s.sched.Peer(now, catchup.Source{Peer: peerscore.PeerID(m.id), RTT: m.rtt, Height: height})
+	}
+	for p := range s.told {
+		if _, ok := here[p]; !ok {
+			s.sched.Gone(peerscore.PeerID(p))
+		}
+	}
+	s.told = here
+	for p := range s.sought {
+		s.sched.Seek(peerscore.PeerID(p))
+	}
+	clear(s.sought)
+	return idleWake
+}
+
+// cancelLocked gives a request up. Slowness is no offence.
+func (s *syncer) cancelLocked(c catchup.Cancel) {
+	if cancel := s.open[c.ID]; cancel != nil {
+		cancel()
+		delete(s.open, c.ID)
+	}
+	if c.Why == catchup.Late {
+		s.log.Info("a peer gives blocks too slowly; another is asked", "peer", peer.ID(c.Peer))
+		call(s.cfg.Hooks.SyncReplaced, c.Peer)
+	}
+}
+
+// sendLocked starts a request.
+func (s *syncer) sendLocked(ctx context.Context, a catchup.Ask) {
+	ctx, cancel := context.WithCancel(ctx)
+	s.open[a.ID] = cancel
+	if !s.crew.spawn(func() {
+		defer cancel()
+		s.carry(ctx, a)
+	}) {
+		cancel()
+	}
+}
+
+// progress measures how quickly blocks are added, and tells so from time to time.
+type progress struct {
+	since  time.Time // of the present measurement
+	height uint64    // then
+	began  uint64    // where this catching up began
+	active bool
+	rate   float64
+}
+
+// sayEvery is how often the log tells how far catching up has come.
+const sayEvery = 5 * time.Second
+
+func (p *progress) look(now time.Time, st SyncStatus, log *slog.Logger) {
+	switch {
+	case st.Active && !p.active:
+		*p = progress{since: now, height: st.Height, began: st.Height, active: true}
+		log.Info("catching up", "height", st.Height, "target", st.Target, "peers", st.Sources)
+	case !st.Active && p.active:
+		log.Info("caught up, as far as peers lead", "height", st.Height, "blocks", st.Height-min(st.Height, p.began))
+		*p = progress{}
+	case p.active && now.Sub(p.since) >= sayEvery:
+		p.rate = float64(st.Height-min(st.Height, p.height)) / now.Sub(p.since).Seconds()
+		p.since, p.height = now, st.Height
+		log.Info("catching up", "height", st.Height, "target", st.Target, "peers", st.Sources,
+			"blocks_per_second", int(p.rate), "in_flight_kb", st.Bytes>>10)
 	}
 }

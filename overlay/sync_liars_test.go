@@ -41,6 +41,62 @@ func liar(t *testing.T, g *wire.Genesis, height uint64, answer func(q *wire.Sync
 	return peer.AddrInfo{ID: h.ID(), Addrs: h.Addrs()}
 }
 
+// answerer answers a sync request.
+type answerer func(q *wire.SyncRequest, send func(*wire.SyncAnswer))
+
+// telling gives the headers that follow the locator on a chain, or from a height on, and the
+// end, and leaves requests for blocks to another.
+func telling(c *chain, blocks answerer) answerer {
+	return func(q *wire.SyncRequest, send func(*wire.SyncAnswer)) {
+		if !q.Headers {
+			blocks(q, send)
+			return
+		}
+		from := q.FromHeight
+		for i, id := range q.Blocks {
+			from = wire.LocatorHeight(q.FromHeight, i)
+			if here, ok := c.BlockAt(from); from == 0 || ok && here == id {
+				from++
+				break
+			}
+		}
+		a := wire.SyncAnswer{ID: q.ID}
+		for ; len(a.Headers) < min(int(q.Count), wire.MaxSyncHeaders); from++ {
+			id, ok := c.BlockAt(from)
+			if !ok {
+				break
+			}
+			b, _ := c.Block(id)
+			a.Headers = append(a.Headers, b.Header.Bytes())
+		}
+		if len(a.Headers) > 0 {
+			send(&a)
+		}
+		ending(c, q, send)
+	}
+}
+
+func ending(c *chain, q *wire.SyncRequest, send func(*wire.SyncAnswer)) {
+	head := c.Head()
+	send(&wire.SyncAnswer{ID: q.ID, Status: wire.StatusEnd, HeadHeight: head.Height, Head: head.ID})
+}
+
+// giving gives the blocks asked for, with a pause before each.
+func giving(c *chain, pause time.Duration) answerer {
+	return telling(c, func(q *wire.SyncRequest, send func(*wire.SyncAnswer)) {
+		for i := range uint64(q.Count) {
+			id, ok := c.BlockAt(q.FromHeight + i)
+			if !ok {
+				break
+			}
+			time.Sleep(pause)
+			b, _ := c.Block(id)
+			send(&wire.SyncAnswer{ID: q.ID, Block: b.AppendTo(nil)})
+		}
+		ending(c, q, send)
+	})
+}
+
 func TestLyingPeersAreDroppedForAnother(t *testing.T) {
 	g, c := testGenesis("liars"), newClock()
 	genesis := ledger.Ref{ID: g.ID().GenesisBlock()}
@@ -51,64 +107,74 @@ func TestLyingPeersAreDroppedForAnother(t *testing.T) {
 		h.Height = height
 		return &wire.Block{Header: wire.SignHeader(wire.NetworkID{}, key("producer 0"), &h)}
 	}
+	own := newChain(t, g, c) // of one block
+	own.force(first)
+	say := func(change func(a *wire.SyncAnswer)) answerer {
+		return func(q *wire.SyncRequest, send func(*wire.SyncAnswer)) {
+			a := wire.SyncAnswer{ID: q.ID}
+			change(&a)
+			send(&a)
+		}
+	}
+	header := func(h *wire.Header) answerer {
+		return say(func(a *wire.SyncAnswer) { a.Headers = [][]byte{h.Bytes()} })
+	}
+	block := func(b *wire.Block) answerer {
+		return telling(own, say(func(a *wire.SyncAnswer) { a.Block = b.AppendTo(nil) }))
+	}
+	bad := seal(g, genesis, 2, []*wire.Transaction{transfer(g, "wallet 0", 7)}) // a nonce that nobody can use
+	refused := newChain(t, g, c)
+	refused.force(bad)
+	mute := func(*wire.SyncRequest, func(*wire.SyncAnswer)) { time.Sleep(5 * time.Second) }
 	for name, test := range map[string]struct {
-		claims  uint64 // more than one block ahead is asked for at once
-		answer  func(q *wire.SyncRequest, send func(*wire.SyncAnswer))
+		claims  uint64 // more than one block ahead is to be shown at once
+		answer  answerer
 		offence peerscore.Offence // 0: none can be proven
 	}{
-		"nothing at the height it claims": {1000, func(q *wire.SyncRequest, send func(*wire.SyncAnswer)) {
-			send(&wire.SyncAnswer{ID: q.ID, Status: wire.StatusEnd, HeadHeight: 1000, Head: wire.BlockID{1}})
-		}, 0},
-		"only what it must": {1, func(q *wire.SyncRequest, send func(*wire.SyncAnswer)) {
-			if q.FromHeight == 1 {
-				send(&wire.SyncAnswer{ID: q.ID, Block: first.AppendTo(nil)})
-			}
-			send(&wire.SyncAnswer{ID: q.ID, Status: wire.StatusEnd, HeadHeight: 1000, Head: wire.BlockID{1}})
-		}, 0},
-		"answer to another request": {1, func(q *wire.SyncRequest, send func(*wire.SyncAnswer)) {
-			send(&wire.SyncAnswer{ID: q.ID + 1, Status: wire.StatusEnd})
-		}, peerscore.LyingAnswer},
-		"another height": {1, func(q *wire.SyncRequest, send func(*wire.SyncAnswer)) {
-			send(&wire.SyncAnswer{ID: q.ID, Block: seal(g, ledger.Ref{ID: genesis.ID, Height: 6}, 20, nil).AppendTo(nil)})
-		}, peerscore.LyingAnswer},
-		"not a block": {1, func(q *wire.SyncRequest, send func(*wire.SyncAnswer)) {
-			send(&wire.SyncAnswer{ID: q.ID, Block: []byte{1, 2, 3}})
-		}, peerscore.LyingAnswer},
-		"another height than it claims": {1000, func(q *wire.SyncRequest, send func(*wire.SyncAnswer)) {
-			send(&wire.SyncAnswer{ID: q.ID, Block: first.AppendTo(nil)})
-		}, peerscore.LyingAnswer},
-		"a header of another network for what it claims": {1000, func(q *wire.SyncRequest, send func(*wire.SyncAnswer)) {
-			send(&wire.SyncAnswer{ID: q.ID, Block: forge(q.FromHeight).AppendTo(nil)})
-		}, peerscore.InvalidHeader},
-		"silence about what it claims": {1000, func(*wire.SyncRequest, func(*wire.SyncAnswer)) { time.Sleep(5 * time.Second) }, 0},
-		"a header of another network": {1, func(q *wire.SyncRequest, send func(*wire.SyncAnswer)) {
-			send(&wire.SyncAnswer{ID: q.ID, Block: forge(1).AppendTo(nil)})
-			send(&wire.SyncAnswer{ID: q.ID, Status: wire.StatusEnd, HeadHeight: 1000})
-		}, peerscore.InvalidHeader},
-		"a body that the header does not sign": {1, func(q *wire.SyncRequest, send func(*wire.SyncAnswer)) {
-			send(&wire.SyncAnswer{ID: q.ID, Block: swapped.AppendTo(nil)})
-			send(&wire.SyncAnswer{ID: q.ID, Status: wire.StatusEnd, HeadHeight: 1000})
-		}, peerscore.LyingAnswer},
-		"more than was asked for": {1, func(q *wire.SyncRequest, send func(*wire.SyncAnswer)) {
+		"S6 nothing at the height it claims": {1000, say(func(a *wire.SyncAnswer) {
+			a.Status, a.HeadHeight, a.Head = wire.StatusEnd, 1000, wire.BlockID{1}
+		}), 0},
+		"S7 headers and no blocks": {1, telling(own, say(func(a *wire.SyncAnswer) {
+			a.Status, a.HeadHeight, a.Head = wire.StatusEnd, 1000, wire.BlockID{1}
+		})), 0},
+		"S3 answer to another request": {1, say(func(a *wire.SyncAnswer) { a.ID, a.Status = a.ID+1, wire.StatusEnd }), peerscore.LyingAnswer},
+		"S5 not a block":               {1, telling(own, say(func(a *wire.SyncAnswer) { a.Block = []byte{1, 2, 3} })), peerscore.LyingAnswer},
+		"S5 larger than its header says": {1, telling(own, say(func(a *wire.SyncAnswer) {
+			a.Block = make([]byte, 1<<20)
+		})), peerscore.LyingAnswer},
+		"S5 cut short":                     {1, telling(own, func(*wire.SyncRequest, func(*wire.SyncAnswer)) {}), 0},
+		"S15 another height":               {1, block(seal(g, ledger.Ref{ID: genesis.ID, Height: 6}, 20, nil)), peerscore.LyingAnswer},
+		"another block of that height":     {1, block(seal(g, genesis, 4, nil)), 0},
+		"a block of another network":       {1, block(forge(1)), peerscore.InvalidHeader},
+		"a body that its header signs not": {1, block(swapped), peerscore.LyingAnswer},
+		"a block that the chain refuses":   {1, giving(refused, 0), peerscore.LyingAnswer},
+		"S2 more blocks than asked for": {1, telling(own, func(q *wire.SyncRequest, send func(*wire.SyncAnswer)) {
 			for range 1000 {
 				send(&wire.SyncAnswer{ID: q.ID, Block: first.AppendTo(nil)})
 			}
-		}, peerscore.LyingAnswer},
-		"silence":     {1, func(*wire.SyncRequest, func(*wire.SyncAnswer)) { time.Sleep(5 * time.Second) }, 0},
-		"early close": {1, func(*wire.SyncRequest, func(*wire.SyncAnswer)) {}, 0},
-		"busy": {1, func(q *wire.SyncRequest, send func(*wire.SyncAnswer)) {
-			send(&wire.SyncAnswer{ID: q.ID, Status: wire.StatusBusy})
-		}, 0},
+		}), peerscore.LyingAnswer},
+		"a header that follows nothing of ours": {1, header(seal(g, ledger.Ref{ID: wire.BlockID{7}, Height: 6}, 20, nil).Header), peerscore.LyingAnswer},
+		"a header that is none":                 {1, say(func(a *wire.SyncAnswer) { a.Headers = [][]byte{{1, 2, 3}} }), peerscore.LyingAnswer},
+		"a block where headers were asked for":  {1, say(func(a *wire.SyncAnswer) { a.Block = first.AppendTo(nil) }), peerscore.LyingAnswer},
+		"S2 more headers than asked for": {1, say(func(a *wire.SyncAnswer) {
+			for range wire.MaxSyncHeaders {
+				a.Headers = append(a.Headers, first.Header.Bytes())
+			}
+		}), peerscore.LyingAnswer},
+		"a header of another network":                    {1, header(forge(1).Header), peerscore.InvalidHeader},
+		"S15 another height than it claims":              {1000, header(first.Header), peerscore.LyingAnswer},
+		"a header of another network for what it claims": {1000, header(forge(1000).Header), peerscore.InvalidHeader},
+		"S7 silence about what it claims":                {1000, mute, 0},
+		"S7 silence":                                     {1, mute, 0},
+		"S7 headers, then silence":                       {1, telling(own, mute), 0},
+		"busy":                                           {1, say(func(a *wire.SyncAnswer) { a.Status = wire.StatusBusy }), 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var asked atomic.Int32
 			honest := start(t, g, c)
 			last := honest.grow(10, "", 0)
-			n := start(t, g, c, func(c *overlay.Config) {
-				c.Limits.SyncStall = time.Second
-				c.Limits.SyncRefresh = time.Hour
-			})
+			n := start(t, g, c, func(c *overlay.Config) { c.Limits.SyncRefresh = time.Hour })
 			addr := liar(t, g, test.claims, func(q *wire.SyncRequest, send func(*wire.SyncAnswer)) {
 				asked.Add(1)
 				test.answer(q, send)
@@ -163,26 +229,20 @@ func TestClaimsCountOnceAHeaderProvesThem(t *testing.T) {
 // of time and no longer.
 func TestADrippingPeerIsLeftForAQuickerOne(t *testing.T) {
 	g, c := testGenesis("drip"), newClock()
-	const height, drip = 300, 400 * time.Millisecond
+	const height, drip = 300, 100 * time.Millisecond
 	honest := start(t, g, c)
 	last := honest.grow(height, "", 0)
-	n := start(t, g, c, func(c *overlay.Config) { c.Limits.SyncSlice = 500 * time.Millisecond })
+	n := start(t, g, c, func(c *overlay.Config) { c.Sync.Patience = 500 * time.Millisecond })
 	served := new(atomic.Int32)
 	for range 3 { // none of them may hold it up
+		drips := giving(honest.chain, drip)
 		addr := liar(t, g, height, func(q *wire.SyncRequest, send func(*wire.SyncAnswer)) {
-			for i := range uint64(q.Count) {
-				id, ok := honest.chain.BlockAt(q.FromHeight + i)
-				if !ok {
-					break
+			drips(q, func(a *wire.SyncAnswer) {
+				if a.Block != nil {
+					served.Add(1)
 				}
-				if q.FromHeight < height {
-					time.Sleep(drip)
-				}
-				b, _ := honest.chain.Block(id)
-				send(&wire.SyncAnswer{ID: q.ID, Block: b.AppendTo(nil)})
-				served.Add(1)
-			}
-			send(&wire.SyncAnswer{ID: q.ID, Status: wire.StatusEnd, HeadHeight: height, Head: last.ID()})
+				send(a)
+			})
 		})
 		require.NoError(t, n.Connect(t.Context(), addr))
 	}
@@ -192,7 +252,7 @@ func TestADrippingPeerIsLeftForAQuickerOne(t *testing.T) {
 	eventually(t, func() bool { return n.chain.Head().ID == last.ID() }, "the honest peer's blocks")
 	require.Less(t, served.Load(), int32(height/4), "few of them from those that drip")
 	require.Zero(t, n.seen.blamed(), "slowness is no offence")
-	require.True(t, n.log.has("gives blocks slowly"))
+	require.True(t, n.log.has("gives blocks too slowly"))
 }
 
 // Alone, a slow peer is better than none.
@@ -200,20 +260,9 @@ func TestASlowPeerIsFollowedWhereThereIsNoOther(t *testing.T) {
 	g, c := testGenesis("slow source"), newClock()
 	source := start(t, g, c)
 	last := source.grow(10, "", 0)
-	n := start(t, g, c, func(c *overlay.Config) { c.Limits.SyncSlice = 50 * time.Millisecond })
-	addr := liar(t, g, 10, func(q *wire.SyncRequest, send func(*wire.SyncAnswer)) {
-		for i := range uint64(q.Count) {
-			id, ok := source.chain.BlockAt(q.FromHeight + i)
-			if !ok {
-				break
-			}
-			time.Sleep(60 * time.Millisecond)
-			b, _ := source.chain.Block(id)
-			send(&wire.SyncAnswer{ID: q.ID, Block: b.AppendTo(nil)})
-		}
-		send(&wire.SyncAnswer{ID: q.ID, Status: wire.StatusEnd, HeadHeight: 10, Head: last.ID()})
-	})
+	n := start(t, g, c, func(c *overlay.Config) { c.Sync.Patience = 500 * time.Millisecond })
+	addr := liar(t, g, 10, giving(source.chain, 300*time.Millisecond))
 	require.NoError(t, n.Connect(t.Context(), addr))
 	eventually(t, func() bool { return n.chain.Head().ID == last.ID() }, "all blocks, slowly")
-	require.False(t, n.log.has("gives blocks slowly"))
+	require.False(t, n.log.has("gives blocks too slowly"))
 }

@@ -13,9 +13,8 @@ import (
 )
 
 const (
-	// proofsAtOnce bounds the peers that are asked to prove a claim at once: each may
-	// send a block.
-	proofsAtOnce = 16
+	// proofsAtOnce bounds the peers that are asked to prove a claim at once.
+	proofsAtOnce = 64
 	// maxProofs is how often one claim is lowered and asked for again.
 	maxProofs = 3
 )
@@ -73,21 +72,19 @@ func (s *syncer) prove(ctx context.Context, p peer.ID) {
 
 // proveOnce asks for one header. What the peer answers replaces what it claimed.
 func (s *syncer) proveOnce(ctx context.Context, p peer.ID, height uint64) error {
-	end, err := s.fetch(ctx, p, height, 1, new(slice), func(b *wire.Block) error {
-		if got := b.Header.Body().Height; got != height {
-			return fmt.Errorf("%w: height %d instead of %d", NotAsked, got, height)
-		}
-		if err := s.signed(ctx, b.Header); err != nil {
-			return err
-		}
-		return errEnough
-	})
+	h, end, err := s.headerAt(ctx, p, height)
 	switch {
-	case errors.Is(err, errEnough):
-		s.roster.prove(p, height)
-		return nil
 	case err != nil:
 		return err
+	case h != nil:
+		if got := h.Body().Height; got != height {
+			return fmt.Errorf("%w: height %d instead of %d", NotAsked, got, height)
+		}
+		if err := s.signed(ctx, h); err != nil && !errors.Is(err, validation.BelowFinal) {
+			return err
+		}
+		s.roster.prove(p, height)
+		return nil
 	case end.height >= height:
 		s.roster.correct(p, head{})
 		return fmt.Errorf("%w: claims height %d and has no block there", errNotServed, height)
@@ -96,10 +93,38 @@ func (s *syncer) proveOnce(ctx context.Context, p peer.ID, height uint64) error 
 	return nil
 }
 
-// signed checks a header as far as it can be without its parent.
+// headerAt asks a peer for the header of its best chain at a height. It is nil if there is
+// none; end is where the peer says that its chain ends, then.
+func (s *syncer) headerAt(ctx context.Context, p peer.ID, height uint64) (h *wire.Header, end head, err error) {
+	x, done, err := s.desk.ask(ctx, p, s.protocol, s.cfg.Limits.SyncStall)
+	if err != nil {
+		return nil, end, err
+	}
+	defer func() { done(err) }()
+	q := wire.SyncRequest{ID: 1, FromHeight: height, Count: 1, Headers: true}
+	if err := x.write(q.AppendTo(nil)); err != nil {
+		return nil, end, fmt.Errorf("overlay: ask for a header: %w", err)
+	}
+	a, last, err := s.answer(x, q.ID, wire.MaxHeader+syncSlack)
+	switch {
+	case err != nil:
+		return nil, end, err
+	case last:
+		return nil, head{a.HeadHeight, a.Head}, nil
+	case len(a.Headers) != 1:
+		return nil, end, fmt.Errorf("%w: %d headers, one was asked for", NotAsked, len(a.Headers))
+	}
+	if h, err = wire.DecodeHeader(a.Headers[0]); err != nil {
+		return nil, end, undecodable(err)
+	}
+	return h, end, nil
+}
+
+// signed checks a header as far as it can be without its parent. One that would change what
+// is final is BelowFinal.
 func (s *syncer) signed(ctx context.Context, h *wire.Header) error {
 	_, err := s.cfg.Checker.Header(ctx, s.cfg.Now(), h, validation.Sync)
-	if err == nil || errors.Is(err, validation.UnknownParent) || errors.Is(err, validation.BelowFinal) {
+	if err == nil || errors.Is(err, validation.UnknownParent) {
 		return nil
 	}
 	return headerFault{err}

@@ -23,6 +23,19 @@ func (s *syncer) answerSync(ctx context.Context, x *exchange) error {
 	}
 	// Taken first: whatever is served then reaches at least this far.
 	head := s.cfg.Chain.Head()
+	end := wire.SyncAnswer{ID: q.ID, Status: wire.StatusEnd, HeadHeight: head.Height, Head: head.ID}
+	if q.Headers {
+		if err := s.serveHeaders(ctx, x, q); err != nil {
+			return err
+		}
+	} else if err := s.serveBlocks(ctx, x, q); err != nil {
+		return err
+	}
+	return s.writeInTime(x, end.AppendTo(nil))
+}
+
+// serveBlocks writes the blocks of a request, within bounds.
+func (s *syncer) serveBlocks(ctx context.Context, x *exchange, q *wire.SyncRequest) error {
 	sent := 0
 	for id := range s.wanted(q) {
 		if ctx.Err() != nil || sent >= s.cfg.Limits.SyncBytes {
@@ -47,8 +60,85 @@ func (s *syncer) answerSync(ctx context.Context, x *exchange) error {
 			return fmt.Errorf("overlay: answer sync request: %w", err)
 		}
 	}
-	end := wire.SyncAnswer{ID: q.ID, Status: wire.StatusEnd, HeadHeight: head.Height, Head: head.ID}
-	return s.writeInTime(x, end.AppendTo(nil))
+	return nil
+}
+
+// serveHeaders writes headers of the best chain, from a height or from where the asker's
+// locator leaves it, as many as there are and we answer at most.
+func (s *syncer) serveHeaders(ctx context.Context, x *exchange, q *wire.SyncRequest) error {
+	height, ok := s.meet(q)
+	for left := min(int(q.Count), s.cfg.Limits.SyncHeaders); ok && left > 0 && ctx.Err() == nil; {
+		a := wire.SyncAnswer{ID: q.ID}
+		size := 0
+		for ; len(a.Headers) < min(left, wire.MaxSyncHeaders); height++ {
+			h := s.headerHere(height)
+			if h == nil {
+				ok = false
+				break
+			}
+			a.Headers = append(a.Headers, h.Bytes())
+			size += max(len(h.Bytes()), headerCost)
+		}
+		if len(a.Headers) == 0 {
+			return nil
+		}
+		if err := s.desk.spend(ctx, x.peer(), size); err != nil {
+			return nil //nolint:nilerr // no time left at this pace: the rest is for the next request
+		}
+		left -= len(a.Headers)
+		if err := s.writeInTime(x, a.AppendTo(nil)); err != nil {
+			return fmt.Errorf("overlay: answer sync request: %w", err)
+		}
+	}
+	return nil
+}
+
+// headerCost is what a header costs a peer of its share of our uplink at least: it comes
+// from the disk with what is stored beside it.
+const headerCost = 2 << 10
+
+// meet finds the height from which on the asker lacks what our best chain has.
+func (s *syncer) meet(q *wire.SyncRequest) (height uint64, ok bool) {
+	if len(q.Blocks) == 0 {
+		return max(q.FromHeight, 1), true
+	}
+	for i, id := range q.Blocks {
+		height := wire.LocatorHeight(q.FromHeight, i)
+		ours, ok := s.genesis, true
+		if height > 0 {
+			ours, ok = s.cfg.Chain.BlockAt(height)
+		}
+		if ok && ours == id {
+			return height + 1, true
+		}
+	}
+	return 0, false
+}
+
+// headerHere is the header of our best chain at a height, or nil.
+func (s *syncer) headerHere(height uint64) *wire.Header {
+	id, ok := s.cfg.Chain.BlockAt(height)
+	if !ok {
+		return nil
+	}
+	var (
+		h   *wire.Header
+		err error
+	)
+	if keeper, ok := s.cfg.Chain.(HeaderKeeper); ok {
+		h, err = keeper.Header(id)
+	} else if b, berr := s.cfg.Chain.Block(id); berr == nil {
+		h = b.Header
+	} else {
+		err = berr
+	}
+	if err != nil {
+		if !errors.Is(err, NotFound) {
+			s.log.Warn("reading a header for a peer failed", "block", id, "err", err)
+		}
+		return nil
+	}
+	return h
 }
 
 // syncSlack is what an answer has beside its block.

@@ -168,11 +168,12 @@ func (s *Scheduler) headersEnded(now time.Time, r *request, end End) {
 		return
 	}
 	src.more = false
-	known := end.Height == 0 || s.chain.HasBlock(end.Head) || s.tree.nodes[end.Head] != nil
+	n := s.tree.nodes[end.Head]
 	switch {
-	case known:
-		src.sought = false
-		src.Height = end.Height
+	case n != nil && n.Height == end.Height:
+		src.vouched, src.Height = n, n.Height
+	case end.Height <= s.head.Height && (end.Height == 0 || s.chain.HasBlock(end.Head)):
+		src.sought, src.Height = false, end.Height
 	case !r.whole:
 		src.deep, src.probed = true, false
 	default:

@@ -128,7 +128,7 @@ func (s *Scheduler) askBlocks(now time.Time, src *source, active []*source, out 
 	for _, n := range run {
 		s.charge(n)
 		n.state = asked
-		ask.Blocks = append(ask.Blocks, n.ID)
+		ask.Blocks, ask.Sizes = append(ask.Blocks, n.ID), append(ask.Sizes, n.Size)
 	}
 	ask.ID = s.send(now, &request{nodes: run}, src).id
 	src.bodies++

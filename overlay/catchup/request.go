@@ -26,6 +26,7 @@ type Ask struct {
 	// Blocks follow each other on the peer's best chain, the first at height From.
 	Blocks []wire.BlockID
 	From   uint64
+	Sizes  []int // of those, at most
 }
 
 // request is one that is out.

@@ -44,6 +44,7 @@ type Scheduler struct {
 
 	head   ledger.Ref // of the chain, at the last Tick
 	used   int        // peers, at the last Tick
+	target uint64     // the highest of their heights
 	paused time.Time
 	ticked time.Time // the last Tick
 	due    time.Time // when it wanted the next; zero: whenever
@@ -102,7 +103,7 @@ func (s *Scheduler) Gone(peer peerscore.PeerID) {
 
 // Status is how far a Scheduler has come.
 type Status struct {
-	Target  uint64 // the height of the highest header that it has
+	Target  uint64 // the greatest height of those peers, or of the chain
 	Headers int    // of blocks that are not in the chain
 	Blocks  int    // in the window: asked for, or here, and not in the chain
 	Bytes   int    // of those
@@ -112,9 +113,11 @@ type Status struct {
 
 // Status tells how far it has come, as of the last Tick.
 func (s *Scheduler) Status() Status {
-	st := Status{Target: s.head.Height, Headers: len(s.tree.nodes), Blocks: s.blocks, Bytes: s.bytes, Sources: s.used, Asked: len(s.open)}
-	for _, p := range s.tree.paths {
-		st.Target = max(st.Target, p.leaf().Height)
+	return Status{
+		Target: max(s.head.Height, s.target), Headers: len(s.tree.nodes),
+		Blocks: s.blocks, Bytes: s.bytes, Sources: s.used, Asked: len(s.open),
 	}
-	return st
 }
+
+// Has says whether a header is known of a block that is not in the chain.
+func (s *Scheduler) Has(id wire.BlockID) bool { return s.tree.nodes[id] != nil }

@@ -21,6 +21,7 @@ type Out struct {
 func (s *Scheduler) Tick(now time.Time) Out {
 	s.excuse(now)
 	s.head = s.chain.Head()
+	s.notice()
 	var out Out
 	active := s.active(now)
 	s.expire(now, active, &out)
@@ -30,7 +31,10 @@ func (s *Scheduler) Tick(now time.Time) Out {
 	} else {
 		s.name(&out)
 		active = s.active(now)
-		s.used = len(active)
+		s.used, s.target = len(active), 0
+		for _, src := range active {
+			s.target = max(s.target, src.reach())
+		}
 		s.aim(now, active)
 		for _, src := range active {
 			src.refill(now, s.cfg)
@@ -45,6 +49,18 @@ func (s *Scheduler) Tick(now time.Time) Out {
 	out.Next = earliest(out.Next, s.wake(now, active))
 	s.due = out.Next
 	return out
+}
+
+// notice finds out which blocks came into the chain by another way.
+func (s *Scheduler) notice() {
+	for _, p := range slices.Clone(s.tree.paths) {
+		for p.left() > 0 && s.chain.HasBlock(p.nodes[p.done].ID) {
+			n := p.nodes[p.done]
+			s.gone(n)
+			s.uncharge(n)
+			s.tree.finish(n)
+		}
+	}
 }
 
 // excuse gives everybody the time for which we were away ourselves.

@@ -30,7 +30,7 @@ var defenceless = map[string]func(*node.Config){
 	},
 	// Whoever is asked for blocks may take as long as it likes, and is asked again.
 	"patient": func(c *node.Config) {
-		c.Limits.SyncStall, c.Limits.SyncTime, c.Limits.SyncPause = time.Hour, time.Hour, time.Millisecond
+		c.Limits.SyncStall, c.Limits.SyncTime, c.Sync.Patience, c.Sync.Rest = time.Hour, time.Hour, time.Hour, time.Millisecond
 	},
 }
 

@@ -1,0 +1,288 @@
+package overlay
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/grapevine-p2p/grapevine/overlay/catchup"
+	"github.com/grapevine-p2p/grapevine/peerscore"
+	"github.com/grapevine-p2p/grapevine/validation"
+	"github.com/grapevine-p2p/grapevine/wire"
+)
+
+// errElsewhere says that a peer has another block at a height than the one asked for: its
+// chain changed, or is another.
+var errElsewhere = errors.New("overlay: the peer is on another branch")
+
+// errNotOurs says that a peer's chain parts from ours below what is final.
+var errNotOurs = errors.New("overlay: the peer's chain contradicts what is final")
+
+// carry sends one request, gives its answers to the scheduler as they come, and tells it
+// how it ended. A Lie or a Fault in the end is the peer's.
+func (s *syncer) carry(ctx context.Context, a catchup.Ask) {
+	p := peer.ID(a.Peer)
+	err := s.ask(ctx, p, a)
+	s.mu.Lock()
+	delete(s.open, a.ID)
+	if err != nil {
+		s.sched.Failed(time.Now(), a.ID, whyFailed(err))
+	}
+	s.mu.Unlock()
+	s.nudge()
+	if err == nil || ctx.Err() != nil { // given up here proves nothing
+		return
+	}
+	s.court.judge(p, err)
+	s.log.Debug("catching up from a peer failed; another is asked", "peer", p, "err", err)
+}
+
+// whyFailed says what the scheduler is to make of an error.
+func whyFailed(err error) catchup.Why {
+	var lie Lie
+	var stream *network.StreamError
+	switch {
+	case errors.As(err, &lie), errors.As(err, new(headerFault)):
+		return catchup.Lied
+	case errors.Is(err, errElsewhere):
+		return catchup.Elsewhere
+	case errors.Is(err, errBusy),
+		errors.As(err, &stream) && stream.ErrorCode == network.StreamResourceLimitExceeded:
+		return catchup.Busy
+	}
+	return catchup.Broken
+}
+
+// ask is one request with its answers.
+func (s *syncer) ask(ctx context.Context, p peer.ID, a catchup.Ask) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%w: panic while catching up: %v", validation.Unavailable, r)
+		}
+	}()
+	x, done, err := s.desk.ask(ctx, p, s.protocol, s.cfg.Limits.SyncTime)
+	if err != nil {
+		return err
+	}
+	defer func() { done(err) }()
+	x.in = bufio.NewReader(&metered{x.Stream, func(n int) {
+		s.mu.Lock()
+		s.sched.Progress(time.Now(), a.ID, n)
+		s.mu.Unlock()
+	}})
+	q := wire.SyncRequest{ID: a.ID, FromHeight: a.From, Count: uint32(len(a.Blocks))}
+	if a.Locator != nil {
+		q = wire.SyncRequest{ID: a.ID, FromHeight: a.Locator[0].Height, Count: uint32(a.Count), Headers: true}
+		for _, ref := range a.Locator {
+			q.Blocks = append(q.Blocks, ref.ID)
+		}
+	}
+	if err := x.write(q.AppendTo(nil)); err != nil {
+		return fmt.Errorf("overlay: ask for blocks: %w", err)
+	}
+	if a.Locator != nil {
+		return s.readHeaders(ctx, x, p, a)
+	}
+	return s.readBlocks(x, a)
+}
+
+// metered tells of the bytes that come.
+type metered struct {
+	io.Reader
+	tell func(n int)
+}
+
+func (c *metered) Read(b []byte) (int, error) {
+	n, err := c.Reader.Read(b)
+	if n > 0 {
+		c.tell(n)
+	}
+	return n, err
+}
+
+// maxHeaderFrame bounds a frame of headers.
+const maxHeaderFrame = wire.MaxSyncHeaders*(wire.MaxHeader+4) + syncSlack
+
+// answer reads one frame. It says whether it is the last.
+func (s *syncer) answer(x *exchange, id uint64, limit int) (a *wire.SyncAnswer, end bool, err error) {
+	raw, err := x.read(limit)
+	if errors.Is(err, FrameTooLarge) {
+		return nil, false, fmt.Errorf("%w: %w", BadAnswer, err)
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("overlay: read sync answer: %w", err)
+	}
+	a, err = wire.DecodeSyncAnswer(raw)
+	switch {
+	case err != nil:
+		return nil, false, fmt.Errorf("%w: %w", BadAnswer, err)
+	case a.ID != id:
+		return nil, false, fmt.Errorf("%w: answer to another request", NotAsked)
+	case a.Status == wire.StatusEnd:
+		return a, true, nil
+	case a.Status == wire.StatusBusy:
+		return nil, false, errBusy
+	case a.Status != wire.StatusOK:
+		return nil, false, fmt.Errorf("%w (status %d)", errNotServed, a.Status)
+	}
+	return a, false, nil
+}
+
+// readHeaders reads the answers to a request for headers.
+func (s *syncer) readHeaders(ctx context.Context, x *exchange, p peer.ID, ask catchup.Ask) error {
+	for range ask.Count + 1 {
+		a, end, err := s.answer(x, ask.ID, maxHeaderFrame)
+		if err != nil {
+			return err
+		}
+		if end {
+			s.roster.correct(p, head{a.HeadHeight, a.Head})
+			s.mu.Lock()
+			s.sched.Ended(time.Now(), ask.ID, catchup.End{Height: a.HeadHeight, Head: a.Head})
+			s.mu.Unlock()
+			return nil
+		}
+		if len(a.Headers) == 0 || len(a.Headers) > ask.Count {
+			return fmt.Errorf("%w: %d headers, %d were asked for", NotAsked, len(a.Headers), ask.Count)
+		}
+		list, err := s.checkHeaders(ctx, a.Headers)
+		if err != nil {
+			return err
+		}
+		s.mu.Lock()
+		err = s.sched.Headers(time.Now(), ask.ID, list)
+		s.mu.Unlock()
+		if err != nil {
+			return fmt.Errorf("%w: %w", BadAnswer, err)
+		}
+		s.roster.prove(p, list[len(list)-1].Height)
+		s.nudge()
+	}
+	return fmt.Errorf("%w: more headers than asked for", NotAsked)
+}
+
+// checkHeaders decodes headers and checks what can be checked of each on its own. One that
+// is known was checked before.
+func (s *syncer) checkHeaders(ctx context.Context, raw [][]byte) ([]catchup.Header, error) {
+	list := make([]catchup.Header, len(raw))
+	for i, b := range raw {
+		h, err := wire.DecodeHeader(b)
+		if err != nil {
+			return nil, undecodable(err)
+		}
+		body := h.Body()
+		list[i] = catchup.Header{ID: h.ID(), Parent: body.Parent, Height: body.Height, Slot: body.Slot, Size: largestBlock(h)}
+		if s.hasHeader(h.ID()) {
+			continue
+		}
+		switch err := s.signed(ctx, h); {
+		case errors.Is(err, validation.BelowFinal):
+			return nil, errNotOurs
+		case err != nil:
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+func (s *syncer) hasHeader(id wire.BlockID) bool {
+	s.mu.Lock()
+	known := s.sched.Has(id)
+	s.mu.Unlock()
+	return known || s.cfg.Chain.HasBlock(id)
+}
+
+// largestBlock bounds the encoded block of a header: each transaction has a tag and a
+// length of up to three bytes, the header one more of each.
+func largestBlock(h *wire.Header) int {
+	body := h.Body()
+	return len(h.Bytes()) + int(body.Size) + 4*int(body.TxCount) + 8
+}
+
+// undecodable is the fault of who sent it, unless that is newer than this node.
+func undecodable(err error) error {
+	if errors.Is(err, wire.UnknownVersion) {
+		return fmt.Errorf("overlay: a block of a newer version, update this node: %w", err)
+	}
+	return fmt.Errorf("%w: %w", BadAnswer, err)
+}
+
+// readBlocks reads the answers to a request for blocks.
+func (s *syncer) readBlocks(x *exchange, ask catchup.Ask) error {
+	for i := 0; ; i++ {
+		limit := syncSlack
+		if i < len(ask.Blocks) {
+			limit = min(ask.Sizes[i]+syncSlack, wire.MaxSyncAnswer)
+		} else if err := x.SetReadDeadline(time.Now().Add(s.cfg.Sync.Patience)); err != nil {
+			return err
+		}
+		a, end, err := s.answer(x, ask.ID, limit)
+		switch {
+		case err != nil:
+			return err
+		case end:
+			s.mu.Lock()
+			s.sched.Ended(time.Now(), ask.ID, catchup.End{Height: a.HeadHeight, Head: a.Head})
+			s.mu.Unlock()
+			return nil
+		case i == len(ask.Blocks):
+			return fmt.Errorf("%w: more blocks than asked for", NotAsked)
+		}
+		block, err := wire.DecodeBlock(a.Block)
+		if err != nil {
+			return undecodable(err)
+		}
+		if err := s.isBlock(block, ask.Blocks[i], ask.From+uint64(i)); err != nil {
+			return err
+		}
+		if err := s.keep(ask, block); err != nil {
+			return err
+		}
+	}
+}
+
+// isBlock checks that a block is the one asked for, and its body the one that its header
+// signs.
+func (s *syncer) isBlock(b *wire.Block, id wire.BlockID, height uint64) error {
+	h := b.Header.Body()
+	switch {
+	case b.ID() == id:
+	case h.Height != height:
+		return fmt.Errorf("%w: height %d instead of %d", NotAsked, h.Height, height)
+	case !wire.VerifyHeader(s.cfg.Genesis.ID(), b.Header):
+		return headerFault{fmt.Errorf("%w: block %s", validation.BadSignature, b.ID())}
+	default:
+		return errElsewhere
+	}
+	if wire.TxRoot(b.TxIDs()) != h.TxRoot {
+		return fmt.Errorf("%w: block %s", WrongBody, b.ID())
+	}
+	return nil
+}
+
+// keep takes a block until its turn to be added comes.
+func (s *syncer) keep(ask catchup.Ask, b *wire.Block) error {
+	s.mu.Lock()
+	keep, err := s.sched.Body(time.Now(), ask.ID, b.ID())
+	if keep {
+		s.bodies[b.ID()] = fetchedBlock{b, ask.Peer}
+	}
+	s.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("%w: %w", NotAsked, err)
+	}
+	s.nudge()
+	return nil
+}
+
+// fetchedBlock is a block that waits to be added, and who sent it.
+type fetchedBlock struct {
+	block *wire.Block
+	from  peerscore.PeerID
+}
