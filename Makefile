@@ -19,15 +19,11 @@ fmt:
 generate:
 	bash wire/generate.sh
 
-# Every fuzz target of the repository, FUZZTIME each.
+# Every fuzz target of the repository, FUZZTIME each, and its executions;
+# FUZZ=Frame runs those of that name only.
 FUZZTIME ?= 30s
 fuzz:
-	@for pkg in $$(go list ./...); do \
-		for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
-			echo "$$pkg $$target"; \
-			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
-		done; \
-	done
+	FUZZTIME=$(FUZZTIME) FUZZ=$(FUZZ) bash .ci/fuzz
 
 bench:
 	go test -run '^$$' -bench . -benchmem ./wire ./validation/... ./mempool ./peerscore
