@@ -136,6 +136,9 @@ type Attack struct {
 	// against; null where the world does not tell them apart.
 	Before *Phase `json:"before"`
 	During *Phase `json:"during"`
+	// VictimOutbound is how many honest peers the victim keeps in the end of those
+	// that it chose itself; null where nodes do not choose.
+	VictimOutbound *int `json:"victim_honest_outbound"`
 }
 
 // Phase is the spread of what was published in one part of a run.

@@ -43,7 +43,7 @@ func full() *report.Report {
 		},
 		Attack: report.Attack{
 			Attackers: 2, Kind: "spam", EvictedRatio: report.Ratio(1, 2),
-			TimeToEvictS: &report.EvictedS{P50: 1.5, Max: 3}, HonestBanned: report.Measured(0),
+			TimeToEvictS: &report.EvictedS{P50: 1.5, Max: 3}, HonestBanned: report.Measured(0), VictimOutbound: report.Measured(4),
 			Before: &report.Phase{Tx: spread, Block: spread}, During: &report.Phase{Tx: spread, Block: spread},
 		},
 		Resources: report.Resources{HeapMBPerNode: report.Measured(12.5), CPUSPerDelivery: report.Measured(0.0012), CPUS: report.Measured(0.72), MempoolShare: report.Measured(0.5)},
@@ -88,7 +88,7 @@ func TestEveryPromisedKey(t *testing.T) {
 		"block":         append(slices.Clone(spread), "rebuilt_without_request_ratio"),
 		"floor_ms":      quantiles,
 		"bytes":         {"wire", "payload_delivered", "wire_per_payload", "idle_per_node_s"},
-		"attack":        {"attackers", "kind", "evicted_ratio", "time_to_evict_s", "honest_banned"},
+		"attack":        {"attackers", "kind", "evicted_ratio", "time_to_evict_s", "honest_banned", "victim_honest_outbound"},
 		"resources":     {"heap_mb_per_node", "cpu_s_per_delivery"},
 	}
 	var b bytes.Buffer

@@ -41,12 +41,15 @@ const MeasuredCost = -1 * time.Nanosecond
 
 // Network is what lies between the nodes.
 type Network struct {
-	Dials   int     `yaml:"dials"`         // connections each node opens; those it accepts come on top
-	Latency Latency `yaml:"latency"`       // one way
-	Mbps    float64 `yaml:"mbps"`          // 10^6 bits per second up and down of every node; zero is without bound
-	Classes []Class `yaml:"classes"`       // kinds of lines instead of Mbps, their shares adding up to one
-	Loss    float64 `yaml:"loss,share"`    // of packets that vanish
-	Reorder float64 `yaml:"reorder,share"` // of packets held back so that later ones overtake them
+	Dials int `yaml:"dials"` // connections each node opens; those it accepts come on top
+	// Bootstrap is how many honest nodes the others are told of, with whose help they find
+	// Dials peers by themselves; who restarts is told of nobody. Zero is a drawn topology.
+	Bootstrap int     `yaml:"bootstrap"`
+	Latency   Latency `yaml:"latency"`       // one way
+	Mbps      float64 `yaml:"mbps"`          // 10^6 bits per second up and down of every node; zero is without bound
+	Classes   []Class `yaml:"classes"`       // kinds of lines instead of Mbps, their shares adding up to one
+	Loss      float64 `yaml:"loss,share"`    // of packets that vanish
+	Reorder   float64 `yaml:"reorder,share"` // of packets held back so that later ones overtake them
 }
 
 // Class is a share of nodes with one kind of line. Zero Mbps are without bound.

@@ -208,6 +208,7 @@ func TestImpossible(t *testing.T) {
 		"nodes=1":                        "nodes is 1, want 2 to",
 		"network.dials=10":               "network.dials is 10, want < nodes=10",
 		"network.dials=0":                "network.dials is 0, want at least 1",
+		"network.bootstrap=10":           "network.bootstrap is 10, want 0 to less than nodes=10",
 		"world=moon":                     `world is "moon", want sim, core, local; the nearest is`,
 		"relay=stok":                     "the nearest is stock",
 		"seed=9007199254740992":          "seed is 9007199254740992",

@@ -123,6 +123,9 @@ func (c *check) run() {
 func (c *check) network() {
 	n := c.s.Network
 	c.want(n.Dials >= 1, "network.dials", "%d, want at least 1", n.Dials)
+	c.want(n.Bootstrap >= 0 && n.Bootstrap < max(c.s.Nodes, 2), "network.bootstrap", "%d, want 0 to less than nodes=%d", n.Bootstrap, c.s.Nodes)
+	finds := c.s.World == report.WorldSim && c.s.Relay != report.RelayStock && c.s.Relay != report.RelayStockTuned
+	c.want(n.Bootstrap == 0 || finds, "network.bootstrap", "%d, which takes world %s and a relay of ours: the others find no peers", n.Bootstrap, report.WorldSim)
 	c.want(n.Dials < max(c.s.Nodes, 2), "network.dials", "%d, want < nodes=%d: a node dials others, each once", n.Dials, c.s.Nodes)
 	c.latency(n.Latency)
 	c.mbps("network.mbps", n.Mbps)

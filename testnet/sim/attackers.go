@@ -66,6 +66,29 @@ func (g *stage) banned() int {
 	return n
 }
 
+// chosen counts the honest ones among the peers that the victim chose; nil where nobody
+// chooses.
+func (g *stage) chosen() *int {
+	honest := make(map[peer.ID]bool)
+	for _, p := range g.places {
+		honest[p.ID] = p.honest
+	}
+	for _, p := range g.places {
+		victim, ok := p.participant().(Chooser)
+		if !ok || p.ID != p.Victim.ID || p.Finds == 0 {
+			continue
+		}
+		n := 0
+		for _, id := range victim.Chosen() {
+			if honest[id] {
+				n++
+			}
+		}
+		return &n
+	}
+	return nil
+}
+
 // attack is the report's part about attackers.
 func (g *stage) attack() report.Attack {
 	a := report.Attack{Attackers: g.s.Attacking(), Kind: report.NoAttack, HonestBanned: &g.course.honestBanned}
@@ -79,6 +102,7 @@ func (g *stage) attack() report.Attack {
 	if a.Attackers == 0 {
 		return a
 	}
+	a.VictimOutbound = g.course.victimLinks
 	a.EvictedRatio = report.Ratio(float64(len(g.course.evicted)), float64(a.Attackers))
 	var lasted report.Sample
 	for _, took := range g.course.evicted {

@@ -26,6 +26,7 @@ type course struct {
 	included     int                   // published transactions on the chain of the highest
 	evicted      map[int]time.Duration // attackers that nobody honest knows any more, and how long they lasted
 	honestBanned int
+	victimLinks  *int // honest peers that the victim chose; nil where nobody chooses
 
 	mu      sync.Mutex // guards what follows
 	refused map[ID]error
@@ -80,6 +81,7 @@ func (g *stage) direct(ctx context.Context) error {
 	c.cpu1, _ = cpuTime()
 	c.heap = liveHeap()
 	c.honestBanned = g.banned()
+	c.victimLinks = g.chosen()
 	g.status.phase(Stopping)
 	return nil
 }
@@ -98,10 +100,10 @@ func (g *stage) drain(ctx context.Context) bool {
 }
 
 // ready fails where somebody is not there in time: a run with fewer nodes
-// than it says would flatter.
+// than it says would flatter. An attacker whom nobody lets in is there all the same.
 func (g *stage) ready() error {
 	for _, p := range g.places {
-		if p.participant() == nil {
+		if p.participant() == nil && p.Attack == nil {
 			return fmt.Errorf("seat %d is not ready when the load should begin; give the network a longer settle", p.Number)
 		}
 	}
@@ -118,6 +120,9 @@ func (g *stage) carrying() int {
 	}
 	for i, p := range g.places {
 		knows[i] = make(map[int]bool)
+		if p.participant() == nil {
+			continue
+		}
 		for _, id := range p.participant().Peers() {
 			knows[i][number[string(id)]] = true
 		}

@@ -87,7 +87,8 @@ func nodeConfig(seat Seat) node.Config {
 	for _, n := range seat.Neighbours {
 		cfg.Bootstrap = append(cfg.Bootstrap, fmt.Sprintf("%s/p2p/%s", n.Addrs[0], n.ID))
 	}
-	cfg.Dial.Outbound = 0 // the neighbours are the topology
+	cfg.Dial.Outbound = seat.Finds // zero: the neighbours are the topology
+	cfg.Dial.AnchorSlots = min(cfg.Dial.AnchorSlots, seat.Finds)
 	cfg.API.Disabled = true
 	cfg.FS, cfg.CacheBytes, cfg.EventLog = seat.Disk, storeCache, eventLog
 	if seat.TxRate > 0 {
@@ -179,6 +180,11 @@ func (g *gossip) Included(id ID) bool {
 func (g *gossip) Banned(p peer.ID) bool {
 	o := g.Overlay()
 	return o != nil && o.Banned(p)
+}
+
+// Chosen implements Chooser.
+func (g *gossip) Chosen() []peer.ID {
+	return g.peers(func(p overlay.PeerInfo) bool { return p.Why != "" && p.Why != "kept" })
 }
 
 // MeshPeers implements Participant.

@@ -77,6 +77,9 @@ func (p *place) inhabit(ctx context.Context, after time.Duration) error {
 // returns how long to be away.
 func (p *place) live(ctx context.Context) (away time.Duration, err error) {
 	participant, err := p.relay.New(p.Seat)
+	if p.Finds > 0 {
+		p.Neighbours = nil // whoever comes back has to remember
+	}
 	if err != nil {
 		return 0, err
 	}

@@ -67,12 +67,20 @@ type Guard interface {
 	Banned(p peer.ID) bool
 }
 
+// Chooser is a Participant that finds its peers by itself.
+type Chooser interface {
+	Chosen() []peer.ID // those that it is connected to now
+}
+
 // Seat is a place in the network, and all that the world knows of it.
 type Seat struct {
 	Number     int
 	Key        crypto.PrivKey // of the peer id; follows from the run's seed
 	ID         peer.ID
 	Neighbours []peer.AddrInfo // to be dialled; the link works both ways
+	// Finds is how many peers the seat finds by itself, being told of Neighbours in its
+	// first life only; zero where Neighbours is all that it dials, in every life.
+	Finds int
 	// NewHost makes the seat's host: it listens, has the seat's key, speaks
 	// QUIC over the seat's link and nothing else, and has no limits. One host
 	// at a time; whoever makes it closes it. Identify begins with it, so what

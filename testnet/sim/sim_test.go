@@ -192,6 +192,21 @@ func TestWhatGoesWrongIsSaid(t *testing.T) {
 	}
 }
 
+// Nodes that are told of one other find each other, and again after all of them restarted
+// and were told of nobody.
+func TestNodesFindEachOther(t *testing.T) {
+	s := small()
+	s.Network.Bootstrap = 1
+	s.Settle = 70 * time.Second // anchors have served a minute
+	s.Txs.For = 15 * time.Second
+	s.Churn = []scenario.Churn{{From: time.Second, To: 2 * time.Second, Share: 1, Down: 2 * time.Second}}
+	s.Drain = 20 * time.Second
+	r := run(t, s)
+	require.Greater(t, r.Links, 7, "more than those to the one")
+	require.EqualValues(t, 1, *r.Tx.DeliveryRatio)
+	require.Less(t, r.Tx.LatencyMS.Max, 15_000.0)
+}
+
 func TestLoadWaitsForNobody(t *testing.T) {
 	s := small()
 	s.Settle = 0

@@ -121,7 +121,11 @@ func (g *stage) introduce() error {
 	}
 	for i, p := range g.places {
 		p.Genesis, p.Victim = g.genesis, victim
-		for _, n := range g.graph[i] {
+		known := g.graph[i]
+		if g.s.Network.Bootstrap > 0 && p.honest {
+			p.Finds, known = g.s.Network.Dials, g.bootstrap(i, victim.ID)
+		}
+		for _, n := range known {
 			at, err := multiaddr.NewMultiaddr(addrOf(n))
 			if err != nil {
 				return fmt.Errorf("address of seat %d: %w", n, err)
@@ -129,7 +133,26 @@ func (g *stage) introduce() error {
 			p.Neighbours = append(p.Neighbours, peer.AddrInfo{ID: g.places[n].ID, Addrs: []multiaddr.Multiaddr{at}})
 		}
 	}
+	if g.s.Network.Bootstrap > 0 { // any two may find each other
+		g.graph = dialGraph(g.s.Seed, g.s.Nodes, g.s.Nodes-1)
+	}
 	return nil
+}
+
+// bootstrap are the places that place i is told of where nodes find each other: the first
+// honest ones after the victim, which is a node like others.
+func (g *stage) bootstrap(i int, victim peer.ID) (known []int) {
+	left := g.s.Network.Bootstrap
+	for j, p := range g.places {
+		if !p.honest || p.ID == victim || left == 0 {
+			continue
+		}
+		left--
+		if i != j {
+			known = append(known, j)
+		}
+	}
+	return known
 }
 
 // victim is the first honest place, as all see it.
