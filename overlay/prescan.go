@@ -8,7 +8,7 @@ import "google.golang.org/protobuf/encoding/protowire"
 type scanLimits struct {
 	Subscriptions int // subscription changes
 	Messages      int // published messages
-	Controls      int // control entries: IHAVE, IWANT, GRAFT, PRUNE, IDONTWANT, each for itself
+	Controls      int // control messages and their entries: IHAVE, IWANT, GRAFT, PRUNE, IDONTWANT, each for itself
 	IDs           int // message ids and offered peers over all control entries
 	Unknown       int // fields that we do not know
 }
@@ -42,6 +42,7 @@ func prescan(rpc []byte, l scanLimits) error {
 			t.unknown++
 		case num == rpcControl:
 			// Singular, but repeated occurrences merge when decoded: all are counted.
+			t.controls++
 			if err := scanControl(value, &t); err != nil {
 				return err
 			}

@@ -1,0 +1,65 @@
+package rules
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+var (
+	named    = regexp.MustCompile("`((?:Test|Fuzz)[A-Z]\\w*)`")
+	declared = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)[A-Z]\w*)\(`)
+	scene    = regexp.MustCompile("`((?:attack|stalled)-[\\w-]+)`")
+	itemised = regexp.MustCompile(`^Test[TPDS]\d+[A-Z]`)
+	items    = map[string]int{"T": 15, "P": 28, "D": 12} // the last of each group
+)
+
+// TestThreatsNameTheirTests fails where docs/threats.md names a test or scenario that does
+// not exist, leaves out an item, or leaves out a test that is named after one.
+func TestThreatsNameTheirTests(t *testing.T) {
+	const root = "../.."
+	raw, err := os.ReadFile(filepath.Join(root, "docs", "threats.md"))
+	require.NoError(t, err)
+	doc := string(raw)
+	tests := map[string]string{}
+	require.NoError(t, filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == "node_modules" || d.Name() == ".git"):
+			return fs.SkipDir
+		case !strings.HasSuffix(path, "_test.go"):
+			return nil
+		}
+		src, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for _, m := range declared.FindAllStringSubmatch(string(src), -1) {
+			tests[m[1]] = path
+		}
+		return nil
+	}))
+	for _, m := range named.FindAllStringSubmatch(doc, -1) {
+		require.Contains(t, tests, m[1], "docs/threats.md names a test that does not exist")
+	}
+	for name, path := range tests {
+		if itemised.MatchString(name) {
+			require.Contains(t, doc, "`"+name+"`", "docs/threats.md leaves out a test of %s", path)
+		}
+	}
+	for _, m := range scene.FindAllStringSubmatch(doc, -1) {
+		require.FileExists(t, filepath.Join(root, "testnet", "scenarios", m[1]+".yaml"))
+	}
+	for group, last := range items {
+		for i := range last {
+			require.Contains(t, doc, fmt.Sprintf("\n| %s%d | ", group, i+1), "docs/threats.md leaves out an item")
+		}
+	}
+}

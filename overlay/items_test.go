@@ -1,0 +1,352 @@
+package overlay_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	pb "github.com/libp2p/go-libp2p-pubsub/pb"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/grapevine-p2p/grapevine/overlay"
+	"github.com/grapevine-p2p/grapevine/wire"
+)
+
+// Tests of this file are named after the items of docs/threats.md.
+
+// alive says that n still takes what an honest peer sends.
+func alive(t *testing.T, n *node, nonce uint64) {
+	t.Helper()
+	tx := transfer(n.g, "wallet 5", nonce)
+	newPuppet(t, n).publish(tx.Bytes())
+	eventually(t, func() bool { return n.chain.has(tx.ID()) }, "gossip goes on")
+	require.False(t, n.log.has("panic"))
+}
+
+// cutSoon says that n disconnects a peer that does something again and again.
+func cutSoon(t *testing.T, n *node, p *puppet, again func() bool) {
+	t.Helper()
+	began := time.Now()
+	for !n.Banned(p.ID()) && again() {
+		require.Less(t, time.Since(began), 5*time.Second, "not cut yet")
+	}
+	eventually(t, func() bool { return n.Banned(p.ID()) && !connected(n.host, p) }, "cut")
+	require.Less(t, time.Since(began), 5*time.Second)
+}
+
+func (p *puppet) subscribe(in bool, topics ...string) bool {
+	rpc := new(pb.RPC)
+	for _, topic := range topics {
+		rpc.Subscriptions = append(rpc.Subscriptions, &pb.RPC_SubOpts{Topicid: &topic, Subscribe: &in})
+	}
+	return p.send(rpc)
+}
+
+func (p *puppet) graft(topics ...string) bool {
+	c := new(pb.ControlMessage)
+	for _, topic := range topics {
+		c.Graft = append(c.Graft, &pb.ControlGraft{TopicID: &topic})
+	}
+	return p.send(&pb.RPC{Control: c})
+}
+
+// T7: a peer that never reads holds a bounded queue and loses its stream in ten seconds.
+func TestT7PeerThatNeverReadsIsLetGo(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for ten seconds")
+	}
+	g, c := testGenesis("never reads"), newClock()
+	n := start(t, g, c)
+	h := newHost(t)
+	h.SetStreamHandler(meshTx, func(network.Stream) {}) // what is buffered stays there
+	greet(t, h, n)
+	s := gossipStream(t, h, n)
+	topic := overlay.TxTopic(g.ID())
+	raw, err := proto.Marshal(&pb.RPC{Subscriptions: []*pb.RPC_SubOpts{{Topicid: &topic, Subscribe: proto.Bool(true)}}})
+	require.NoError(t, err)
+	_, err = s.Write(frame(raw))
+	require.NoError(t, err)
+	eventually(t, func() bool { return n.peer(h.ID()).InTxMesh }, "in the mesh")
+	began := time.Now()
+	for i := range uint64(200) { // 24 MB, more than any window
+		n.submit(transfer(g, fmt.Sprint("wallet ", i%8), i/8, func(b *wire.TxBody) { b.Payload, b.Fee = make([]byte, 120<<10), 1<<20 }))
+	}
+	require.Less(t, time.Since(began), 10*time.Second, "it holds up nobody for long")
+	eventually(t, func() bool { return !n.peer(h.ID()).InTxMesh }, "let go")
+	require.Less(t, time.Since(began), 15*time.Second)
+}
+
+// T8: streams that are reset in the middle of a message leave nothing behind.
+func TestT8ResetsLeaveNothing(t *testing.T) {
+	g, c := testGenesis("resets"), newClock()
+	n := start(t, g, c)
+	before := runtime.NumGoroutine()
+	for range 20 { // a connection has a budget of streams: more connections then
+		h := greetedHost(t, n)
+		for range overlay.DefaultLimits().StreamsPerConn {
+			s, err := h.NewStream(t.Context(), n.host.ID(), meshTx)
+			require.NoError(t, err)
+			_, err = s.Write([]byte{0x80, 0x80, 0x04, 1, 2, 3})
+			require.NoError(t, err)
+			require.NoError(t, s.Reset())
+		}
+		require.Empty(t, n.seen.offencesOf(h.ID()))
+		require.NoError(t, h.Close())
+	}
+	eventually(t, func() bool { return runtime.NumGoroutine() < before+50 }, "goroutines end")
+	alive(t, n, 0)
+}
+
+// P1: 1.2 million subscriptions, also of a peer that is graylisted, cost no memory.
+func TestP1SubscriptionsOfTheGraylistedAreNotKept(t *testing.T) {
+	g, c := testGenesis("P1"), newClock()
+	n := start(t, g, c)
+	p := newPuppet(t, n)
+	before := liveHeap()
+	i := 0
+	cutSoon(t, n, p, func() bool {
+		topics := make([]string, overlay.DefaultLimits().Subscriptions)
+		for j := range topics {
+			i++
+			topics[j] = fmt.Sprint("topic ", i)
+		}
+		return p.subscribe(true, topics...)
+	})
+	_ = p.Connect(t.Context(), n.addr())
+	eventually(t, func() bool { return !connected(n.host, p) }, "kept out")
+	eventually(t, func() bool { return liveHeap()-before < 1<<20 }, "nothing is kept")
+	alive(t, n, 0)
+}
+
+// P2: elements of two bytes are counted before they become objects.
+func TestP2EmptyElementsCostLittle(t *testing.T) {
+	const count = 262_144
+	g, c := testGenesis("P2"), newClock()
+	n := start(t, g, c)
+	entries := func(field byte) []byte { return bytes.Repeat([]byte{field<<3 | 2, 0}, count) }
+	control := func(b []byte) []byte { return protowire.AppendBytes([]byte{3<<3 | 2}, b) }
+	for name, bomb := range map[string][]byte{
+		"subscriptions": entries(1), "messages": entries(2), "control": entries(3), "announcements": control(entries(1)),
+		"ids": control(protowire.AppendBytes([]byte{1<<3 | 2}, bytes.Repeat([]byte{2<<3 | 2, 0}, count))),
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := greetedHost(t, n)
+			before := liveHeap()
+			var most int64
+			s := gossipStream(t, h, n)
+			_, _ = s.Write(frame(bomb))
+			eventually(t, func() bool {
+				most = max(most, liveHeap()-before)
+				return len(n.seen.offencesOf(h.ID())) > 0
+			}, "blamed")
+			require.Less(t, most, int64(2*len(bomb)+1<<20), "beside the frame, which is held at both ends")
+			eventually(t, func() bool { return liveHeap()-before < 1<<20 }, "nothing is kept")
+		})
+	}
+	alive(t, n, 0)
+}
+
+// P3: who joins and leaves a topic a thousand times a second is cut.
+func TestP3FlappingSubscriptionsAreCut(t *testing.T) {
+	g, c := testGenesis("P3"), newClock()
+	n := start(t, g, c)
+	p := newPuppet(t, n)
+	in := false
+	cutSoon(t, n, p, func() bool {
+		in = !in
+		return p.subscribe(in, p.topic)
+	})
+	alive(t, n, 0)
+}
+
+// P4: topics without a name, of 64 KiB, or that are no text, are nobody's.
+func TestP4StrangeTopicsAreNotKept(t *testing.T) {
+	g, c := testGenesis("P4"), newClock()
+	n := start(t, g, c)
+	p := newPuppet(t, n)
+	before := liveHeap()
+	for i := range 5 {
+		topics := []string{"", strings.Repeat("t", 64<<10-i), "\xff\xfe" + fmt.Sprint(i)}
+		var raw []byte
+		for _, topic := range topics { // by hand: the encoder refuses what is no text
+			sub := protowire.AppendBytes([]byte{1<<3 | 0, 1, 2<<3 | 2}, []byte(topic))
+			raw = protowire.AppendBytes(append(raw, 1<<3|2), sub)
+		}
+		_, err := p.out.Write(frame(raw))
+		require.NoError(t, err)
+		require.True(t, p.graft(topics[:2]...))
+	}
+	eventually(t, func() bool { return liveHeap()-before < 1<<20 }, "nothing is kept")
+	alive(t, n, 0)
+}
+
+// P5: of what is announced and never sent a bounded part is asked for, and it costs the
+// announcer its score.
+func TestP5BrokenPromisesCost(t *testing.T) {
+	g, c := testGenesis("P5"), newClock()
+	n := start(t, g, c, func(c *overlay.Config) { c.Gossip.InspectScores = 100 * time.Millisecond })
+	p := newPuppet(t, n)
+	asks := func() (sum int) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		for _, times := range p.asked {
+			sum += times
+		}
+		return sum
+	}
+	for i := range 10 {
+		ids := make([]string, 5000)
+		for j := range ids {
+			ids[j] = fmt.Sprintf("%020d", i*len(ids)+j)
+		}
+		require.True(t, p.announce(ids...))
+	}
+	eventually(t, func() bool { return asks() > 0 }, "asked")
+	require.Never(t, func() bool { return asks() > 2*5000 }, 1200*time.Millisecond, pulse, "two heartbeats at most")
+	for i := 0; i < 40 && connected(n.host, p); i++ { // further promises, one at a time
+		if !p.announce(fmt.Sprintf("%020d", 1_000_000+i)) {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	eventually(t, func() bool { return !connected(n.host, p) || n.peer(p.ID()).Score < 0 }, "the score falls")
+}
+
+// P9: GRAFT of a topic that we are not in, that the peer is not in, or of 64 KiB, grafts nothing.
+func TestP9StrangeGraftsAreCut(t *testing.T) {
+	g, c := testGenesis("P9"), newClock()
+	n := start(t, g, c)
+	p := newPuppet(t, n)
+	before := liveHeap()
+	i := 0
+	cutSoon(t, n, p, func() bool {
+		i++
+		return p.graft(fmt.Sprint("unknown ", i), strings.Repeat("x", 60<<10))
+	})
+	eventually(t, func() bool { return liveHeap()-before < 1<<20 }, "nothing is kept")
+	alive(t, n, 0)
+}
+
+// P10: a client that leaves the topic and comes back when its back-off is over is not punished
+// for its GRAFT.
+func TestP10HonestReturnIsNotPunished(t *testing.T) {
+	g, c := testGenesis("P10"), newClock()
+	n := start(t, g, c, func(c *overlay.Config) { c.Gossip.InspectScores = 100 * time.Millisecond })
+	p := newPuppet(t, n)
+	p.subscribe(true, p.topic)
+	eventually(t, func() bool { return n.peer(p.ID()).InTxMesh }, "grafted")
+	backoff := uint64(1)
+	for range 3 {
+		p.subscribe(false, p.topic)
+		p.send(&pb.RPC{Control: &pb.ControlMessage{Prune: []*pb.ControlPrune{{TopicID: &p.topic, Backoff: &backoff}}}})
+		eventually(t, func() bool { return !n.peer(p.ID()).InTxMesh }, "left")
+		p.subscribe(true, p.topic)
+		time.Sleep(1100 * time.Millisecond) // as it said
+		p.graft(p.topic)
+		eventually(t, func() bool { return n.peer(p.ID()).InTxMesh }, "back")
+	}
+	require.Never(t, func() bool { return n.peer(p.ID()).Score < 0 || n.Banned(p.ID()) }, time.Second, pulse)
+}
+
+// P13, P14: what a peer does not want it does not get, even if it asks; others get it.
+func TestP13DontWantConcernsItsSenderOnly(t *testing.T) {
+	g, c := testGenesis("P13"), newClock()
+	n, honest := start(t, g, c), start(t, g, c)
+	honest.join(n)
+	meshed(t, n, honest)
+	p := newPuppet(t, n)
+	p.subscribe(true, p.topic)
+	eventually(t, func() bool { return n.peer(p.ID()).InTxMesh }, "grafted")
+	tx := transfer(g, "wallet 0", 0)
+	id := idOf(g, tx)
+	p.send(&pb.RPC{Control: &pb.ControlMessage{Idontwant: []*pb.ControlIDontWant{{MessageIDs: []string{id}}}}})
+	other := transfer(g, "wallet 1", 0)
+	p.publish(other.Bytes()) // read behind it
+	eventually(t, func() bool { return n.chain.has(other.ID()) }, "read")
+	n.submit(tx)
+	eventually(t, func() bool { return honest.chain.has(tx.ID()) }, "others get it")
+	p.want(id)
+	require.Never(t, func() bool { return p.received() > 0 }, 500*time.Millisecond, pulse)
+
+	ids := make([]string, 1000) // more than a thousand a heartbeat are not kept
+	before := liveHeap()
+	for i := range 50 {
+		for j := range ids {
+			ids[j] = fmt.Sprintf("%020d", i*len(ids)+j)
+		}
+		p.send(&pb.RPC{Control: &pb.ControlMessage{Idontwant: []*pb.ControlIDontWant{{MessageIDs: ids}}}})
+	}
+	alive(t, n, 0)
+	eventually(t, func() bool { return liveHeap()-before < 1<<20 }, "little is kept")
+}
+
+// P16: what belongs to extensions that are off is passed over.
+func TestP16DisabledExtensionsAreIgnored(t *testing.T) {
+	g, c := testGenesis("P16"), newClock()
+	n := start(t, g, c)
+	p := newPuppet(t, n)
+	on := true // said once: who repeats it is graylisted
+	require.True(t, p.send(&pb.RPC{Control: &pb.ControlMessage{Extensions: &pb.ControlExtensions{PartialMessages: &on, TestExtension: &on}}}))
+	for range 3 {
+		require.True(t, p.send(&pb.RPC{
+			Partial: &pb.PartialMessagesExtension{TopicID: &p.topic, GroupID: []byte("group"), PartialMessage: make([]byte, 64<<10)},
+		}))
+	}
+	tx := transfer(g, "wallet 0", 0)
+	require.True(t, p.publish(tx.Bytes()))
+	eventually(t, func() bool { return n.chain.has(tx.ID()) }, "what comes behind is read")
+	require.False(t, n.log.has("panic"))
+}
+
+// P20: the id of a message covers network, topic and every byte of it.
+func TestP20MessageIDsDoNotMeet(t *testing.T) {
+	g := testGenesis("P20")
+	data := transfer(g, "wallet 0", 0).Bytes()
+	ids := map[string]bool{
+		overlay.MessageID(g.ID(), "a", data):                                  true,
+		overlay.MessageID(g.ID(), "b", data):                                  true,
+		overlay.MessageID(testGenesis("other").ID(), "a", data):               true,
+		overlay.MessageID(g.ID(), "a", append(data[:len(data):len(data)], 0)): true,
+	}
+	require.Len(t, ids, 4)
+	for i := range data {
+		changed := bytes.Clone(data)
+		changed[i] ^= 1
+		ids[overlay.MessageID(g.ID(), "a", changed)] = true
+	}
+	require.Len(t, ids, 4+len(data))
+}
+
+// P28: coming back refills no budget and restores no score.
+func TestP28ReconnectingRefillsNothing(t *testing.T) {
+	g, c := testGenesis("P28"), newClock()
+	n := start(t, g, c, func(c *overlay.Config) {
+		c.Limits.MessagesPerSecond, c.Limits.MessagesBurst = 1, 100
+		c.Limits.ShedPerCharge, c.Limits.ChargesForgiven, c.Limits.ChargesToCut = 50, 1, 1
+	})
+	h := newHost(t)
+	var batch [][]byte
+	for range 60 {
+		batch = append(batch, transfer(g, "wallet 0", 0).Bytes())
+	}
+	for life := 0; !n.Banned(h.ID()); life++ {
+		require.Less(t, life, 10, "not cut")
+		greet(t, h, n)
+		s, err := h.NewStream(t.Context(), n.host.ID(), meshTx)
+		require.NoError(t, err)
+		_, err = s.Write(rpcOf(t, g, batch...))
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		<-ctx.Done() // it is read
+		cancel()
+		_ = h.Network().ClosePeer(n.host.ID())
+		eventually(t, func() bool { return !connected(n.host, h) }, "gone")
+	}
+}
