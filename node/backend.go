@@ -256,11 +256,11 @@ func (b backend) Fees(context.Context) (api.Fees, error) {
 	bytes := c.pool.Bytes()
 	rate := func(share float64) uint64 { return c.pool.Estimate(int(float64(bytes) * share)) }
 	low, medium, high := rate(0.9), rate(0.5), rate(0.1)
-	enter := c.pool.FeeRateToEnter()
+	enter := max(floor, c.pool.FeeRateToEnter())
 	c.mu.Unlock()
 	return api.Fees{
-		Floor: perThousand(floor), Enter: perThousand(max(enter, floor)),
-		Low: perThousand(max(low, floor)), Medium: perThousand(max(medium, floor)), High: perThousand(max(high, floor)),
+		Floor: perThousand(floor), Enter: perThousand(enter),
+		Low: perThousand(max(low, enter)), Medium: perThousand(max(medium, enter)), High: perThousand(max(high, enter)),
 	}, nil
 }
 

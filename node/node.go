@@ -89,6 +89,7 @@ func (n *Node) open() error {
 		return err
 	}
 	n.events.metrics.at(n.chain.ends())
+	n.events.metrics.watch("mempool_floor", "Fee per 1,000 bytes below which nothing enters the mempool.", n.chain.feeFloor)
 	if err := n.chain.restoreLocals(); err != nil {
 		return err
 	}
