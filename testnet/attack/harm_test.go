@@ -71,7 +71,7 @@ var (
 	}
 	// charges wants faults to be noticed that nobody commits in peace.
 	charges = func(t *testing.T, calm, bare *report.Report) {
-		offences := func(note string) bool { return strings.Contains(note, "offences") }
+		offences := func(note string) bool { return strings.Contains(note, "offences to their peers, one of them: ") }
 		require.False(t, slices.ContainsFunc(calm.Notes, offences))
 		require.True(t, slices.ContainsFunc(bare.Notes, offences))
 	}

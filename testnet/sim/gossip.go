@@ -125,7 +125,7 @@ func observe(o *Observer) node.Observe {
 				}
 				o.Count(Counts{Rebuilt: 1, Asked: asked})
 			},
-			Offence: func(peerscore.PeerID, peerscore.Offence, error) { o.Count(Counts{Offences: 1}) },
+			Offence: func(_ peerscore.PeerID, what peerscore.Offence, err error) { o.Charged(what, err) },
 		},
 		BlockAdded: func(b validation.CheckedBlock, own bool) {
 			id := ID(b.ID())

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"sync"
 	"time"
 )
@@ -17,6 +18,7 @@ type Observer struct {
 	made   []made
 	copies [kinds]int
 	counts Counts
+	charge string // the first that the node made to a peer
 }
 
 // made is a message that began at the seat.
@@ -82,4 +84,20 @@ func (o *Observer) Count(c Counts) {
 	o.counts.Rebuilt += c.Rebuilt
 	o.counts.Asked += c.Asked
 	o.counts.RolledBack += c.RolledBack
+}
+
+// Charged says that the node charged an offence to a peer, and why.
+func (o *Observer) Charged(what fmt.Stringer, why error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.counts.Offences++
+	if o.charge == "" {
+		o.charge = fmt.Sprintf("%s: %v", what, why)
+	}
+}
+
+func (o *Observer) firstCharge() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.charge
 }

@@ -207,7 +207,13 @@ func (g *stage) explain(r *report.Report, counts Counts) {
 		}
 	}
 	if counts.Offences > 0 {
-		r.Note("honest nodes charged %d offences to their peers", counts.Offences)
+		first := ""
+		for _, p := range g.places {
+			if first == "" && p.honest {
+				first = p.Observer.firstCharge()
+			}
+		}
+		r.Note("honest nodes charged %d offences to their peers, one of them: %s", counts.Offences, first)
 	}
 	if g.s.VerifyCost > 0 {
 		r.Note("judging a transaction took %v of virtual time, one at a time on each node", g.s.VerifyCost)
