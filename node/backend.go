@@ -162,6 +162,7 @@ func (b backend) Status(context.Context) (api.Status, error) {
 			count := memberCount(o.MemberStats())
 			status.Members = &count
 		}
+		status.OneSidedLinks = o.OneSidedLinks()
 		s := o.Syncing()
 		status.Syncing = api.Syncing{Active: s.Active, Height: s.Height, Target: s.Target}
 	}

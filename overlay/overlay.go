@@ -380,6 +380,16 @@ func (o *Overlay) Peers() []PeerInfo {
 	return list
 }
 
+// OneSidedLinks is on how many links outside its mesh the peer keeps knowing transactions
+// that the mesh does not bring. More than none for long says that this node may be surrounded
+// by peers that keep things from it.
+func (o *Overlay) OneSidedLinks() int {
+	if o.recon == nil {
+		return 0
+	}
+	return o.recon.oneSidedLinks()
+}
+
 // Syncing says whether this node is catching up.
 func (o *Overlay) Syncing() SyncStatus {
 	if s := o.syncer.Load(); s != nil {

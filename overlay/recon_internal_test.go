@@ -3,6 +3,7 @@ package overlay
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"testing"
@@ -180,6 +181,28 @@ func TestOneSided(t *testing.T) {
 		}
 		require.Equal(t, test.want, on, name)
 	}
+}
+
+// R67: the node counts such links, as long as they are one-sided and outside its mesh.
+func TestOneSidedLinksAreCounted(t *testing.T) {
+	var told []int
+	r := &reconciler{
+		log: slog.New(slog.DiscardHandler), links: newLinks(), pauses: make(map[peer.ID]reconPeer),
+		cfg: Config{Hooks: Hooks{ReconOneSided: func(n int) { told = append(told, n) }}},
+	}
+	o := &Overlay{recon: r}
+	outside, meshed := &reconSession{key: reconKey{peer: "outside"}}, &reconSession{key: reconKey{peer: "meshed"}}
+	r.links.set("meshed", true)
+	now := time.Unix(1_700_000_000, 0)
+	for range oneSidedTimes {
+		now = now.Add(oneSidedFor / 2)
+		r.compared(now, outside, recon.Compared{Theirs: 100})
+		r.compared(now, meshed, recon.Compared{Theirs: 100})
+	}
+	require.Equal(t, 1, o.OneSidedLinks())
+	r.compared(now, outside, recon.Compared{})
+	require.Zero(t, o.OneSidedLinks())
+	require.Equal(t, []int{1, 0}, told)
 }
 
 // Who did what in a session is charged by one table, and a stop of ours or theirs by none.

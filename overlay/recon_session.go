@@ -266,6 +266,12 @@ func (r *reconciler) compared(now time.Time, s *reconSession, c recon.Compared) 
 	r.alarm(s, on)
 }
 
+func (r *reconciler) oneSidedLinks() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.alarms
+}
+
 func (r *reconciler) alarm(s *reconSession, on bool) {
 	if s.one.alarm == on {
 		return

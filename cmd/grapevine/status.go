@@ -60,6 +60,9 @@ func printStatus(w io.Writer, s api.Status, evidence []api.Equivocation) {
 	} else if r != nil {
 		pairs = append(pairs, "reachability", string(r.State))
 	}
+	if s.OneSidedLinks > 0 {
+		pairs = append(pairs, "eclipse?", fmt.Sprintf("on %d links outside the mesh, peers keep knowing transactions that the mesh does not bring", s.OneSidedLinks))
+	}
 	if s.Syncing.Active {
 		pairs = append(pairs, "catching up", fmt.Sprintf("at height %d of %d", s.Syncing.Height, s.Syncing.Target))
 	}
