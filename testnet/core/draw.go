@@ -20,6 +20,7 @@ const (
 	forLoss
 	forFill
 	forNode
+	forMembers
 )
 
 // stream returns the random stream of a purpose; of is a node's number where

@@ -1,6 +1,10 @@
 package core
 
-import "time"
+import (
+	"time"
+
+	"github.com/grapevine-p2p/grapevine/overlay/member"
+)
 
 // Machine is what runs at a node. It decides and does nothing itself: the same
 // events at the same times give the same actions.
@@ -39,10 +43,11 @@ const (
 // Action is what a machine wants done.
 type Action struct {
 	Kind    ActionKind
-	Peer    int           // of Send and Close
+	Peer    int           // of Send, Close and Takes
 	Message *Message      // of Send, Made, Learned and Refused
 	Timer   Timer         // of SetTimer
 	At      time.Duration // of SetTimer: not before now
+	State   member.State  // of Takes
 	Err     error         // of Close, Refused and Broken: why
 }
 
@@ -58,6 +63,7 @@ const (
 	Learned                        // Message came from outside and is believed, for the first time
 	Refused                        // Message was handed in and is not taken
 	Broken                         // an invariant does not hold
+	Takes                          // Peer, which may be any node, for alive, suspect or dead
 )
 
 // Timer names a timer of a machine.

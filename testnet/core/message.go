@@ -20,21 +20,22 @@ type Kind uint8
 
 // The kinds of messages. Tx and Block are content, the others control.
 const (
-	Tx     Kind = iota + 1 // one encoded transaction
-	Block                  // one encoded block
-	IHave                  // ids that the sender could send
-	IWant                  // ids that the sender asks for
-	Graft                  // the sender put the receiver into its mesh
-	Prune                  // and out of it
-	Status                 // a wire.Hello: where the sender's chain ends
-	Ask                    // a wire.SyncRequest
-	Answer                 // a wire.SyncAnswer
+	Tx         Kind = iota + 1 // one encoded transaction
+	Block                      // one encoded block
+	IHave                      // ids that the sender could send
+	IWant                      // ids that the sender asks for
+	Graft                      // the sender put the receiver into its mesh
+	Prune                      // and out of it
+	Status                     // a wire.Hello: where the sender's chain ends
+	Ask                        // a wire.SyncRequest
+	Answer                     // a wire.SyncAnswer
+	Membership                 // a frame of package member
 	kinds
 )
 
 var kindNames = [kinds]string{
 	Tx: "tx push", Block: "block push", IHave: "ihave", IWant: "iwant", Graft: "graft", Prune: "prune",
-	Status: "hello", Ask: "sync request", Answer: "sync answer",
+	Status: "hello", Ask: "sync request", Answer: "sync answer", Membership: "membership",
 }
 
 // String is the kind's name in reports.

@@ -48,10 +48,24 @@ func (w *world) planChurn() {
 				continue // away at that time already
 			}
 			w.seats[node].away = append(w.seats[node].away, absent{down, down + c.Down})
+			if c.Stopped {
+				w.queue.plan(event{at: down, what: nodeStops, node: int32(node)})
+				continue
+			}
 			w.queue.plan(event{at: down, what: nodeDown, node: int32(node)})
 			w.queue.plan(event{at: down + c.Down, what: nodeUp, node: int32(node)})
 		}
 	}
+}
+
+// absence is when a node that is away now comes back.
+func (s *seat) absence(now time.Duration) (until time.Duration) {
+	for _, a := range s.away {
+		if a.from <= now && now < a.to {
+			until = max(until, a.to)
+		}
+	}
+	return until
 }
 
 // alive says whether a node was up all that time.

@@ -29,6 +29,7 @@ const (
 	submit         // the load's next transaction
 	cutUp          // a partition begins: peer says which
 	healed         // and ends
+	nodeStops      // its process stands still for a while
 	quiet          // all are told to start, and nothing is sent yet
 	opens          // the load begins
 )

@@ -91,6 +91,9 @@ func (w *world) report() *report.Report {
 		r.Bytes.IdlePerNodeS = report.Ratio(float64(w.course.load0-w.course.idle0)/quiet.Seconds(), float64(w.s.Nodes))
 	}
 	w.chains(r)
+	if w.census != nil {
+		r.Members = w.census.report(w.s.Nodes, w.last)
+	}
 	w.explain(r)
 	return r
 }

@@ -95,7 +95,13 @@ func build(s *scenario.Scenario, tuning gossipConfig) (*world, error) {
 		blocks: len(k.producers) > 0,
 	}
 	c.fill = filler(s, c.id, j)
-	w, err := newWorld(s, r, func(i int) (Machine, error) { return seatOf(s, c, r, k, i) })
+	w, err := newWorld(s, r, func(i int) (Machine, error) {
+		m, err := seatOf(s, c, r, k, i)
+		if err != nil || !s.Members {
+			return m, err
+		}
+		return newMemberNode(m, c, s, i), nil
+	})
 	if err != nil {
 		return nil, err
 	}

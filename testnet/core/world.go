@@ -35,14 +35,16 @@ type world struct {
 	refused int
 	why     error // of the first refusal
 	course  course
+	census  *census // nil where nodes keep no view of members
 }
 
 // seat is the place of one node.
 type seat struct {
 	machine Machine
 	up      bool
-	life    uint32   // counts starts: timers of former lives are void
-	away    []absent // in order
+	stopped time.Duration // its process stands still until then
+	life    uint32        // counts starts: timers of former lives are void
+	away    []absent      // in order
 }
 
 // absent is a time during which a node was down.
@@ -74,6 +76,9 @@ func newWorld(s *scenario.Scenario, r *roles, machine func(node int) (Machine, e
 		if w.seats[i].machine, err = machine(i); err != nil {
 			return nil, fmt.Errorf("make node %d: %w", i, err)
 		}
+	}
+	if s.Members {
+		w.census = newCensus(s.Nodes)
 	}
 	w.plan()
 	return w, nil
@@ -114,6 +119,12 @@ func (w *world) failed(e *event, err error) error {
 
 // happen carries out one event.
 func (w *world) happen(e *event) {
+	if s := &w.seats[e.node]; w.now < s.stopped && (e.what == fired || e.what == linkUp || e.what == linkDown) {
+		later := *e
+		later.at = s.stopped
+		w.queue.plan(later)
+		return
+	}
 	switch e.what {
 	case reached, delivered:
 		w.arrive(e)
@@ -135,6 +146,10 @@ func (w *world) happen(e *event) {
 	case nodeDown:
 		w.seats[e.node].up = false
 		w.relink(int(e.node))
+		w.away(int(e.node))
+	case nodeStops:
+		w.seats[e.node].stopped = w.seats[e.node].absence(w.now)
+		w.away(int(e.node))
 	case cutUp:
 		copy(w.group, w.cuts[e.peer])
 		w.relinkAll()
@@ -157,7 +172,7 @@ func (w *world) happen(e *event) {
 func (w *world) arrive(e *event) {
 	n := w.network
 	defer w.conserve(e.via)
-	if !n.valid(e) {
+	if !n.valid(e) || w.now < w.seats[e.node].stopped {
 		n.land(e, false)
 		return
 	}
@@ -238,6 +253,10 @@ func (w *world) act(node int, a *Action) {
 		}
 	case Broken:
 		w.violate(a.Err)
+	case Takes:
+		if w.census != nil && w.roles.honest(node) && w.roles.honest(a.Peer) {
+			w.census.takes(w.now, node, a.Peer, a.State)
+		}
 	}
 }
 
@@ -311,6 +330,16 @@ func (w *world) tellLink(e *event) {
 	w.step(e.node, Event{Kind: kind, Peer: int(e.peer)})
 }
 
+// away opens a death in the census, with all that are there as witnesses.
+func (w *world) away(node int) {
+	if w.census == nil || !w.roles.honest(node) {
+		return
+	}
+	w.census.gone(w.now, w.seats[node].absence(w.now), node, func(i int) bool {
+		return w.roles.honest(i) && w.seats[i].up && w.seats[i].stopped <= w.now
+	})
+}
+
 func (w *world) relink(node int) {
 	for _, h := range w.network.near[node] {
 		w.refresh(&w.network.pairs[w.network.ways[h.way].pair])
@@ -325,7 +354,7 @@ func (w *world) relinkAll() {
 
 // submit hands in the next transaction of the load and plans the one after.
 func (w *world) submit() {
-	m, home := w.load.draw(w.id, func(node int) bool { return w.seats[node].up })
+	m, home := w.load.draw(w.id, func(node int) bool { return w.seats[node].up && w.seats[node].stopped <= w.now })
 	if at, ok := w.load.next(); ok {
 		w.queue.plan(event{at: at, what: submit})
 	}

@@ -53,6 +53,7 @@ type Report struct {
 	FloorMS   *Percentiles `json:"floor_ms"` // shortest path over the links, without bandwidth
 	Bytes     Bytes        `json:"bytes"`
 	Attack    Attack       `json:"attack"`
+	Members   *Members     `json:"members,omitempty"` // no key where nobody was asked
 	Resources Resources    `json:"resources"`
 
 	// FailedExpectations holds one sentence for each promise that the run
@@ -151,6 +152,22 @@ type Phase struct {
 type EvictedS struct {
 	P50 float64 `json:"p50"`
 	Max float64 `json:"max"`
+}
+
+// Members is what honest nodes found out of who is in the network.
+type Members struct {
+	// Deaths are the times that a node went away or stood still for longer than
+	// it takes to notice, and NoticedRatio the share of them that all others that
+	// were there noticed.
+	Deaths       int      `json:"deaths"`
+	NoticedRatio *float64 `json:"noticed_ratio"`
+	// NoticedMS is how long it took until the last of the others knew.
+	NoticedMS *Percentiles `json:"noticed_ms"`
+	// FalseDeaths are the times that any one node took any one living node for
+	// dead; PerNodeDay is that for each node and day of virtual time.
+	FalseDeaths           int      `json:"false_deaths"`
+	FalseDeathsPerNodeDay *float64 `json:"false_deaths_per_node_day"`
+	Suspicions            int      `json:"suspicions"` // times that any one node suspected any other
 }
 
 // Resources is what the run cost in memory and processor time.

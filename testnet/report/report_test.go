@@ -46,6 +46,10 @@ func full() *report.Report {
 			TimeToEvictS: &report.EvictedS{P50: 1.5, Max: 3}, HonestBanned: report.Measured(0), VictimOutbound: report.Measured(4),
 			Before: &report.Phase{Tx: spread, Block: spread}, During: &report.Phase{Tx: spread, Block: spread},
 		},
+		Members: &report.Members{
+			Deaths: 4, NoticedRatio: report.Measured(0.75), NoticedMS: &report.Percentiles{P50: 7000, P90: 8000, P99: 9000, Max: 9500},
+			FalseDeaths: 1, FalseDeathsPerNodeDay: report.Measured(0.1), Suspicions: 12,
+		},
 		Resources: report.Resources{HeapMBPerNode: report.Measured(12.5), CPUSPerDelivery: report.Measured(0.0012), CPUS: report.Measured(0.72), MempoolShare: report.Measured(0.5)},
 		TraceHash: report.Measured("c0ffee"),
 	}

@@ -30,6 +30,7 @@ type Scenario struct {
 	Attackers   []Attacker    `yaml:"attackers"`
 	Silent      float64       `yaml:"silent,share"`     // of nodes that sit in the mesh and never forward
 	VerifyCost  time.Duration `yaml:"verify_cost,cost"` // virtual time that judging one transaction takes in world sim; zero is free, or MeasuredCost
+	Members     bool          `yaml:"members"`          // world core: nodes keep a view of who is in the network, as those of the other worlds always do
 	Expect      []Expect      `yaml:"expect"`
 
 	file *file // where the values came from; nil for one made in code
@@ -114,6 +115,7 @@ type Churn struct {
 	PerMinute float64       `yaml:"per_minute,share"` // of all nodes, restarted in every minute
 	Share     float64       `yaml:"share,share"`      // of all nodes, each restarted once
 	Down      time.Duration `yaml:"down"`             // how long each is away
+	Stopped   bool          `yaml:"stopped"`          // world core: its process stands still and its links stay open, instead of its going away
 }
 
 // Restarts is how many nodes, out of the given number, c restarts.

@@ -42,6 +42,11 @@ func parse(text string, v reflect.Value, how string) error {
 			return errors.New("want a whole number that is not negative")
 		}
 		v.SetUint(n)
+	case reflect.Bool:
+		if text != "true" && text != "false" {
+			return errors.New("want true or false")
+		}
+		v.SetBool(text == "true")
 	case reflect.Float64:
 		x, err := parseNumber(text, how == "share")
 		v.SetFloat(x)

@@ -117,6 +117,7 @@ func (c *check) run() {
 	c.time("settle", s.Settle)
 	c.time("drain", s.Drain)
 	c.time("start.wave", s.Start.Wave)
+	c.want(!s.Members || s.World == report.WorldCore, "members", "true, which is for world %s only; in the others nodes are members always", report.WorldCore)
 	c.want(s.VerifyCost >= 0 && s.VerifyCost <= MaxVerify || s.VerifyCost == MeasuredCost, "verify_cost", "%v, want 0 to %v, or measured", s.VerifyCost, MaxVerify)
 }
 
@@ -241,6 +242,7 @@ func (c *check) faults() {
 		at := fmt.Sprintf("churn.%d", i)
 		c.span(at, churn.From, churn.To)
 		c.time(at+".down", churn.Down)
+		c.want(!churn.Stopped || c.s.World == report.WorldCore, at+".stopped", "true, which is for world %s only", report.WorldCore)
 		c.want(churn.Down > 0, at+".down", "%v, want how long a node is away", churn.Down)
 		c.want((churn.PerMinute > 0) != (churn.Share > 0), at, "given with per_minute=%v and share=%v, want one of them more than 0", churn.PerMinute, churn.Share)
 		c.share(at+".share", churn.Share, true)
