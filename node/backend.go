@@ -126,6 +126,7 @@ func (b backend) BlockByID(_ context.Context, id wire.BlockID) (api.StoredBlock,
 	defer c.mu.RUnlock()
 	return api.StoredBlock{
 		Block: block, Best: best, Final: best && height <= c.ledger.Final().Height, Arrived: c.blocks[id].arrived,
+		Journey: b.events.journeys.get(id),
 	}, nil
 }
 

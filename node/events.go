@@ -23,6 +23,7 @@ type events struct {
 
 	included func(ids []wire.TxID) // told what blocks took
 	bans     chan struct{}         // holds one token when somebody was banned
+	journeys *journeys
 }
 
 func (e *events) publish(ev api.Event) {
@@ -145,7 +146,7 @@ func (e *events) headChanged(n headNews) {
 
 func (e *events) block(r ledger.Ref, n headNews) *api.BlockEvent {
 	note := n.notes[r.ID]
-	ev := &api.BlockEvent{ID: r.ID, Height: r.Height, Slot: r.Slot, TxCount: note.txCount}
+	ev := &api.BlockEvent{ID: r.ID, Height: r.Height, Slot: r.Slot, TxCount: note.txCount, Journey: e.journeys.get(r.ID)}
 	if !note.producer.IsZero() {
 		ev.Producer = note.producer.Encode(e.prefix)
 	}

@@ -35,6 +35,7 @@ type meters struct {
 	final     prometheus.Gauge
 	rebuilt   *prometheus.CounterVec // by how
 	rebuildS  prometheus.Histogram
+	parts     partMeters
 	evidence  prometheus.Counter
 
 	dropped  *prometheus.CounterVec // messages, by where
@@ -75,7 +76,8 @@ func newMeters() *meters {
 		rollbacks:  counter("blocks_rolled_back_total", "Blocks that left the best chain."),
 		height:     gauge("chain_height", "Height of the best chain."),
 		final:      gauge("chain_final_height", "Height of the last final block."),
-		rebuilt:    counters("blocks_rebuilt_total", "Announced blocks put together, by how (pool, asked, whole).", "how"),
+		rebuilt:    counters("blocks_rebuilt_total", "Announced blocks put together, by how (at_once, rounds, chunks, whole).", "how"),
+		parts:      newPartMeters(counters, counter),
 		rebuildS: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: "grapevine", Name: "block_rebuild_seconds", Help: "Time from a header to its block in the chain.",
 			Buckets: prometheus.ExponentialBuckets(0.002, 2, 12),
@@ -107,6 +109,7 @@ func newMeters() *meters {
 		m.shed, m.cut, m.storeFailed, m.storeFailures,
 		m.recon.sessions, m.recon.exchanges, m.recon.lacking, m.recon.bytes, m.recon.fetched, m.recon.oneSided,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.parts.register(m.registry)
 	return m
 }
 
@@ -192,12 +195,15 @@ func (e *events) hooks() overlay.Hooks {
 		}
 	}
 	h.BlockRebuilt = func(id wire.BlockID, how overlay.Rebuilt) {
-		m.rebuilt.WithLabelValues(rebuiltHow(how)).Inc()
+		m.rebuilt.WithLabelValues(how.Way()).Inc()
+		m.parts.rebuilt(how)
 		m.rebuildS.Observe(how.Took.Seconds())
 		if next.BlockRebuilt != nil {
 			next.BlockRebuilt(id, how)
 		}
 	}
+	m.parts.hooks(&h, next)
+	e.journeys.hooks(&h, next)
 	h.TxShed = func(from peerscore.PeerID, n int, why overlay.Shed) {
 		m.shed.WithLabelValues(string(why)).Add(float64(n))
 		if next.TxShed != nil {
@@ -252,14 +258,4 @@ func (e *events) hooks() overlay.Hooks {
 		}
 	}
 	return h
-}
-
-func rebuiltHow(how overlay.Rebuilt) string {
-	switch {
-	case how.Whole:
-		return "whole"
-	case how.Asked > 0:
-		return "asked"
-	}
-	return "pool"
 }

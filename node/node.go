@@ -76,7 +76,7 @@ func (n *Node) open() error {
 	}
 	n.events = &events{
 		feed: feed, metrics: newMeters(), observe: n.cfg.Observe, prefix: g.AddressPrefix, now: n.cfg.Now,
-		included: n.included, bans: make(chan struct{}, 1),
+		included: n.included, bans: make(chan struct{}, 1), journeys: newJourneys(),
 	}
 	n.store, err = store.Open(dataDir(n.cfg.Home), store.Options{
 		FS: n.cfg.FS, Network: g.ID(), CacheBytes: n.cfg.CacheBytes, Logger: n.cfg.Logger,

@@ -29,7 +29,7 @@ func (w *watch) hooks(i int) node.Observe {
 			RPCDropped:        func(peerscore.PeerID, string) { w.dropped() },
 			ValidationDropped: func(peerscore.PeerID, string) { w.dropped() },
 			BlockRebuilt: func(_ wire.BlockID, how overlay.Rebuilt) {
-				w.rebuilt(how.FromPool, how.Asked, how.Whole)
+				w.rebuilt(how)
 			},
 			Offence: func(peerscore.PeerID, peerscore.Offence, error) { w.blamed() },
 		},

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/grapevine-p2p/grapevine/overlay"
 	"github.com/grapevine-p2p/grapevine/testnet/report"
 	"github.com/grapevine-p2p/grapevine/wire"
 )
@@ -255,14 +256,14 @@ func (w *watch) added(node int, id wire.BlockID, txs []wire.TxID, own bool, now 
 }
 
 // rebuilt says how node put a block together.
-func (w *watch) rebuilt(fromPool, asked int, whole bool) {
+func (w *watch) rebuilt(how overlay.Rebuilt) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.closed || fromPool+asked == 0 && !whole {
+	if w.closed || how.FromPool+how.Filled == 0 && !how.Requested() {
 		return // an empty block needs no rebuilding and proves nothing
 	}
 	w.totals.rebuilt++
-	if asked == 0 && !whole {
+	if !how.Requested() {
 		w.totals.rebuiltWithoutAsked++
 	}
 }

@@ -69,4 +69,5 @@ type StoredBlock struct {
 	Best    bool   // on the best chain
 	Final   bool   // never rolled back
 	Arrived uint64 // unix milliseconds, 0 if not known
+	Journey *Journey
 }

@@ -244,6 +244,18 @@ type Tx struct {
 	Signature string    `json:"signature" doc:"Hex."`
 }
 
+// Journey says how an announced block came to this node.
+type Journey struct {
+	Way    string   `json:"way" enum:"at_once,rounds,chunks,whole" doc:"All was known or came with the header; what was missing was asked for; coded chunks were collected; the whole block was asked for."`
+	Known  int      `json:"known" doc:"Transactions that this node had."`
+	Filled int      `json:"filled" doc:"That came unasked, behind the header."`
+	Asked  int      `json:"asked" doc:"That came on request."`
+	Rounds int      `json:"rounds" doc:"Of asking."`
+	Chunks int      `json:"chunks" doc:"That proved."`
+	Took   float64  `json:"took_ms" doc:"From the header to the whole body."`
+	From   []string `json:"from,omitempty" doc:"Peers that gave a part of it."`
+}
+
 // Block is one block of the store. Exactly one of IDs and Txs is filled. Time
 // and Arrived are in unix milliseconds.
 type Block struct {
@@ -260,6 +272,7 @@ type Block struct {
 	Best         bool         `json:"best" doc:"On the best chain."`
 	Final        bool         `json:"final"`
 	Arrived      uint64       `json:"arrived,omitempty" doc:"When this node got it, unix milliseconds; absent if not known any more."`
+	Journey      *Journey     `json:"journey,omitempty" doc:"How it came; absent for an own block, one that came while catching up, and an old one."`
 	IDs          []wire.TxID  `json:"ids,omitempty"`
 	Txs          []Tx         `json:"txs,omitempty"`
 }

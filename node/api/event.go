@@ -73,6 +73,7 @@ type BlockEvent struct {
 	Slot     uint64       `json:"slot"`
 	Producer string       `json:"producer,omitempty"`
 	TxCount  uint32       `json:"tx_count"`
+	Journey  *Journey     `json:"journey,omitempty" doc:"How it came, if it was announced of late."`
 }
 
 // PeerEvent is the peer that came or went.

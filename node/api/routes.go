@@ -350,6 +350,7 @@ func showBlock(st StoredBlock, prefix string, full bool) Block {
 		Best:         st.Best,
 		Final:        st.Final,
 		Arrived:      st.Arrived,
+		Journey:      st.Journey,
 	}
 	for _, tx := range st.Block.Txs {
 		if full {

@@ -157,7 +157,7 @@ func parseMetrics(text io.Reader) (r reading, err error) {
 			r.blamed += v
 		case "grapevine_blocks_rebuilt_total":
 			r.rebuilt += v
-			if !strings.Contains(labels, `how="pool"`) {
+			if !strings.Contains(labels, `how="at_once"`) {
 				r.asked += v
 			}
 		case "grapevine_stream_bytes_total":
