@@ -165,7 +165,10 @@ func (b backend) Status(context.Context) (api.Status, error) {
 		}
 		status.OneSidedLinks = o.OneSidedLinks()
 		s := o.Syncing()
-		status.Syncing = api.Syncing{Active: s.Active, Height: s.Height, Target: s.Target}
+		status.Syncing = api.Syncing{
+			Active: s.Active, Height: s.Height, Target: s.Target, Sources: s.Sources,
+			HeadersAhead: s.Headers, InFlight: s.Blocks, InFlightBytes: s.Bytes, PerSecond: s.PerSec,
+		}
 	}
 	if n.cfg.Profile == config.ProfilePublic {
 		status.Reachability = n.reach.status()

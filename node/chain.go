@@ -178,6 +178,21 @@ func (c *chain) Block(id wire.BlockID) (*wire.Block, error) {
 	return b, err
 }
 
+// Header implements overlay.HeaderKeeper.
+func (c *chain) Header(id wire.BlockID) (*wire.Header, error) {
+	c.mu.RLock()
+	block := c.held.blocks[id]
+	c.mu.RUnlock()
+	if block != nil {
+		return block.Header, nil
+	}
+	h, err := c.store.Header(id)
+	if errors.Is(err, store.NotFound) {
+		return nil, fmt.Errorf("%w: block %s", overlay.NotFound, id)
+	}
+	return h, err
+}
+
 // BlockAt implements overlay.Chain.
 func (c *chain) BlockAt(height uint64) (wire.BlockID, bool) {
 	if height == 0 {

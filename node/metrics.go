@@ -48,6 +48,7 @@ type meters struct {
 	cut  *prometheus.CounterVec // peers, by why
 
 	recon reconMeters
+	sync  syncMeters
 
 	storeFailed   prometheus.Gauge
 	storeFailures prometheus.Counter
@@ -93,6 +94,10 @@ func newMeters() *meters {
 		}),
 		shed: counters("transactions_shed_total", "Messages of transactions dropped unread, by why (budget, overload).", "why"),
 		cut:  counters("peers_cut_total", "Peers that were banned and disconnected, by why.", "why"),
+		sync: syncMeters{
+			fetched:  counter("sync_blocks_total", "Blocks fetched from peers that are in the chain now."),
+			replaced: counter("sync_sources_replaced_total", "Requests for blocks that were taken from a peer that let this node wait."),
+		},
 		recon: reconMeters{
 			sessions:  gauge("recon_sessions", "Sessions of reconciliation that are open."),
 			exchanges: counters("recon_exchanges_total", "Exchanges of reconciliation, by outcome (equal, different).", "outcome"),
@@ -107,7 +112,7 @@ func newMeters() *meters {
 	m.registry.MustRegister(m.txs, m.duplicates, m.accepted, m.left, m.poolCount, m.poolBytes, m.blocks, m.txsIn,
 		m.rollbacks, m.height, m.final, m.rebuilt, m.rebuildS, m.evidence, m.dropped, m.refused, m.offences, m.missed, m.syncS,
 		m.shed, m.cut, m.storeFailed, m.storeFailures,
-		m.recon.sessions, m.recon.exchanges, m.recon.lacking, m.recon.bytes, m.recon.fetched, m.recon.oneSided,
+		m.recon.sessions, m.recon.exchanges, m.recon.lacking, m.recon.bytes, m.recon.fetched, m.recon.oneSided, m.sync.fetched, m.sync.replaced,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.parts.register(m.registry)
 	return m
@@ -251,6 +256,7 @@ func (e *events) hooks() overlay.Hooks {
 		}
 	}
 	m.recon.hooks(&h, next)
+	m.sync.hooks(&h, next)
 	h.Offence = func(p peerscore.PeerID, o peerscore.Offence, err error) {
 		m.offences.WithLabelValues(o.String()).Inc()
 		if next.Offence != nil {

@@ -65,6 +65,7 @@ func (n *Node) runOn(ctx context.Context, h host.Host, g *gate) error {
 	n.host.Store(&h)
 	n.overlay.Store(o)
 	n.events.metrics.peers(o.Peers)
+	n.events.metrics.syncing(o.Syncing)
 	n.events.metrics.book(o.Book)
 	if n.cfg.Members {
 		n.events.metrics.registry.MustRegister(memberMetrics{o.MemberStats})

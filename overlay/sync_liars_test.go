@@ -97,6 +97,7 @@ func giving(c *chain, pause time.Duration) answerer {
 	})
 }
 
+// R93: what an answer proves, and what not. R91: whoever gives nothing is replaced.
 func TestLyingPeersAreDroppedForAnother(t *testing.T) {
 	g, c := testGenesis("liars"), newClock()
 	genesis := ledger.Ref{ID: g.ID().GenesisBlock()}

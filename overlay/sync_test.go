@@ -3,9 +3,11 @@ package overlay_test
 import (
 	"bufio"
 	"encoding/binary"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/stretchr/testify/require"
 
 	"github.com/grapevine-p2p/grapevine/overlay"
@@ -74,6 +76,148 @@ func TestRefreshFindsAnotherBranch(t *testing.T) {
 	b.join(a)
 	eventually(t, func() bool { return b.chain.Head().ID == better.ID() }, "the branch with the lower slot wins")
 	require.Equal(t, better.ID(), a.chain.Head().ID)
+}
+
+// R90: headers from a height, or from where a locator meets the best chain.
+func TestHeadersAreServedWithinBounds(t *testing.T) {
+	g, c := testGenesis("serve headers"), newClock()
+	n := start(t, g, c, func(c *overlay.Config) { c.Limits.SyncHeaders = 7 })
+	n.grow(20, "", 0)
+	at := func(heights ...uint64) (ids []wire.BlockID) {
+		for _, h := range heights {
+			id, _ := n.chain.BlockAt(h)
+			if h == 0 {
+				id = g.ID().GenesisBlock()
+			}
+			ids = append(ids, id)
+		}
+		return ids
+	}
+	stranger := wire.BlockID{9}
+	h := greetedHost(t, n)
+	for name, test := range map[string]struct {
+		q           wire.SyncRequest
+		first, last uint64
+	}{
+		"a height":                  {wire.SyncRequest{FromHeight: 18, Count: 1}, 18, 18},
+		"a range":                   {wire.SyncRequest{FromHeight: 2, Count: 3}, 2, 4},
+		"more than we give":         {wire.SyncRequest{FromHeight: 1, Count: 1 << 31}, 1, 7},
+		"beyond the head":           {wire.SyncRequest{FromHeight: 19, Count: 5}, 19, 20},
+		"overflow":                  {wire.SyncRequest{FromHeight: 1<<64 - 1, Count: 5}, 0, 0},
+		"none":                      {wire.SyncRequest{FromHeight: 3}, 0, 0},
+		"our head":                  {wire.SyncRequest{FromHeight: 20, Count: 5, Blocks: at(20)}, 0, 0},
+		"a locator":                 {wire.SyncRequest{FromHeight: 16, Count: 2, Blocks: at(16, 15)}, 17, 18},
+		"a branch":                  {wire.SyncRequest{FromHeight: 16, Count: 2, Blocks: append([]wire.BlockID{stranger, stranger}, at(13)...)}, 14, 15},
+		"genesis":                   {wire.SyncRequest{FromHeight: 0, Count: 2, Blocks: at(0)}, 1, 2},
+		"down to genesis":           {wire.SyncRequest{FromHeight: 2, Count: 2, Blocks: append([]wire.BlockID{stranger, stranger}, at(0)...)}, 1, 2},
+		"nothing in common":         {wire.SyncRequest{FromHeight: 16, Count: 2, Blocks: []wire.BlockID{stranger}}, 0, 0},
+		"a block at another height": {wire.SyncRequest{FromHeight: 15, Count: 2, Blocks: at(16)}, 0, 0},
+		"far above":                 {wire.SyncRequest{FromHeight: 1 << 63, Count: 2, Blocks: []wire.BlockID{stranger}}, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			test.q.ID, test.q.Headers = 42, true
+			got, end := exchangeSync(t, h, n, &test.q)
+			require.EqualValues(t, 20, end.HeadHeight)
+			require.Equal(t, n.chain.Head().ID, end.Head)
+			var heights []uint64
+			for _, a := range got {
+				require.Empty(t, a.Block)
+				for _, raw := range a.Headers {
+					h, err := wire.DecodeHeader(raw)
+					require.NoError(t, err)
+					heights = append(heights, h.Body().Height)
+				}
+			}
+			if test.first == 0 {
+				require.Empty(t, heights)
+				return
+			}
+			require.Len(t, heights, int(test.last-test.first+1))
+			require.Equal(t, test.first, heights[0])
+			require.Equal(t, test.last, heights[len(heights)-1])
+		})
+	}
+}
+
+// exchangeSync asks as a peer does that may ask for anything.
+func exchangeSync(t *testing.T, h host.Host, n *node, q *wire.SyncRequest) (answers []*wire.SyncAnswer, end *wire.SyncAnswer) {
+	t.Helper()
+	s, err := h.NewStream(t.Context(), n.host.ID(), overlay.SyncProtocol(n.g.ID()))
+	require.NoError(t, err)
+	defer s.Close()
+	b := q.AppendTo(nil)
+	_, err = s.Write(append(binary.AppendUvarint(nil, uint64(len(b))), b...))
+	require.NoError(t, err)
+	in := bufio.NewReader(s)
+	for {
+		raw, err := readRaw(in)
+		require.NoError(t, err)
+		a, err := wire.DecodeSyncAnswer(raw)
+		require.NoError(t, err)
+		require.Equal(t, q.ID, a.ID)
+		if a.Status == wire.StatusEnd {
+			return answers, a
+		}
+		answers = append(answers, a)
+	}
+}
+
+// R94: a node that stops in the middle goes on from there. R91: several peers give blocks.
+func TestSyncResumesAndIsShared(t *testing.T) {
+	g, c := testGenesis("resume"), newClock()
+	a, b := start(t, g, c), start(t, g, c)
+	const height = 900
+	last := a.grow(height, "wallet 0", 0)
+	for h := range uint64(height) {
+		id, _ := a.chain.BlockAt(h + 1)
+		block, _ := a.chain.Block(id)
+		b.add(block)
+	}
+	ch := newChain(t, g, c)
+	n := startOn(t, newHost(t), ch, bootstrap(a, b))
+	eventually(t, func() bool { return ch.Head().Height > 100 }, "begins")
+	n.stop()
+	stored := ch.Head().Height
+	t.Logf("stopped at %d", stored)
+	lowest := new(atomic.Uint64)
+	lowest.Store(height)
+	gives := giving(a.chain, 0)
+	addr := liar(t, g, height, func(q *wire.SyncRequest, send func(*wire.SyncAnswer)) {
+		gives(q, func(a *wire.SyncAnswer) {
+			for _, raw := range a.Headers {
+				h, _ := wire.DecodeHeader(raw)
+				lowest.Store(min(lowest.Load(), h.Body().Height))
+			}
+			send(a)
+		})
+		if !q.Headers {
+			lowest.Store(min(lowest.Load(), q.FromHeight))
+		}
+	})
+	n = startOn(t, newHost(t), ch)
+	require.NoError(t, n.Connect(t.Context(), addr))
+	eventually(t, func() bool { return ch.Head().ID == last.ID() }, "the rest")
+	require.Equal(t, stored+1, lowest.Load(), "neither headers nor blocks that are stored")
+	require.Zero(t, a.seen.blamed()+b.seen.blamed()+n.seen.blamed())
+}
+
+// A header that came before its parents draws them in, and is followed then. R91: the blocks
+// between are fetched.
+func TestOrphansDrawTheirParentsIn(t *testing.T) {
+	g, c := testGenesis("orphans"), newClock()
+	a, n := start(t, g, c), start(t, g, c, func(c *overlay.Config) { c.Limits.SyncRefresh = time.Hour })
+	n.join(a)
+	meshed(t, a, n)
+	c.slot.Store(1040)
+	head := ledger.Ref{ID: g.ID().GenesisBlock()}
+	for slot := uint64(1001); slot < 1040; slot++ { // gossip misses these
+		block := seal(g, head, slot, nil)
+		a.add(block)
+		head = refOf(block)
+	}
+	last := seal(g, head, 1040, nil)
+	a.produce(last)
+	eventually(t, func() bool { return n.chain.Head().ID == last.ID() }, "all")
 }
 
 // R36: by height range or by id, within bounds.

@@ -64,7 +64,7 @@ func printStatus(w io.Writer, s api.Status, evidence []api.Equivocation) {
 		pairs = append(pairs, "eclipse?", fmt.Sprintf("on %d links outside the mesh, peers keep knowing transactions that the mesh does not bring", s.OneSidedLinks))
 	}
 	if s.Syncing.Active {
-		pairs = append(pairs, "catching up", fmt.Sprintf("at height %d of %d", s.Syncing.Height, s.Syncing.Target))
+		pairs = append(pairs, "catching up", catchingUp(s.Syncing))
 	}
 	if p := s.Producer; p != nil {
 		turn := "not in the producer set"
@@ -188,4 +188,14 @@ func (r mempoolReport) print(w io.Writer) {
 		"fee to enter, per 1000 bytes", r.Fees.Enter.String(),
 		"fee, low / medium / high", fmt.Sprintf("%s / %s / %s", r.Fees.Low, r.Fees.Medium, r.Fees.High),
 	)
+}
+
+// catchingUp says how far a node is, and when it will be there at this pace.
+func catchingUp(s api.Syncing) string {
+	text := fmt.Sprintf("at height %d of %d, from %d peers", s.Height, s.Target, s.Sources)
+	if s.PerSecond > 0 {
+		left := float64(s.Target-min(s.Height, s.Target)) / s.PerSecond
+		text += fmt.Sprintf(", %.0f blocks a second, %s left", s.PerSecond, ago(time.Duration(left*float64(time.Second))))
+	}
+	return text
 }

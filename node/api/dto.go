@@ -91,7 +91,13 @@ type Equivocations struct {
 type Syncing struct {
 	Active bool   `json:"active"`
 	Height uint64 `json:"height" doc:"Reached."`
-	Target uint64 `json:"target" doc:"The best height heard of."`
+	Target uint64 `json:"target" doc:"The highest head that a peer has shown."`
+
+	Sources       int     `json:"sources" doc:"Peers of which blocks are fetched."`
+	HeadersAhead  int     `json:"headers_ahead" doc:"Headers known of blocks that are not in the chain."`
+	InFlight      int     `json:"in_flight_blocks" doc:"Blocks that were asked for, or came, and are not in the chain yet."`
+	InFlightBytes int     `json:"in_flight_bytes"`
+	PerSecond     float64 `json:"blocks_per_second" doc:"Lately, while active."`
 }
 
 // Producer is the block-producing side of a node that has a producer key.

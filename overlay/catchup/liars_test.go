@@ -181,7 +181,7 @@ func checkEnd(t testing.TB, w *world, main branch) {
 	}
 }
 
-// 90 % of the peers lie, in every way that there is, each way on its own and all at once.
+// R92: the window is held (the world watches it). 90 % of the peers lie, in every way that there is, each way on its own and all at once.
 func TestNineOfTenLie(t *testing.T) {
 	main := grow(nil, 1, mainHeight, mixed)
 	const good, bad = 2, 18
