@@ -47,10 +47,9 @@ type announcer struct {
 
 func newAnnouncer(cfg Config, r *roster) *announcer {
 	holder, _ := cfg.Pool.(TxHolder)
-	return &announcer{
-		cfg: cfg, id: cfg.Genesis.ID(), holder: holder, log: cfg.Logger, roster: r,
-		book: newEchoBook(cfg.Limits, cfg.EchoNetworks),
-	}
+	book := newEchoBook(cfg.Limits, cfg.EchoNetworks)
+	book.dialled = r.dialled
+	return &announcer{cfg: cfg, id: cfg.Genesis.ID(), holder: holder, log: cfg.Logger, roster: r, book: book}
 }
 
 // follow begins to tell peers of a transaction, after a time.

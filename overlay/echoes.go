@@ -22,8 +22,9 @@ const maxSentTo = 64
 // A peer echoes a transaction when the id comes back from it and it did not get the first
 // copy from us. It is not safe for concurrent use.
 type echoBook struct {
-	limits   Limits // constant
-	networks int    // in which there must be echoes
+	limits   Limits                  // constant
+	networks int                     // in which there must be echoes
+	dialled  func() map[peer.ID]bool // the peers that we dialled; nil says none
 
 	txs       map[wire.TxID]*followed
 	byMessage map[string]wire.TxID // by what pubsub calls them
@@ -146,10 +147,24 @@ func (b *echoBook) weigh(f *followed, connected int) bool {
 	if f.done || len(f.echoes) < want || b.networks > 1 && len(networks) < b.networks {
 		return false
 	}
+	if !b.vouched(f.echoes) {
+		return false
+	}
 	f.done = true
 	f.sentTo, f.echoes = nil, nil
 	b.open--
 	return true
+}
+
+// vouched says whether a peer that we dialled is among those that echoed, if there is one:
+// whoever wants to silence us can connect to us from as many networks as it likes, but whom
+// we dial is ours to choose.
+func (b *echoBook) vouched(echoes []echo) bool {
+	if b.dialled == nil {
+		return true
+	}
+	dialled := b.dialled()
+	return len(dialled) == 0 || slices.ContainsFunc(echoes, func(e echo) bool { return dialled[e.peer] })
 }
 
 // due lists what a peer is to be told now, oldest first, within count.

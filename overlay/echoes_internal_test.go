@@ -50,6 +50,9 @@ func TestEchoesThatCount(t *testing.T) {
 
 	b = newBook(1)
 	require.False(t, b.echoed(tx.ID(), "a", "n1", false, 2))
+	b.dialled = func() map[peer.ID]bool { return map[peer.ID]bool{"b": true} }
+	require.Empty(t, b.sweep(10, 1, func(validation.CheckedTx) bool { return false }), "it may have come here to say so")
+	b.dialled = func() map[peer.ID]bool { return nil }
 	require.Equal(t, []wire.TxID{tx.ID()}, b.sweep(10, 1, func(validation.CheckedTx) bool { return false }), "only one is connected by now")
 	require.Empty(t, b.sweep(10, 1, func(validation.CheckedTx) bool { return false }), "once")
 

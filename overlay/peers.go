@@ -260,6 +260,19 @@ func (r *roster) count(s standing) int {
 	return n
 }
 
+// dialled are the greeted peers that we dialled.
+func (r *roster) dialled() map[peer.ID]bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := make(map[peer.ID]bool)
+	for p, m := range r.members {
+		if m.standing == greeted && m.direction == network.DirOutbound {
+			out[p] = true
+		}
+	}
+	return out
+}
+
 // raise notes that a peer sent a header that its producer signed, as the head of its chain.
 func (r *roster) raise(p peer.ID, h head) {
 	r.update(p, func(m *member) {
