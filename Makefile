@@ -1,5 +1,5 @@
 # What a contributor types. `make check` is what has to hold before a change lands.
-.PHONY: build test race check fmt generate fuzz bench soak attacks eclipse figures
+.PHONY: build test race check fmt generate fuzz bench soak laws attacks eclipse figures
 
 build:
 	go build -trimpath -o grapevine ./cmd/grapevine
@@ -28,10 +28,15 @@ fuzz:
 bench:
 	go test -run '^$$' -bench . -benchmem ./wire ./validation/... ./mempool ./peerscore
 
+# The laws of scores over 10,000 random traces each.
+laws:
+	go test ./peerscore -run TestLaw -timeout 20m -rapid.checks 10000
+
 # The long form of the random tests: many more cases of every property, and
 # repeated runs of the tests over real processes.
 soak:
 	go test ./wire ./validation/... ./mempool ./peerscore -timeout 4h -rapid.checks 10000
+	go test ./peerscore -run TestLaw -timeout 12h -rapid.checks 1000000
 	go test ./mempool -run AgainstNaive -timeout 4h -rapid.checks 1000000
 	GRAPEVINE_SOAK=1 go test -timeout 2h -count 1 -run 'Crash|Write|Damaged|Disk' -v ./node ./node/store
 	GRAPEVINE_SOAK=1 go test -timeout 4h -count 1 -run 'Kill' -v ./cmd/grapevine

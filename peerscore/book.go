@@ -153,11 +153,11 @@ func (b *Book) terms(now time.Time, p PeerID) (t [termCount]float64) {
 		// Whoever stands convicted gets nothing for what else it does.
 		t[termForfeit] = -b.config.TopicScoreCap
 	}
-	if t[termGuilt] == 0 && t[termDoubt] == 0 {
-		t[termMerit] = b.merit.at(now, p)
-	}
-	if b.bannedAt(now, p) {
+	switch {
+	case b.bannedAt(now, p):
 		t[termBan] = b.config.Thresholds.Graylist - b.config.TopicScoreCap - 1
+	case t[termGuilt] == 0 && t[termDoubt] == 0:
+		t[termMerit] = b.merit.at(now, p)
 	}
 	return t
 }

@@ -1,9 +1,9 @@
 package peerscore
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -29,8 +29,8 @@ import (
 // its sentence is over, whatever else it does. Sentences double.
 //
 // A peer that gave us nothing of its own for LiveFor is judged on every miss. A
-// peer that did give something is judged against the median of the others that
-// did: where all shed load, nobody is blamed for it. After a stall of our own
+// peer that did give something is judged against others that did, the second best
+// of them: where all shed load, nobody is blamed for it. After a stall of our own
 // every open question is void. In a mesh of fewer than MinMesh peers nobody is
 // judged: there is no choice to be made, and those who depend on us alone look
 // like those who give nothing.
@@ -360,37 +360,38 @@ func (l *Lookout) judge(now time.Time, w *watched) bool {
 // blame adds to the evidence, unless others that give do no better.
 func (l *Lookout) blame(now time.Time, w *watched, weight float64) {
 	if l.live(now, w) {
-		median, enough := l.median(now, w)
-		if !enough || w.misses <= 2*median+tolerated {
+		usual, known := l.usual(now, w)
+		if !known || w.misses <= 2*usual+tolerated {
 			return
 		}
 	}
 	w.evidence += weight
 }
 
-// tolerated is the share of misses beyond twice the median's that is nobody's
-// fault; liveOthers the number of others without which there is no median.
-const (
-	tolerated  = 0.15
-	liveOthers = 2
-)
+// tolerated is the share of misses, beyond twice what is usual, that is nobody's
+// fault.
+const tolerated = 0.15
 
 func (l *Lookout) live(now time.Time, w *watched) bool {
 	return !w.gave.IsZero() && now.Sub(w.gave) < l.config.LiveFor
 }
 
-func (l *Lookout) median(now time.Time, of *watched) (float64, bool) {
-	var shares []float64
-	for _, w := range l.mesh { // sorted below
-		if w != of && l.live(now, w) {
-			shares = append(shares, w.misses)
+// usual is the share of misses of the second best of the others that give
+// something. Not their median: droppers that send messages of their own would
+// be most of them.
+func (l *Lookout) usual(now time.Time, of *watched) (share float64, known bool) {
+	best, second := math.Inf(1), math.Inf(1)
+	for _, w := range l.mesh { // of two smallest numbers, whatever the order
+		if w == of || !l.live(now, w) {
+			continue
+		}
+		if w.misses < best {
+			best, second = w.misses, best
+		} else {
+			second = min(second, w.misses)
 		}
 	}
-	if len(shares) < liveOthers {
-		return 0, false
-	}
-	slices.SortFunc(shares, cmp.Compare[float64])
-	return shares[len(shares)/2], true
+	return second, !math.IsInf(second, 1)
 }
 
 // rateMemory is over how many seconds the rate of messages is smoothed.
