@@ -296,6 +296,9 @@ func ranText(r *report.Report, took time.Duration) string {
 
 func attackText(a report.Attack) string {
 	text := fmt.Sprintf("%d × %s", a.Attackers, a.Kind)
+	if a.HonestMeshRatio != nil {
+		text += fmt.Sprintf(", meshes %.0f %% honest after 30 s", *a.HonestMeshRatio*100)
+	}
 	if a.EvictedRatio != nil {
 		text += fmt.Sprintf(", %.0f %% evicted", *a.EvictedRatio*100)
 	}

@@ -132,6 +132,9 @@ type Attack struct {
 	EvictedRatio *float64  `json:"evicted_ratio"`
 	TimeToEvictS *EvictedS `json:"time_to_evict_s"`
 	HonestBanned *int      `json:"honest_banned"`
+	// HonestMeshRatio is the share of the honest in honest nodes' meshes of transactions,
+	// 30 s after the first attackers began; null where the run did not last so long.
+	HonestMeshRatio *float64 `json:"honest_mesh_ratio"`
 	// Before and During are what was published before the first attacker began,
 	// and since, so that a run has its own unattacked figures to be held
 	// against; null where the world does not tell them apart.

@@ -139,6 +139,7 @@ type Attacker struct {
 	Kind   string            `yaml:"kind"`        // one of Kinds
 	Share  float64           `yaml:"share,share"` // of Nodes, or
 	Count  int               `yaml:"count"`       // a number of them
+	Links  int               `yaml:"links"`       // honest nodes that each dials, who dial each other only; 0: as Network.Dials, and anybody
 	From   time.Duration     `yaml:"from"`
 	To     time.Duration     `yaml:"to"`     // zero is until the end
 	Params map[string]string `yaml:"params"` // what the kind understands

@@ -20,7 +20,11 @@ func (g *stage) watchAttackers(ctx context.Context) {
 		return
 	}
 	g.course.evicted = make(map[int]time.Duration)
+	turned := g.load.Add(g.s.Attackers[0].From)
 	for Sleep(ctx, watchEvery) {
+		if g.course.honestMesh == nil && time.Since(turned) >= meshRecovery {
+			g.course.honestMesh = g.honestMesh()
+		}
 		known := peersOf(g.up(-1))
 		for i, p := range g.places {
 			if p.Attack == nil || known[p.ID] {
@@ -32,6 +36,31 @@ func (g *stage) watchAttackers(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// meshRecovery is how long after the first attackers began the meshes are looked at.
+const meshRecovery = 30 * time.Second
+
+// honestMesh is the share of the honest among the peers in honest nodes' meshes of
+// transactions; nil where these are empty.
+func (g *stage) honestMesh() *float64 {
+	honest := make(map[peer.ID]bool)
+	for _, p := range g.places {
+		honest[p.ID] = p.honest
+	}
+	links, good := 0, 0
+	for _, p := range g.up(-1) {
+		node := p.participant()
+		if node == nil || !p.honest {
+			continue
+		}
+		for _, id := range node.MeshPeers(Tx) {
+			if links++; honest[id] {
+				good++
+			}
+		}
+	}
+	return report.Ratio(float64(good), float64(links))
 }
 
 // peersOf are all peers of those who are up.
@@ -104,6 +133,7 @@ func (g *stage) attack() report.Attack {
 	}
 	a.VictimOutbound = g.course.victimLinks
 	a.EvictedRatio = report.Ratio(float64(len(g.course.evicted)), float64(a.Attackers))
+	a.HonestMeshRatio = g.course.honestMesh
 	var lasted report.Sample
 	for _, took := range g.course.evicted {
 		lasted.Add(took.Seconds())

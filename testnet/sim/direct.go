@@ -24,6 +24,7 @@ type course struct {
 	heads        map[wire.BlockID]int  // honest places on each
 	height       uint64                // of the highest
 	included     int                   // published transactions on the chain of the highest
+	honestMesh   *float64              // some time after the attack began; nil if the run did not last so long
 	evicted      map[int]time.Duration // attackers that nobody honest knows any more, and how long they lasted
 	honestBanned int
 	victimLinks  *int // honest peers that the victim chose; nil where nobody chooses

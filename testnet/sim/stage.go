@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -96,6 +97,14 @@ func (g *stage) seat(j job, relays map[string]Relay) error {
 			return fmt.Errorf("make the home of seat %d: %w", i, err)
 		}
 		g.places = append(g.places, p)
+	}
+	if slices.ContainsFunc(s.Attackers, func(a scenario.Attacker) bool { return a.Links > 0 }) {
+		g.graph = besieged(s.Seed, s.Nodes, s.Network.Dials, func(i int) int {
+			if a := g.places[i].Attack; a != nil {
+				return a.Links
+			}
+			return 0
+		})
 	}
 	turns := stream(s.Seed, streamProducers).Perm(s.Nodes)
 	for _, may := range []func(*place) bool{(*place).equivocates, func(p *place) bool { return p.honest }} {

@@ -21,6 +21,7 @@ const (
 	streamTxs
 	streamFill
 	streamLinks
+	streamSiege
 )
 
 func stream(seed, of uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, of)) }
@@ -40,6 +41,30 @@ func dialGraph(seed uint64, n, dials int) [][]int {
 			}
 			linked[pair] = true
 			graph[i] = append(graph[i], j)
+		}
+	}
+	return graph
+}
+
+// besieged is a dial graph in which some nodes dial only those who are not besiegers,
+// as many as said (0: not a besieger), and these dial each other only.
+func besieged(seed uint64, n, dials int, siege func(i int) int) [][]int {
+	var inside []int
+	for i := range n {
+		if siege(i) == 0 {
+			inside = append(inside, i)
+		}
+	}
+	graph := make([][]int, n)
+	for k, dialled := range dialGraph(seed, len(inside), dials) {
+		for _, j := range dialled {
+			graph[inside[k]] = append(graph[inside[k]], inside[j])
+		}
+	}
+	rng := stream(seed, streamSiege)
+	for i := range n {
+		for _, k := range rng.Perm(len(inside))[:min(siege(i), len(inside))] {
+			graph[i] = append(graph[i], inside[k])
 		}
 	}
 	return graph

@@ -194,3 +194,34 @@ func TestRoute(t *testing.T) {
 	_, ok := send(w, 0, 3)
 	require.True(t, ok, "healed")
 }
+
+// TestBesieged: besiegers dial the others only, as many as asked; these dial as if the
+// besiegers were not there.
+func TestBesieged(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(4, 60).Draw(t, "n")
+		outside := rapid.IntRange(1, n-2).Draw(t, "besiegers")
+		links := rapid.IntRange(1, n-outside).Draw(t, "links")
+		siege := func(i int) int {
+			if i < outside {
+				return links
+			}
+			return 0
+		}
+		graph := besieged(rapid.Uint64().Draw(t, "seed"), n, 2, siege)
+		for i, dialled := range graph {
+			seen := map[int]bool{}
+			for _, j := range dialled {
+				require.GreaterOrEqual(t, j, outside, "%d dials a besieger", i)
+				require.NotEqual(t, i, j)
+				require.False(t, seen[j])
+				seen[j] = true
+			}
+			if i < outside {
+				require.Len(t, dialled, links)
+			} else {
+				require.LessOrEqual(t, len(dialled), 2)
+			}
+		}
+	})
+}
