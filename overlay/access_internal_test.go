@@ -30,3 +30,11 @@ func Inspect(o *Overlay, from peer.ID, meshed bool, m []*pb.Message, c *pb.Contr
 	_ = i.inspect(from, rpc)
 	return rpc.Publish, rpc.Control
 }
+
+// UnderWay is the number of blocks that are being put together.
+func UnderWay(o *Overlay) int {
+	b := o.blocks.Load()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.rebuilding)
+}

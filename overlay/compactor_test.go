@@ -17,14 +17,16 @@ import (
 )
 
 // large makes a block of the size of so many bytes, whose header signs its chunks.
-func large(t testing.TB, n *node, slot uint64, size int, nonce uint64) (*wire.Block, *compact.Coded) {
+func large(t testing.TB, n *node, slot uint64, size int, nonces map[string]uint64) (*wire.Block, *compact.Coded) {
 	t.Helper()
 	var txs []*wire.Transaction
 	total := 0
 	for i := uint64(0); total < size; i++ {
-		tx := transfer(n.g, fmt.Sprint("wallet ", i%8), nonce+i/8, func(b *wire.TxBody) {
+		wallet := fmt.Sprint("wallet ", i%8)
+		tx := transfer(n.g, wallet, nonces[wallet], func(b *wire.TxBody) {
 			b.Fee, b.Payload = 1<<20, bytes.Repeat([]byte{byte(i), byte(i >> 8)}, 1_000)
 		})
+		nonces[wallet]++
 		txs = append(txs, tx)
 		total += tx.Size()
 	}
@@ -62,7 +64,7 @@ func TestLargeBlockComesInChunks(t *testing.T) {
 	nodes[3].join(nodes[1], nodes[2]) // not a neighbour of the producer
 	meshed(t, nodes...)
 	c.slot.Add(1)
-	b, coded := large(t, a, slotOf(c), 600<<10, 0)
+	b, coded := large(t, a, slotOf(c), 600<<10, map[string]uint64{})
 	a.produceCoded(b, coded)
 	for _, n := range nodes[1:] {
 		how := n.awaitBlock(b)
@@ -158,7 +160,7 @@ func TestHostileParts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			n, honest := start(t, g, c), start(t, g, c)
 			p := newPartner(t, n)
-			b, coded := large(t, n, slotOf(c), 200<<10, 0)
+			b, coded := large(t, n, slotOf(c), 200<<10, map[string]uint64{})
 			p.announce(t, b)
 			eventually(t, func() bool { return n.log.has("peer joined") }, "join")
 			p.send(t, test.frame(b, coded).AppendTo(nil))
@@ -184,4 +186,30 @@ func TestHostileParts(t *testing.T) {
 		eventually(t, func() bool { return len(n.seen.offencesOf(p.host.ID())) > 0 }, "offence")
 		require.Equal(t, peerscore.BadFrame, n.seen.offencesOf(p.host.ID())[0])
 	})
+}
+
+// R21: headers of one who is no producer cost him his place, and nobody a block.
+func TestFloodOfHeadersOfANonProducer(t *testing.T) {
+	g, c := testGenesis("header flood"), newClock()
+	c.slot.Add(1)
+	n, honest := start(t, g, c), start(t, g, c)
+	n.join(honest)
+	meshed(t, n, honest)
+	p := newPartner(t, n)
+	nobody := key("nobody")
+	for i := range 1_000 {
+		h := *seal(g, n.chain.Head(), slotOf(c), nil).Header.Body()
+		h.Producer, h.FeeRecipient, h.Salt[0], h.Salt[1] = address(nobody), address(nobody), byte(i), byte(i>>8)
+		raw := wire.Compact(&wire.Block{Header: wire.SignHeader(g.ID(), nobody, &h)}).AppendTo(nil)
+		if p.topic.Publish(t.Context(), raw) != nil {
+			break
+		}
+	}
+	eventually(t, func() bool { return n.Banned(p.host.ID()) }, "ban")
+	b, coded := large(t, honest, slotOf(c), 200<<10, map[string]uint64{})
+	honest.produceCoded(b, coded)
+	n.awaitBlock(b)
+	require.Equal(t, peerscore.InvalidHeader, n.seen.offencesOf(p.host.ID())[0])
+	require.Empty(t, n.seen.offencesOf(honest.host.ID()))
+	require.Zero(t, overlay.UnderWay(n.Overlay))
 }

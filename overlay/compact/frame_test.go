@@ -116,6 +116,17 @@ func TestBadFrames(t *testing.T) {
 	}
 }
 
+// R95: a first frame tells a stream of frames from a request.
+func TestFramesAreNoRequests(t *testing.T) {
+	for _, f := range frames() {
+		require.True(t, compact.IsFrame(f.AppendTo(nil)))
+	}
+	for _, q := range []wire.CompactRequest{{ID: 1, Block: wire.BlockID{1}, Whole: true}, {ID: 1, Block: wire.BlockID{1}, Indexes: []uint32{1}}} {
+		require.False(t, compact.IsFrame(q.AppendTo(nil)))
+	}
+	require.False(t, compact.IsFrame(nil))
+}
+
 func FuzzDecode(f *testing.F) {
 	for _, frame := range frames() {
 		f.Add(frame.AppendTo(nil))

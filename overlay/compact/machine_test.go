@@ -347,3 +347,26 @@ func TestPromisesOutliveRounds(t *testing.T) {
 	require.Len(t, s.built(), 1)
 	require.Equal(t, compact.DefaultConfig().Rounds, s.built()[0].How.Rounds)
 }
+
+// common is a Known in which no link is known to have anything, and others likely do.
+type common struct{}
+
+func (common) Known(peerscore.PeerID, wire.TxID) bool { return false }
+func (common) Common(wire.TxID) bool                   { return true }
+
+// TestCommonIsNotSent: what others likely have goes to nobody unasked, and who has a header is
+// asked, however it became known.
+func TestCommonIsNotSent(t *testing.T) {
+	b, _ := block(transactions(0, 30, 250), nil)
+	s := newStage(t, common{}, "a", "b")
+	require.Empty(t, s.take(s.Produce(s.at, b, nil)))
+
+	other, _ := block(transactions(100, 30, 250), nil)
+	out := s.open("a", other, other.Txs()[:29]...)
+	require.Empty(t, only[*compact.Fill](out, "b"))
+	require.NotEmpty(t, only[*compact.Ask](s.pass(50*time.Millisecond), "a"))
+	s.Heard("b", other.ID())
+	s.Heard("nobody", other.ID())
+	s.Heard("b", wire.BlockID{1})
+	require.NotEmpty(t, only[*compact.Ask](s.take(s.DropLink(s.at, "a")), "b"))
+}
