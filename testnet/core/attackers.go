@@ -15,18 +15,32 @@ import (
 // Attacks are the kinds of attackers that this world has. Each is a small type
 // over an honest machine, and breaks one rule.
 func Attacks() []string {
-	return []string{"silent", "withholder", "duplicates", "oversize", "spammer", equivocation}
+	return []string{
+		"silent", "withholder", "duplicates", "oversize", "spammer", equivocation,
+		"cold-boot", "covert-flash", eclipsing, censoring,
+	}
 }
 
-const equivocation = "equivocator"
+const (
+	equivocation = "equivocator"
+	eclipsing    = "eclipse"
+	censoring    = "censor"
+)
+
+// aims says whether attackers of a kind have a link to the victim of the run.
+func aims(kind string) bool { return kind == eclipsing || kind == censoring }
 
 // corrupt makes an honest machine an attacker. From and to are virtual times
-// between which it attacks.
-func corrupt(honest *node, a *scenario.Attacker, c *common, from, to time.Duration) (Machine, error) {
+// between which it attacks; victim is the node that some aim at.
+func corrupt(honest *node, a *scenario.Attacker, c *common, from, to time.Duration, victim int) (Machine, error) {
 	active := func(now time.Duration) bool { return now >= from && now < to }
 	switch a.Kind {
-	case "silent":
+	case "silent", "covert-flash", eclipsing: // they differ in when, and in where they sit
 		return &silent{honest, active}, nil
+	case "cold-boot": // it never was anything else
+		return &silent{honest, func(time.Duration) bool { return true }}, nil
+	case censoring:
+		return &censor{Machine: honest, active: active, victim: victim, dropped: make(map[ID]bool)}, nil
 	case "withholder":
 		return &withholder{honest, active}, nil
 	case "duplicates":
@@ -78,6 +92,27 @@ func (s *silent) Step(now time.Duration, ev Event, out []Action) []Action {
 		kept = append(kept, a)
 	}
 	return kept
+}
+
+// censor takes no notice of content that comes from its victim first.
+type censor struct {
+	Machine
+	active  func(now time.Duration) bool
+	victim  int
+	dropped map[ID]bool // as many as the victim makes or passes on in the run
+}
+
+// Step implements Machine.
+func (c *censor) Step(now time.Duration, ev Event, out []Action) []Action {
+	if c.active(now) && ev.Kind == Received && ev.Message.Kind.content() {
+		if ev.Peer == c.victim {
+			c.dropped[ev.Message.ID] = true
+		}
+		if c.dropped[ev.Message.ID] {
+			return out
+		}
+	}
+	return c.Machine.Step(now, ev, out)
 }
 
 // withholder announces what it should push, and never sends it.

@@ -106,3 +106,54 @@ func TestEquivocatorSplitsAndTheChainHolds(t *testing.T) {
 	_, err := build(s, defaultGossip())
 	require.ErrorContains(t, err, "6 attackers are of kind equivocator, and blocks.producers is 5")
 }
+
+// TestSybils: with links in the mesh only, Sybils cut honest nodes off, from
+// when they begin, and cold boot from the start; lazy pull makes up for them.
+func TestSybils(t *testing.T) {
+	const seed = 5 // of which the calm network is one piece without lazy pull, as of half of all
+	lost := func(kind string, from time.Duration, lazy int) int {
+		s := calm(seed)
+		s.Drain, s.Txs.Origins = 15*time.Second, 1
+		s.Attackers = []scenario.Attacker{{Kind: kind, Count: 25, From: from}}
+		tuning := defaultGossip()
+		tuning.Lazy = lazy
+		if lazy == 0 {
+			tuning.Mesh, tuning.MeshMost = 3, 4
+		}
+		w := built(t, s, tuning)
+		require.NoError(t, w.run(t.Context()))
+		r := w.report()
+		require.Zero(t, *r.Attack.HonestBanned)
+		require.Equal(t, 25, r.Attack.Attackers)
+		return r.Tx.Expected - r.Tx.Delivered
+	}
+	never := time.Hour
+	for _, kind := range []string{"cold-boot", "covert-flash", eclipsing, censoring} {
+		t.Run(kind, func(t *testing.T) {
+			require.Positive(t, lost(kind, 0, 0))
+			require.Zero(t, lost(kind, 0, 6))
+			if kind == "cold-boot" {
+				require.Positive(t, lost(kind, never, 0))
+			} else {
+				require.Zero(t, lost(kind, never, 0))
+			}
+		})
+	}
+}
+
+// TestWhoAims: who surrounds a victim is linked to it, and nobody else is moved.
+func TestWhoAims(t *testing.T) {
+	s := calm(seed(t))
+	plain := built(t, s, defaultGossip())
+	s.Attackers = []scenario.Attacker{{Kind: eclipsing, Count: 10}}
+	w := built(t, s, defaultGossip())
+	for i, a := range w.roles.attacker {
+		if a != nil {
+			_, linked := w.network.find(i, w.roles.victim)
+			require.True(t, linked)
+		}
+	}
+	require.True(t, w.roles.honest(w.roles.victim))
+	require.Equal(t, plain.network.pairs, w.network.pairs[:len(plain.network.pairs)])
+	require.Equal(t, plain.network.ways, w.network.ways[:len(plain.network.ways)])
+}

@@ -64,8 +64,9 @@ func busy(size int, rate float64) time.Duration {
 	return time.Duration(float64(8*size) / rate)
 }
 
-// newNetwork lays out the links of a scenario; all are closed.
-func newNetwork(s *scenario.Scenario) *network {
+// newNetwork lays out the links of a scenario, and more where there are none; all
+// are closed.
+func newNetwork(s *scenario.Scenario, more ...[2]int) *network {
 	n := &network{
 		lines: make([]line, s.Nodes), near: make([][]hop, s.Nodes),
 		loss: s.Network.Loss, late: s.Network.Reorder, rng: stream(s.Seed, forLoss, 0),
@@ -84,6 +85,12 @@ func newNetwork(s *scenario.Scenario) *network {
 		for _, j := range peers {
 			there, back := latency(i, j)
 			n.join(i, j, there, back)
+		}
+	}
+	for _, l := range more {
+		if _, known := n.find(l[0], l[1]); !known {
+			there, back := latency(l[0], l[1])
+			n.join(l[0], l[1], there, back)
 		}
 	}
 	return n

@@ -15,6 +15,18 @@ type roles struct {
 	attacker  []*scenario.Attacker // by node: nil for those that are none
 	producers []int                // nodes, in the order of their turns
 	origins   []int                // nodes that send transactions
+	victim    int                  // the first of them, for attackers that aim at one
+}
+
+// aimed are the links that attackers open beside those that all nodes dial.
+func (r *roles) aimed() [][2]int {
+	var links [][2]int
+	for node, a := range r.attacker {
+		if a != nil && aims(a.Kind) {
+			links = append(links, [2]int{node, r.victim})
+		}
+	}
+	return links
 }
 
 func (r *roles) honest(node int) bool {
@@ -63,6 +75,9 @@ func deal(s *scenario.Scenario) (*roles, error) {
 	r.origins = slices.Clone(order)
 	if s.Txs.Origins > 0 {
 		r.origins = r.origins[:s.Txs.Origins]
+	}
+	if len(r.origins) > 0 {
+		r.victim = r.origins[0]
 	}
 	honest := order[len(order)-producers:]
 	for _, node := range honest {

@@ -139,5 +139,5 @@ func seatOf(s *scenario.Scenario, c *common, r *roles, k keys, i int) (Machine, 
 	if a.To == 0 {
 		to = start + s.LoadFor() + s.Drain + time.Second
 	}
-	return corrupt(honest, a, c, from, to)
+	return corrupt(honest, a, c, from, to, r.victim)
 }

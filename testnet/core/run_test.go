@@ -163,11 +163,11 @@ func TestBlocksOfOneSize(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	for set, want := range map[string]string{
-		"relay=vine":                            "no relay vine",
-		"world=sim":                             "for world sim",
-		"nodes=0":                               "nodes is 0",
-		"attackers=[{kind: eclipse, count: 1}]": `"eclipse", and world core has`,
-		"blocks.producers=60":                   "",
+		"relay=vine": "no relay vine",
+		"world=sim":  "for world sim",
+		"nodes=0":    "nodes is 0",
+		"attackers=[{kind: slow-reader, count: 1}]":                           `"slow-reader", and world core has`,
+		"blocks.producers=60":                                                 "",
 		"attackers=[{kind: oversize, count: 1, params: {size: nonsense}}]":    `params.size`,
 		"attackers=[{kind: duplicates, count: 1, params: {copies: 1000000}}]": `params.copies`,
 	} {

@@ -64,7 +64,7 @@ type course struct {
 // from the caller: honest ones and attackers, or what a test wants there.
 func newWorld(s *scenario.Scenario, r *roles, machine func(node int) (Machine, error)) (*world, error) {
 	w := &world{
-		s: s, roles: r, network: newNetwork(s), watch: newWatch(s.Nodes), trail: newTrail(),
+		s: s, roles: r, network: newNetwork(s, r.aimed()...), watch: newWatch(s.Nodes), trail: newTrail(),
 		seats: make([]seat, s.Nodes), group: make([]int, s.Nodes),
 		start:  s.Start.Wave + s.Settle,
 		course: course{evicted: map[int]time.Duration{}},
