@@ -226,7 +226,7 @@ func (b backend) Peers(context.Context) ([]api.Peer, error) {
 	list := make([]api.Peer, len(infos))
 	for i, p := range infos {
 		list[i] = api.Peer{
-			ID: p.ID.String(), Direction: strings.ToLower(p.Direction.String()), Why: p.Why, Network: p.Network, Guest: p.Guest, Agent: p.Agent,
+			ID: p.ID.String(), Direction: strings.ToLower(p.Direction.String()), Why: p.Why, Silence: float64(p.Silence.Milliseconds()), Network: p.Network, Guest: p.Guest, Agent: p.Agent,
 			RTT: float64(p.RTT.Microseconds()) / 1000, Score: p.Score,
 			InTxMesh: p.InTxMesh, InBlockMesh: p.InBlockMesh, Since: validation.UnixMillis(p.Since),
 		}

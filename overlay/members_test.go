@@ -237,6 +237,8 @@ func TestStoppedMember(t *testing.T) {
 	line.set(true)
 	takesFor(t, x.host.ID(), member.Suspect, nodes[0])
 	takesFor(t, x.host.ID(), member.Dead, nodes...)
+	require.Greater(t, nodes[0].peer(x.host.ID()).Silence, 2*time.Second, "it is connected, and owes an answer")
+	require.Equal(t, member.Dead, nodes[0].MemberState(x.host.ID()))
 	t.Logf("dead to all after %v", time.Since(stopped))
 	require.Less(t, time.Since(stopped), 15*time.Second)
 	liar.replay(x.host.ID())

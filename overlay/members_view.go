@@ -80,8 +80,10 @@ func (o *Overlay) MemberStats() MemberStats {
 	return out
 }
 
-// state is what we believe of a peer. m may be nil.
-func (m *members) state(p peer.ID) swim.State {
+// MemberState is what this node believes of a peer, connected or not; Unknown of one that is
+// not in its view. It is quick, for use by whoever dials.
+func (o *Overlay) MemberState(p peer.ID) swim.State {
+	m := o.members
 	if m == nil {
 		return swim.Unknown
 	}

@@ -376,6 +376,7 @@ func (o *Overlay) Peers() []PeerInfo {
 	list := o.roster.all()
 	for i, p := range list {
 		list[i].Why = o.keeper.why(p.ID, p.Direction == network.DirOutbound)
+		list[i].Silence = o.members.silence(p.ID)
 	}
 	return list
 }

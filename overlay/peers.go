@@ -25,6 +25,7 @@ type PeerInfo struct {
 	ID          peer.ID
 	Addrs       []multiaddr.Multiaddr // of its connections, as seen from here
 	Direction   network.Direction     // who opened the first connection
+	Silence     time.Duration         // for which it has owed an answer to a question of membership; 0 if it owes none
 	Why         string                // we dialled it: anchor, book, bootstrap, feeler, kept or operator; else empty
 	Network     string                // the group of addresses it is in: an IPv4 /16 or IPv6 /32; empty if unknown
 	Guest       bool                  // speaks no hello

@@ -154,6 +154,7 @@ type Peer struct {
 	ID          string   `json:"id"`
 	Addrs       []string `json:"addrs"`
 	Direction   string   `json:"direction" enum:"inbound,outbound,unknown"`
+	Silence     float64  `json:"silence_ms,omitempty" doc:"For how long it has owed an answer to the question whether it lives; absent if it owes none. Above two seconds its process or its line stands still."`
 	Why         string   `json:"why,omitempty" enum:"anchor,book,bootstrap,feeler,kept,operator" doc:"Why this node dialled it; absent if it dialled this node."`
 	Network     string   `json:"network,omitempty" doc:"The group of addresses that it is in: an IPv4 /16 or IPv6 /32."`
 	Guest       bool     `json:"guest" doc:"Does not speak hello."`
