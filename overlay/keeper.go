@@ -37,6 +37,7 @@ type keeper struct {
 	patient time.Duration // with a hello
 	log     *slog.Logger
 
+	meet     func(peer.ID) *member // takes note of a connected peer; set by Run
 	evicted  atomic.Uint64
 	failures atomic.Uint64 // of bootstrap peers, since one was reached
 
@@ -116,7 +117,7 @@ func (k *keeper) joined(m *member) {
 		return
 	}
 	k.mu.Lock()
-	if k.core.Pending(peerscore.PeerID(m.id)) || isClosed(m.gone) {
+	if k.core.Pending(peerscore.PeerID(m.id)) != 0 || isClosed(m.gone) {
 		k.mu.Unlock()
 		return
 	}
@@ -170,14 +171,15 @@ func (k *keeper) why(p peer.ID, outbound bool) string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	why := k.core.Why(peerscore.PeerID(p))
+	if why == 0 && outbound {
+		why = k.core.Pending(peerscore.PeerID(p)) // not kept yet, or only tested
+	}
 	_, kept := k.kept[p]
 	switch {
 	case why != 0:
 		return why.String()
 	case kept:
 		return whyKept
-	case outbound && k.core.Pending(peerscore.PeerID(p)):
-		return dial.Feeler.String() // or a link that is not kept yet
 	case outbound:
 		return whyOperator
 	}

@@ -81,7 +81,7 @@ func (k *keeper) reach(ctx context.Context, p peer.ID, at dial.Address) (*member
 
 // welcomed waits until a connected peer said hello.
 func (k *keeper) welcomed(ctx context.Context, p peer.ID) (*member, error) {
-	m, _ := k.roster.join(p)
+	m := k.meet(p)
 	if m == nil {
 		return nil, errTurnedAway
 	}

@@ -210,6 +210,7 @@ func (o *Overlay) assemble(ctx context.Context) error {
 	if o.members != nil {
 		o.members.desk = o.desk
 	}
+	o.keeper.meet = o.greeter.meet
 	o.desk.meet = func(p peer.ID) *member { return o.greeter.meet(p) }
 	o.blocks.Store(blocks)
 	o.syncer.Store(syncer)

@@ -303,7 +303,7 @@ func (k *Keeper) quick(now time.Time, t trial) bool { return now.Sub(t.since) < 
 
 // knows says whether p is connected or being dialled.
 func (k *Keeper) knows(p peerscore.PeerID) bool {
-	return k.Pending(p) || slices.ContainsFunc(k.links, func(l *link) bool { return l.addr.Peer == p })
+	return k.Pending(p) != 0 || slices.ContainsFunc(k.links, func(l *link) bool { return l.addr.Peer == p })
 }
 
 func (k *Keeper) linked(a Address) bool {
@@ -394,9 +394,14 @@ func (k *Keeper) Gone(now time.Time, p peerscore.PeerID) {
 	k.links = slices.Delete(k.links, i, i+1)
 }
 
-// Pending says whether a dial of p is under way.
-func (k *Keeper) Pending(p peerscore.PeerID) bool {
-	return slices.ContainsFunc(k.pending, func(t trial) bool { return t.Address.Peer == p })
+// Pending is why a dial of p is under way; zero if none is.
+func (k *Keeper) Pending(p peerscore.PeerID) Reason {
+	for _, t := range k.pending {
+		if t.Address.Peer == p {
+			return t.Why
+		}
+	}
+	return 0
 }
 
 // settle takes the trial of a from those under way.
