@@ -84,6 +84,8 @@ func offenceFor(err error) (peerscore.Offence, bool) {
 		return offenceForPart(part)
 	case errors.Is(err, errTooManyAvoidable):
 		return peerscore.Avoidable, true
+	case errors.Is(err, errNotReading):
+		return peerscore.SlowReader, true
 	}
 	// Who met the error in a header says so by headerFault.
 	offence := validation.ConsequenceOf(err).Tx

@@ -47,6 +47,7 @@ var verdicts = map[string]struct {
 	"RecordKey":           {RecordKey, peerscore.BadFrame},
 	"RecordSignature":     {RecordSignature, peerscore.BadFrame},
 	"errTooManyAvoidable": {errTooManyAvoidable, peerscore.Avoidable},
+	"errNotReading":       {errNotReading, peerscore.SlowReader},
 	// Our own failures, and what proves nothing.
 	"NotFound":         {NotFound, 0},
 	"errApart":         {errApart, 0},

@@ -43,6 +43,8 @@ type outflow struct {
 type way struct {
 	depth int
 	moved time.Time // when last something was written, or began to wait
+
+	sent, dropped int // since they were last told
 }
 
 // newOutflow shares a queue of the router between own publications, which get its first
@@ -65,6 +67,7 @@ func (o *outflow) queued(p peer.ID) {
 		w.moved = time.Now()
 	}
 	w.depth++
+	w.sent++
 }
 
 func (o *outflow) written(p peer.ID) {

@@ -274,6 +274,7 @@ func (o *Overlay) work(ctx context.Context, group *errgroup.Group, txMesh, block
 	}
 	run(func() { o.txs.collector.run(ctx) })
 	run(func() { o.sentry.run(ctx) })
+	run(func() { o.followLaggards(ctx) })
 	run(func() { txMesh.inspector.run(ctx) })
 	run(func() { blockMesh.inspector.run(ctx) })
 	run(func() { o.txs.run(ctx, txMesh) })
@@ -476,7 +477,10 @@ func (o *Overlay) join(ctx context.Context) (txMesh, blockMesh *mesh, err error)
 				o.announcer.sent(raw, p)
 				o.holders.went(p, wire.TxIDOf(raw))
 			},
-			dropped:  func(p peer.ID) { call2(o.cfg.Hooks.RPCDropped, peerscore.PeerID(p), topicTx) },
+			dropped: func(p peer.ID) {
+				o.txs.outflow.dropped(p)
+				call2(o.cfg.Hooks.RPCDropped, peerscore.PeerID(p), topicTx)
+			},
 			unjudged: func(p peer.ID) { call2(o.cfg.Hooks.ValidationDropped, peerscore.PeerID(p), topicTx) },
 		},
 	}, g, l, o.cfg.Score)
