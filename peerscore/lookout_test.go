@@ -1,0 +1,108 @@
+package peerscore_test
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/grapevine-p2p/grapevine/peerscore"
+)
+
+// meshOf is a Lookout that asks as often as it may, over so many peers, past its grace.
+func meshOf(t *testing.T, peers int) (*peerscore.Lookout, time.Time) {
+	t.Helper()
+	c := peerscore.DefaultLookoutConfig()
+	require.NoError(t, c.Validate(peerscore.DefaultConfig()))
+	l := peerscore.NewLookout(c, rand.New(rand.NewPCG(1, 1)))
+	for i := range peers {
+		l.Joined(start, peerscore.PeerID(rune('a'+i)))
+	}
+	now := start
+	for range 20 {
+		now = now.Add(time.Second / 2)
+		for range 50 {
+			l.First(now, "elsewhere")
+		}
+		l.Tick(now)
+	}
+	return l, now
+}
+
+// ask holds messages back from p until n are open.
+func ask(l *peerscore.Lookout, now time.Time, p peerscore.PeerID, n int) {
+	for key := uint64(0); n > 0 && key < 100_000; key++ {
+		if _, held := l.Hold(now, p, key, 0); held {
+			n--
+		}
+	}
+}
+
+func TestMissedQuestionsConvict(t *testing.T) {
+	l, now := meshOf(t, 4)
+	ask(l, now, "a", 20)
+	require.Zero(t, l.Score(now, "a"))
+	for convicted := false; !convicted; {
+		now = now.Add(time.Second)
+		require.Less(t, now.Sub(start), time.Minute)
+		convicted = len(l.Tick(now)) > 0
+	}
+	require.Negative(t, l.Score(now, "a"))
+	require.Zero(t, l.Score(now, "b"))
+	l.Left(now, "a") // leaving and coming back changes nothing
+	require.Negative(t, l.Score(now, "a"))
+	l.Joined(now, "a")
+	require.Negative(t, l.Score(now.Add(2*time.Minute-time.Second), "a"))
+	require.Zero(t, l.Score(now.Add(2*time.Minute), "a"))
+}
+
+func TestAStallOfOursVoidsWhatIsOpen(t *testing.T) {
+	l, now := meshOf(t, 4)
+	ask(l, now, "a", 20)
+	now = now.Add(time.Minute)
+	require.Empty(t, l.Tick(now))
+	require.Zero(t, l.Score(now, "a"))
+	_, held := l.Hold(now, "a", 1<<40, 0)
+	require.False(t, held, "what was buffered meanwhile comes in no order")
+	for range 8 {
+		now = now.Add(time.Second)
+		require.Empty(t, l.Tick(now))
+	}
+}
+
+func TestNobodyIsAskedInASmallMesh(t *testing.T) {
+	l, now := meshOf(t, 3)
+	for key := range uint64(10_000) {
+		_, held := l.Hold(now, "a", key, 0)
+		require.False(t, held)
+	}
+}
+
+func TestNoPeerHasMoreOpenQuestionsThanTheBound(t *testing.T) {
+	l, now := meshOf(t, 4)
+	open := 0
+	for key := range uint64(100_000) {
+		if _, held := l.Hold(now, "a", key, 0); held {
+			open++
+		}
+	}
+	require.Equal(t, peerscore.DefaultLookoutConfig().MaxOpen, open)
+}
+
+func TestLookoutSettingsAreRefused(t *testing.T) {
+	book := peerscore.DefaultConfig()
+	for name, spoil := range map[string]func(*peerscore.LookoutConfig){
+		"merits outweigh":      func(c *peerscore.LookoutConfig) { c.Penalty = book.TopicScoreCap + book.MaxMerit },
+		"silence costs gossip": func(c *peerscore.LookoutConfig) { c.Penalty = 1 - book.Thresholds.Gossip },
+		"asks too much":        func(c *peerscore.LookoutConfig) { c.MaxShare = 0.5 },
+		"never convicts":       func(c *peerscore.LookoutConfig) { c.Convict = 0 },
+		"sentences shrink":     func(c *peerscore.LookoutConfig) { c.MaxSentence = time.Second },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := peerscore.DefaultLookoutConfig()
+			spoil(&c)
+			require.Error(t, c.Validate(book))
+		})
+	}
+}
