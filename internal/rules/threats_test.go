@@ -17,7 +17,7 @@ var (
 	declared = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)[A-Z]\w*)\(`)
 	scene    = regexp.MustCompile("`((?:attack|stalled)-[\\w-]+)`")
 	itemised = regexp.MustCompile(`^Test[TPDS]\d+[A-Z]`)
-	items    = map[string]int{"T": 15, "P": 28, "D": 12} // the last of each group
+	items    = map[string]int{"T": 15, "P": 28, "D": 12, "S": 16} // the last of each group
 )
 
 // TestThreatsNameTheirTests fails where docs/threats.md names a test or scenario that does

@@ -193,6 +193,10 @@ func (s *Scheduler) Failed(now time.Time, id uint64, why Why) {
 	case Busy:
 		src.rests = now.Add(busyRest)
 	case Elsewhere:
+		if r.headers() {
+			src.strike(now, s.cfg)
+			return
+		}
 		src.lack(r.nodes[min(r.came, len(r.nodes)-1)], now.Add(s.cfg.Rest))
 	case Lied:
 		src.lied(now, s.cfg)

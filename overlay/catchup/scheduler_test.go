@@ -189,7 +189,7 @@ func TestSoughtPeersAreAskedHoweverLow(t *testing.T) {
 	require.LessOrEqual(t, p.asked, 3, "and is left alone then")
 }
 
-// A source that stalls is replaced within two seconds, and rests.
+// R91: a source that stalls is replaced within two seconds, and rests.
 func TestAStallingSourceIsReplacedInTime(t *testing.T) {
 	main := grow(nil, 1, 400, sized(10_000))
 	w := network(t, 1, 1, 0, nil, main)
