@@ -135,7 +135,8 @@ var sieges = []siege{
 	},
 
 	{kind: "lying-sync", params: "lie: silence", count: 4, bare: "patient", changes: catching, idle: nobody, harm: behind, defended: abreast},
-	{kind: "lying-sync", params: "lie: less", count: 4, bare: "patient", changes: catching, idle: nobody, harm: behind, defended: abreast},
+	// Nobody needs patience with a claim of which not even a header comes: TestLiarBoasts says that it is made.
+	{kind: "lying-sync", params: "lie: less", count: 4, bare: "patient", changes: catching, idle: nobody, harm: abreast, defended: abreast},
 	{kind: "lying-sync", params: "lie: rubbish", count: 4, bare: "patient", changes: catching, idle: nobody, harm: charges, defended: abreast},
 
 	{kind: "control-flood", params: "message: ihave, per_second: 5", count: 1, bare: plain, harm: wire(5)},
