@@ -201,11 +201,11 @@ func TestFloodOfHeadersOfANonProducer(t *testing.T) {
 		h := *seal(g, n.chain.Head(), slotOf(c), nil).Header.Body()
 		h.Producer, h.FeeRecipient, h.Salt[0], h.Salt[1] = address(nobody), address(nobody), byte(i), byte(i>>8)
 		raw := wire.Compact(&wire.Block{Header: wire.SignHeader(g.ID(), nobody, &h)}).AppendTo(nil)
-		if p.topic.Publish(t.Context(), raw) != nil {
-			break
-		}
+		require.NoError(t, p.topic.Publish(t.Context(), raw))
 	}
-	eventually(t, func() bool { return n.Banned(p.host.ID()) }, "ban")
+	eventually(t, func() bool {
+		return n.Banned(p.host.ID()) || n.peer(p.host.ID()).Score < 0
+	}, "its standing falls")
 	b, coded := large(t, honest, slotOf(c), 200<<10, map[string]uint64{})
 	honest.produceCoded(b, coded)
 	n.awaitBlock(b)

@@ -194,9 +194,6 @@ func (b *blockRoad) add(ctx context.Context, r *rebuild, block validation.Checke
 		how.Took = time.Since(r.began)
 		call2(b.cfg.Hooks.BlockRebuilt, block.ID(), how)
 	}
-	if how.Whole || r.asked {
-		b.parts.arrived(block.ID(), block.Block().Txs)
-	}
 	b.added(block.ID())
 	return nil
 }
@@ -288,7 +285,11 @@ func (b *blockRoad) fetch(ctx context.Context, r *rebuild) error {
 			return err
 		}
 	}
-	return b.add(ctx, r, block, how)
+	if err := b.add(ctx, r, block, how); err != nil {
+		return err
+	}
+	b.parts.arrived(block.ID(), block.Block().Txs)
+	return nil
 }
 
 // assemble asks for what is missing and checks the whole.

@@ -352,7 +352,7 @@ func TestPromisesOutliveRounds(t *testing.T) {
 type common struct{}
 
 func (common) Known(peerscore.PeerID, wire.TxID) bool { return false }
-func (common) Common(wire.TxID) bool                   { return true }
+func (common) Common(wire.TxID) bool                  { return true }
 
 // TestCommonIsNotSent: what others likely have goes to nobody unasked, and who has a header is
 // asked, however it became known.
