@@ -77,6 +77,10 @@ func TestKilledAgainAndAgain(t *testing.T) {
 	if err != nil {
 		seed = rand.Uint64()
 	}
+	for _, ours := range []string{"GRAPEVINE_SOAK", "GRAPEVINE_SEED"} { // no settings of a daemon, which would refuse them
+		t.Setenv(ours, "")
+		require.NoError(t, os.Unsetenv(ours))
+	}
 	t.Logf("replay: GRAPEVINE_SEED=%d go test -run '^%s$'", seed, t.Name())
 
 	var keys []ed25519.PrivateKey
