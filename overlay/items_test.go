@@ -176,7 +176,7 @@ func TestP4StrangeTopicsAreNotKept(t *testing.T) {
 		topics := []string{"", strings.Repeat("t", 64<<10-i), "\xff\xfe" + fmt.Sprint(i)}
 		var raw []byte
 		for _, topic := range topics { // by hand: the encoder refuses what is no text
-			sub := protowire.AppendBytes([]byte{1<<3 | 0, 1, 2<<3 | 2}, []byte(topic))
+			sub := protowire.AppendBytes([]byte{1 << 3, 1, 2<<3 | 2}, []byte(topic))
 			raw = protowire.AppendBytes(append(raw, 1<<3|2), sub)
 		}
 		_, err := p.out.Write(frame(raw))
