@@ -18,7 +18,7 @@ func (c *cli) testnetCommand() *cobra.Command {
 		Use:   "testnet",
 		Short: "Run testnets, and compare what they measured",
 	}
-	cmd.AddCommand(c.testnetRunCommand(), c.testnetListCommand(), c.testnetCompareCommand(), c.testnetAttackerCommand())
+	cmd.AddCommand(c.testnetRunCommand(), c.testnetListCommand(), c.testnetCompareCommand(), c.testnetSpreadCommand(), c.testnetAttackerCommand())
 	cmd.AddCommand(c.testnetLocalCommands()...)
 	return cmd
 }
