@@ -87,8 +87,11 @@ func lenient(c *node.Config) {
 		c.Score.Weights[o] = 1e-9
 	}
 	c.Score.Negligible, c.Score.BanAt, c.Score.TopicScoreCap, c.Score.MaxInferred = 1e-12, 1e9, 1e-9, 1e-3
-	c.Score.Thresholds.Gossip, c.Score.Thresholds.Publish, c.Score.Thresholds.Graylist = -1e-3, -1e12, -1e12
+	// The penalty for what the router sees follows from the first threshold, and
+	// a ban must be below the last.
+	c.Score.Thresholds.Gossip, c.Score.Thresholds.Publish, c.Score.Thresholds.Graylist = -100, -1e12, -1e12
 	c.Score.Thresholds.OpportunisticGraft = 0
+	c.Limits.ChargesForgiven, c.Limits.BombsPerMinute = 1e9, 1e9 // nor cut anybody off for more than their share
 }
 
 // program is what starts a daemon in a test.
