@@ -210,8 +210,8 @@ func (r *Report) Note(format string, args ...any) {
 }
 
 // Validate says everything that makes r unfit to be published: a world or
-// relay nobody knows, more deliveries than there could be, a figure that no run
-// can have.
+// relay nobody knows, more deliveries than there could be, figures that
+// contradict each other, a figure that no run can have.
 func (r *Report) Validate() error {
 	var errs []error
 	switch r.World {
@@ -225,15 +225,9 @@ func (r *Report) Validate() error {
 	if r.Seed > MaxSeed {
 		errs = append(errs, fmt.Errorf("seed is %d, want at most %d", r.Seed, uint64(MaxSeed)))
 	}
-	for _, kind := range []struct {
-		name   string
-		spread Spread
-	}{{"tx", r.Tx.Spread}, {"block", r.Block.Spread}} {
-		if s := kind.spread; s.Delivered > s.Expected {
-			errs = append(errs, fmt.Errorf("%s: delivered %d of %d expected", kind.name, s.Delivered, s.Expected))
-		}
-		if c := kind.spread.CopiesPerDelivery; c != nil && !(*c >= 1) {
-			errs = append(errs, fmt.Errorf("%s: %v copies per delivery, want at least one", kind.name, *c))
+	for name, s := range r.spreads() {
+		for _, err := range s.contradictions() {
+			errs = append(errs, fmt.Errorf("%s: %w", name, err))
 		}
 	}
 	return errors.Join(append(errs, r.impossible()...)...)

@@ -155,6 +155,37 @@ func TestImpossibleFigures(t *testing.T) {
 	}
 }
 
+// TestContradictions: a report that was read may claim a ratio, and not what the
+// ratio is of.
+func TestContradictions(t *testing.T) {
+	for want, claim := range map[string]func(*report.Report){
+		"tx: a delivery ratio of 1, and delivered 1 of 864 expected": func(r *report.Report) {
+			r.Tx.Expected, r.Tx.Delivered, r.Tx.DeliveryRatio = 864, 1, report.Measured(1.0)
+		},
+		"block: a delivery ratio of 0.99, and delivered 60 of 60":             func(r *report.Report) { r.Block.DeliveryRatio = report.Measured(0.99) },
+		"block: a delivery ratio of 1, and delivered 0 of 0":                  func(r *report.Report) { r.Block.Expected, r.Block.Delivered = 0, 0 },
+		"attack.before.tx: a delivery ratio of 0.5, and delivered 599 of 600": func(r *report.Report) { r.Attack.Before.Tx.DeliveryRatio = report.Measured(0.5) },
+		"attack.during.block: delivered 601 of 600 expected":                  func(r *report.Report) { r.Attack.During.Block.Delivered = 601 },
+		"attack.during.tx: a latency of what was not delivered": func(r *report.Report) {
+			r.Attack.During.Tx.Delivered, r.Attack.During.Tx.DeliveryRatio = 0, report.Measured(0.0)
+		},
+		"tx: a latency of what was not delivered": func(r *report.Report) { r.Tx.Expected, r.Tx.Delivered, r.Tx.DeliveryRatio = 0, 0, nil },
+	} {
+		r := full()
+		r.Attack.Before, r.Attack.During = &report.Phase{Tx: r.Tx.Spread}, &report.Phase{Tx: r.Tx.Spread, Block: r.Tx.Spread}
+		claim(r)
+		require.ErrorContains(t, r.Validate(), want)
+	}
+	for _, delivered := range []int{0, 1, 7, 599_999, 600_000} {
+		r := full()
+		r.Tx.Expected, r.Tx.Delivered, r.Tx.DeliveryRatio = 600_000, delivered, report.Ratio(float64(delivered), 600_000)
+		if delivered == 0 {
+			r.Tx.LatencyMS = nil
+		}
+		require.NoError(t, r.Validate(), delivered)
+	}
+}
+
 // TestPercentilesNeverPassTheLargest: kept values are rounded otherwise than
 // the largest one.
 func TestPercentilesNeverPassTheLargest(t *testing.T) {
