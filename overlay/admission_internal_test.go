@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/grapevine-p2p/grapevine/peerscore"
 )
 
 func parcels(classes ...int) (out []parcel) {
@@ -122,10 +124,29 @@ func TestCutterKeepsMostPeers(t *testing.T) {
 	now := time.UnixMilli(1_000_000)
 	require.False(t, c.cuts(now, -160, 0, 8), "at the threshold")
 	require.True(t, c.cuts(now, -161, 0, 8))
-	require.True(t, c.cuts(now, -1000, 10, 7))
+	require.True(t, c.cuts(now, -1000, -10, 7))
 	require.False(t, c.cuts(now, -1000, 0, 6), "a quarter is cut")
-	require.True(t, c.cuts(now, -1000, 161, 6), "what is proven has no such bound")
+	require.True(t, c.cuts(now, -1000, -161, 6), "what is proven has no such bound")
 	require.False(t, c.cuts(now.Add(time.Minute-1), -1000, 0, 6))
 	require.True(t, c.cuts(now.Add(time.Minute), -1000, 0, 6))
 	require.False(t, newCutter(-160, time.Minute).cuts(now, -161, 0, 3), "of few peers none")
+}
+
+// R43: whom its proven offences graylist is cut, though it were our only peer. The router reads
+// nothing more of it, so that it will never do what is missing to a ban.
+func TestProvenOffencesAreCutWithoutQuota(t *testing.T) {
+	cfg, now := peerscore.DefaultConfig(), time.UnixMilli(1_000_000)
+	for o := peerscore.Offence(1); int(o) <= peerscore.Offences; o++ {
+		if !o.Proven() {
+			continue
+		}
+		book, err := peerscore.New(cfg)
+		require.NoError(t, err)
+		court := &court{now: func() time.Time { return now }, book: book}
+		c := newCutter(cfg.Thresholds.Graylist, time.Minute)
+		for !(court.score("p") < cfg.Thresholds.Graylist) {
+			book.Record(now, "p", o)
+		}
+		require.True(t, court.isBanned("p") || c.cuts(now, court.score("p"), court.proven("p"), 1), "%v", o)
+	}
 }

@@ -22,13 +22,13 @@ func newCutter(threshold float64, barred time.Duration) *cutter {
 	return &cutter{threshold: threshold, quota: peerscore.Quota{Window: barred}}
 }
 
-// cuts says whether a peer of that score is to be cut. guilt is what it provably did: if
-// that alone takes it below the threshold, nothing is inferred.
-func (c *cutter) cuts(now time.Time, score, guilt float64, peers int) bool {
+// cuts says whether a peer of that score is to be cut. proven is the part of the score that
+// it provably earned: if that alone is below the threshold, nothing is inferred.
+func (c *cutter) cuts(now time.Time, score, proven float64, peers int) bool {
 	if !(score < c.threshold) {
 		return false
 	}
-	if -guilt < c.threshold {
+	if proven < c.threshold {
 		return true
 	}
 	c.mu.Lock()
@@ -46,7 +46,7 @@ func (o *Overlay) cutGraylisted(p peer.ID, score float64) {
 		return
 	}
 	connected := o.roster.count(greeted) + o.roster.count(guest)
-	if o.cutter.cuts(o.cfg.Now(), score, o.court.guilt(p), connected) {
+	if o.cutter.cuts(o.cfg.Now(), score, o.court.proven(p), connected) {
 		o.court.ban(p, o.cfg.Limits.CutFor, whyGraylisted)
 	}
 }

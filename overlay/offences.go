@@ -170,12 +170,12 @@ func (c *court) earn(p peer.ID) {
 	c.book.Earn(now, peerscore.PeerID(p))
 }
 
-// guilt is what p is held to have provably done.
-func (c *court) guilt(p peer.ID) float64 {
+// proven is what p provably did makes of its score alone.
+func (c *court) proven(p peer.ID) float64 {
 	now := c.now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.book.Standing(now, peerscore.PeerID(p)).Guilt
+	return c.book.Proven(now, peerscore.PeerID(p))
 }
 
 // ban keeps a peer out for a time and cuts the connection.

@@ -135,6 +135,13 @@ func (b *Book) Score(now time.Time, p PeerID) float64 {
 	return score + 0 // no negative zero
 }
 
+// Proven is what proven offences alone make of the score of p, bans aside: its
+// guilt, and what it forfeits while one of them stands. It is at most 0.
+func (b *Book) Proven(now time.Time, p PeerID) float64 {
+	t := b.terms(b.advance(now), p)
+	return t[termGuilt] + t[termForfeit] + 0 // no negative zero
+}
+
 // The parts of a Book's score, in the order of Terms.
 const (
 	termMerit = iota

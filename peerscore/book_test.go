@@ -62,12 +62,16 @@ func (n *naive) ban(p peerscore.PeerID, until time.Time) {
 	}
 }
 
-func (n *naive) score(now time.Time, p peerscore.PeerID) float64 {
+func (n *naive) proven(now time.Time, p peerscore.PeerID) float64 {
 	guilt := n.guilt(now, p, true)
-	score := -guilt - n.guilt(now, p, false)
 	if guilt >= n.config.Stands {
-		score -= n.config.TopicScoreCap
+		return -guilt - n.config.TopicScoreCap
 	}
+	return -guilt
+}
+
+func (n *naive) score(now time.Time, p peerscore.PeerID) float64 {
+	score := n.proven(now, p) - n.guilt(now, p, false)
 	if n.bans[p].After(now) {
 		score += n.config.Thresholds.Graylist - n.config.TopicScoreCap - 1
 	}
@@ -110,6 +114,7 @@ func TestAgainstNaive(t *testing.T) {
 				for _, p := range []peerscore.PeerID{"a", "b", "c", "d", "e"} {
 					// What is negligible may be dropped before each record.
 					require.InDelta(t, model.score(now, p), book.Score(now, p), 2*c.Negligible, "peer %s", p)
+					require.InDelta(t, model.proven(now, p), book.Proven(now, p), c.Negligible, "peer %s", p)
 					require.Equal(t, model.bans[p].After(now), book.Banned(now, p), "peer %s", p)
 				}
 			},

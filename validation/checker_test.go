@@ -247,7 +247,8 @@ func TestBadSignaturesFailAlone(t *testing.T) {
 	require.Equal(t, 1, asked, "the application is asked once for all")
 }
 
-// TestGlance: what a glance refuses is not verified; only a refusal refuses.
+// TestGlance: what a glance refuses is not verified; only a refusal refuses. What
+// fixed rules refuse is charged as without a glance, which is not asked about it.
 func TestGlance(t *testing.T) {
 	g := testGenesis()
 	c := newChecker(t, g, app{})
@@ -257,7 +258,11 @@ func TestGlance(t *testing.T) {
 	}
 	expired := payment(0, 9)
 	expired.ExpiresAt = 1
-	arrivals = append(arrivals, validation.Arrival{Raw: signed(g, 0, expired).Bytes()}, validation.Arrival{Raw: []byte("no transaction")})
+	cheap := payment(0, 10)
+	cheap.Fee = 1
+	for _, raw := range [][]byte{signed(g, 0, expired).Bytes(), signed(g, 0, cheap).Bytes(), []byte("no transaction")} {
+		arrivals = append(arrivals, validation.Arrival{Raw: raw})
+	}
 	fault := fmt.Errorf("%w: %w", validation.PoolFull, validation.BadTerms)
 	results := c.VerifyTxs(now, arrivals, func(claims []validation.Claim) []error {
 		require.Len(t, claims, 5, "what is refused anyway is not asked about")
@@ -272,9 +277,10 @@ func TestGlance(t *testing.T) {
 	})
 	for i, want := range []error{
 		validation.PoolFull, validation.BadSignature, validation.BadSignature, validation.BadSignature,
-		validation.StaleNonce, validation.Expired, validation.BadEncoding,
+		validation.StaleNonce, validation.Expired, validation.FeeTooLow, validation.BadEncoding,
 	} {
 		require.ErrorIs(t, results[i].Err, want, "transaction %d", i)
+		require.Equal(t, i == 5 || i == 6, validation.Chargeable(results[i].Err), "transaction %d", i)
 		require.True(t, results[i].Checked.IsZero(), "nobody has checked it")
 		require.Equal(t, i < 6, results[i].ID != wire.TxID{}, "transaction %d", i)
 	}
