@@ -87,8 +87,9 @@ func (c *cli) testnetRun(ctx context.Context, name string, settings []string, o 
 		return err
 	}
 	opts := testnetOptions{Trace: o.trace != "" || o.html != "" || o.svg != "", Cores: o.cores}
-	opts.Progress = newForecast(c.err, s.Name).show
-	b := newBar(c.err, c.getenv, s.Name)
+	shown := report.Printable(s.Name)
+	opts.Progress = newForecast(c.err, shown).show
+	b := newBar(c.err, c.getenv, shown)
 	if b != nil {
 		opts.Progress = b.show
 	}
@@ -245,7 +246,9 @@ func brokenExpectations(tried string, broken []string) error {
 // printTestnetReport says in a few lines what the run showed. How long it took
 // is told apart: reports of world core leave it out, so as to be equal.
 func printTestnetReport(w io.Writer, s *scenario.Scenario, r *report.Report, took time.Duration) {
-	fmt.Fprintf(w, "%s: %s\n", s.Name, s.Description)
+	// A scenario may come from elsewhere.
+	description := strings.Join(strings.Fields(s.Description), " ")
+	fmt.Fprintf(w, "%s: %s\n", report.Printable(s.Name), report.Printable(description))
 	pairs := []string{"ran", ranText(r, took)}
 	add := func(name, text string) { pairs = append(pairs, name, text) }
 	if r.Tx.Published > 0 {
@@ -275,7 +278,7 @@ func printTestnetReport(w io.Writer, s *scenario.Scenario, r *report.Report, too
 	add("resources", resourcesText(r.Resources))
 	facts(w, pairs...)
 	for _, note := range r.Notes {
-		fmt.Fprintf(w, "note: %s\n", note)
+		fmt.Fprintf(w, "note: %s\n", report.Printable(note))
 	}
 	if len(s.Expect) > 0 && len(r.FailedExpectations) == 0 {
 		text := "The run kept every promise of the scenario"

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/grapevine-p2p/grapevine/testnet/report"
 )
 
 // params are what a scenario says about an attacker. Each is asked for once;
@@ -62,7 +64,7 @@ func (p *params) take(name string) (string, bool) {
 // err says all that is wrong, once the attacker has asked for what it knows.
 func (p *params) err() error {
 	for _, name := range slices.Sorted(maps.Keys(p.left)) {
-		p.errs = append(p.errs, fmt.Errorf("params.%s is unknown", name))
+		p.errs = append(p.errs, fmt.Errorf("params.%s is unknown", report.Printable(name)))
 	}
 	return errors.Join(p.errs...)
 }

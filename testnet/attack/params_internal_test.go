@@ -17,6 +17,7 @@ func TestParams(t *testing.T) {
 		{Kind: "spammer", Params: map[string]string{"per_second": "0"}}:     `attacker spammer: params.per_second is "0", want 1 to 100000`,
 		{Kind: "spammer", Params: map[string]string{"per_second": "x"}}:     `params.per_second is "x"`,
 		{Kind: "silent", Params: map[string]string{"per_second": "7"}}:      "params.per_second is unknown",
+		{Kind: "silent", Params: map[string]string{"\x1b[2J": "7"}}:         `params.\x1b[2J is unknown`,
 		{Kind: "control-flood", Params: map[string]string{"message": "hi"}}: `params.message is "hi", want one of ihave, iwant`,
 		{Kind: "nice"}: `none is called "nice"`,
 	} {

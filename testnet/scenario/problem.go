@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/grapevine-p2p/grapevine/testnet/report"
 )
 
 // place is where a value was written: a line of a file, or a setting.
@@ -34,7 +36,9 @@ type problem struct {
 	text string
 }
 
-func (p *problem) Error() string { return p.at.String() + ": " + p.text }
+// Error is for terminals: keys and values of a file that somebody else wrote
+// are not obeyed there.
+func (p *problem) Error() string { return report.Printable(p.at.String() + ": " + p.text) }
 
 // problems collects them, to be told all at once in the order of lines.
 type problems []*problem
@@ -89,4 +93,4 @@ func (f *file) at(path string) place {
 // At says where the value at path, such as network.loss, was written: as
 // FILE:LINE, or as the setting that made it. It is for worlds, which know
 // what they cannot do.
-func (s *Scenario) At(path string) string { return s.file.at(path).String() }
+func (s *Scenario) At(path string) string { return report.Printable(s.file.at(path).String()) }

@@ -159,6 +159,10 @@ func TestSyntaxAndKeys(t *testing.T) {
 		"elsewhere":      {small + "dials: 3\n", []string{"x.yaml:6: unknown key dials; the nearest known one is network.dials"}},
 		"in a list":      {small + "churn:\n- frm: 3s\n", []string{"x.yaml:7: unknown key churn.0.frm; the nearest known one is churn.0.from"}},
 		"twice":          {small + "nodes: 3\n", []string{"x.yaml:6: nodes is there twice, first on line 2"}},
+		"escapes":        {small + "\"s\\e]0;x\\a\": 3\n", []string{`x.yaml:6: unknown key s\x1b]0;x\a; the nearest`}},
+		"escaped param":  {small + "attackers:\n- {kind: silent, count: 1, params: {\"\\e[2J\": [1]}}\n", []string{`attackers.0.params.\x1b[2J is a list`}},
+		"core size":      {small + "world: core\ntxs: {per_second: 1, for: 1s,\n  size: 128KiB}\n", []string{"x.yaml:8: txs.size is 131072, want 160 to 131064 in world core"}},
+		"local size":     {small + "world: local\ntxs: {per_second: 1, for: 1s, size: 131065}\n", []string{"x.yaml:7: txs.size is 131065, want 160 to 131064 in world local"}},
 		"alias":          {"nodes: &n 5\nseed: *n\n", []string{"x.yaml:1: anchors and aliases are not understood"}},
 		"merge":          {"network: &n {dials: 4}\nstart:\n  <<: *n\n", []string{"anchors and aliases"}},
 		"deep":           {strings.Repeat("[", 40) + strings.Repeat("]", 40), []string{"nested too deep"}},
@@ -195,6 +199,12 @@ func TestSyntaxAndKeys(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestLargestTransaction: world sim makes transactions of the protocol's bound.
+func TestLargestTransaction(t *testing.T) {
+	_, err := scenario.Parse("x.yaml", []byte(small+"txs: {per_second: 1, for: 1s, size: 128KiB}\n"))
+	require.NoError(t, err)
 }
 
 func TestTooLong(t *testing.T) {

@@ -48,16 +48,17 @@ func (c Config) Validate() error {
 			refuse("sample %s has %d senders, but there are %d Wallets", s.Name, n, len(c.Wallets))
 		}
 		for i, r := range s.Rows {
-			if r.Size < 1 || r.Size > maxRow {
-				refuse("sample %s, row %d: size is %d, want 1 to %d", s.Name, i, r.Size, maxRow)
+			if r.Size < 1 || r.Size > MaxRow {
+				refuse("sample %s, row %d: size is %d, want 1 to %d", s.Name, i, r.Size, MaxRow)
 			}
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// maxRow leaves room for the next larger size that exists.
-const maxRow = wire.MaxTx - 8
+// MaxRow bounds the size of a row, in bytes. It leaves room for the next larger
+// size that exists.
+const MaxRow = wire.MaxTx - 8
 
 // Draft is one transaction to come: all of it but its nonce.
 type Draft struct {
