@@ -98,6 +98,7 @@ func TestCrowdOfFloodersIsCut(t *testing.T) {
 	}
 	// More than a node has places for inbound peers are let go before they do anything.
 	eventually(t, func() bool { return len(n.Peers()) >= 60 }, "most are peers")
+	require.True(t, n.knows(honest.host.ID()), "who was there first has its place")
 	quiet := took(0, 64)
 	before := liveHeap()
 

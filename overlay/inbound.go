@@ -67,7 +67,7 @@ func (r *roster) inbound(count func(peer.ID) bool) (list []dial.Inbound) {
 	for _, m := range r.members {
 		if m.direction == network.DirInbound && !m.leaving && m.standing != refused && count(m.id) {
 			list = append(list, dial.Inbound{
-				Peer: peerscore.PeerID(m.id), IP: m.ip, Since: m.since, RTT: m.rtt, Useful: m.useful, Block: m.usefulBlock,
+				Peer: peerscore.PeerID(m.id), IP: m.ip, Since: m.opened, RTT: m.rtt, Useful: m.useful, Block: m.usefulBlock,
 				Guest: m.standing != greeted,
 			})
 		}

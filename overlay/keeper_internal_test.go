@@ -130,6 +130,7 @@ func TestInboundLinksAsEvictionSeesThem(t *testing.T) {
 	require.Len(t, got, 1)
 	require.True(t, got[0].Guest, "it has not said hello")
 	require.Equal(t, "127.0.0.1", got[0].IP.String())
+	require.Equal(t, b.Network().ConnsToPeer(a.ID())[0].Stat().Opened, got[0].Since, "not by the shell's clock")
 	require.True(t, got[0].Useful.IsZero() && got[0].Block.IsZero())
 
 	require.True(t, r.greet(m, &wire.Hello{}, 5*time.Millisecond))

@@ -141,6 +141,27 @@ func TestStrangersAreNoLinks(t *testing.T) {
 	require.Zero(t, n.Book().Outbound)
 }
 
+// R79: who was there first stays, however many come that say hello, and whatever the shell's
+// clock does meanwhile: it stands still here.
+func TestACrowdDoesNotPushOutTheOldest(t *testing.T) {
+	g, c := testGenesis("crowd of newcomers"), newClock()
+	const slots, crowd = 24, 24
+	n := start(t, g, c, func(c *overlay.Config) { c.Dial.Inbound = slots })
+	var oldest []host.Host // as many as are protected by age alone, when four groups and eight latencies are
+	for range (slots - 4 - 8) / 2 {
+		oldest = append(oldest, greetedHost(t, n))
+	}
+	for range slots - len(oldest) + crowd {
+		h := newHost(t)
+		greet(t, h, n)
+		eventually(t, func() bool { return len(n.host.Network().Peers()) <= slots }, "within the slots")
+	}
+	require.GreaterOrEqual(t, n.Book().Evicted, uint64(crowd))
+	for i, h := range oldest {
+		require.True(t, n.knows(h.ID()), "peer %d was sent away", i)
+	}
+}
+
 // R79: whoever fills the inbound slots makes room for others, and first of all those that
 // have not said hello: connections cost an attacker nothing.
 func TestAFloodDoesNotPushOutPeers(t *testing.T) {

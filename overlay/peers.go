@@ -69,6 +69,7 @@ type member struct {
 	standing   standing
 	direction  network.Direction
 	since      time.Time
+	opened     time.Time // the first connection was, by this machine's clock, whatever the shell's says
 	hello      *wire.Hello
 	agent      string
 	rtt        time.Duration
@@ -135,7 +136,7 @@ func (r *roster) join(p peer.ID) (m *member, fresh bool) {
 	}
 	at, _ := addrPort(conns[0].RemoteMultiaddr())
 	m = &member{
-		id: p, budget: b, direction: conns[0].Stat().Direction, since: r.now(), ip: at.Addr(),
+		id: p, budget: b, direction: conns[0].Stat().Direction, since: r.now(), opened: conns[0].Stat().Opened, ip: at.Addr(),
 		settled: make(chan struct{}), gone: make(chan struct{}), poke: make(chan struct{}, 1),
 	}
 	r.members[p] = m
