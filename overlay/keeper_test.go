@@ -307,7 +307,7 @@ func TestNodesFindEachOther(t *testing.T) {
 	roomy := func(c *overlay.Config) { c.Swim.MaxPerGroup = c.Swim.MaxMembers }
 	boot := start(t, g, c, roomy)
 	var nodes []*node
-	for range 8 {
+	for range 16 { // so many that nobody is dialled by all it knows, and left with none to dial
 		nodes = append(nodes, start(t, g, c, choosing(2), bootstrap(boot), roomy))
 	}
 	linked := func() bool {
