@@ -1,11 +1,16 @@
 package overlay_test
 
 import (
+	"errors"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/grapevine-p2p/grapevine/overlay"
+	"github.com/grapevine-p2p/grapevine/peerscore"
+	"github.com/grapevine-p2p/grapevine/validation"
 	"github.com/grapevine-p2p/grapevine/validation/ledger"
 	"github.com/grapevine-p2p/grapevine/wire"
 )
@@ -148,22 +153,33 @@ func TestEquivocationTravelsAsEvidence(t *testing.T) {
 	require.False(t, d.chain.HasBlock(two.ID()), "the second header is not relayed as a block")
 }
 
-// A producer that signs an invalid body is to blame; the peers that relay its header are not.
+// A producer that signs an invalid body is to blame. The peers that relay its header are not,
+// nor is who gives the body, however often sync asks them meanwhile: only who tells the block
+// as part of its best chain would be (R93).
 func TestInvalidBodyBlamesNoRelay(t *testing.T) {
 	g, c := testGenesis("invalid body"), newClock()
-	a, b := start(t, g, c), start(t, g, c)
+	quick := func(c *overlay.Config) { c.Limits.SyncRefresh = 100 * time.Millisecond }
+	heard := make(chan peerscore.PeerID, 1)
+	a, b := start(t, g, c), start(t, g, c, quick)
+	d := start(t, g, c, quick, func(c *overlay.Config) {
+		c.Hooks.BlockHeard = func(_ wire.BlockID, from peerscore.PeerID) { heard <- from }
+	})
 	b.join(a)
-	meshed(t, a, b)
+	d.join(b)
+	meshed(t, a, b, d)
 	c.slot.Add(1)
 	// The nonce leaves a gap: every transaction is sound, but they do not apply.
 	block := seal(g, a.chain.Head(), slotOf(c), []*wire.Transaction{transfer(g, "wallet 0", 7)})
-	a.chain.force(block)
+	a.chain.keep(block)
 	overlay.PublishRaw(t.Context(), a.Overlay, wire.Compact(block).AppendTo(nil))
 	eventually(t, func() bool {
 		b.seen.mu.Lock()
 		defer b.seen.mu.Unlock()
-		return len(b.seen.failed) > 0
+		return slices.ContainsFunc(b.seen.failed, func(err error) bool { return errors.Is(err, validation.BadBlock) })
 	}, "b finds the body invalid")
-	require.Zero(t, b.seen.blamed())
-	require.Zero(t, b.chain.Head().Height)
+	require.Equal(t, peerscore.PeerID(b.host.ID()), <-heard, "b relays the header")
+	for _, n := range []*node{a, b, d} {
+		require.Zero(t, n.seen.blamed())
+		require.Zero(t, n.chain.Head().Height)
+	}
 }

@@ -196,12 +196,21 @@ func (n *chain) AddBlock(_ context.Context, b validation.CheckedBlock, _ peersco
 	return nil
 }
 
-// force stores a block without asking the ledger, so that it can be served.
+// force makes a block part of the best chain without asking the ledger: on sync/1 the node
+// claims to have checked it.
 func (n *chain) force(b *wire.Block) {
+	n.keep(b)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.at[b.Header.Body().Height] = b.ID()
+}
+
+// keep stores a block without asking the ledger, so that it can be given to who asks for it
+// by its id. The best chain stays as it is.
+func (n *chain) keep(b *wire.Block) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.bodies[b.ID()] = b
-	n.at[b.Header.Body().Height] = b.ID()
 }
 
 func (n *chain) Observe(h validation.CheckedHeader) (bool, *wire.Evidence) {
