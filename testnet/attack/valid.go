@@ -48,8 +48,8 @@ type valid struct {
 
 func newValidSpam(p *params) rule {
 	return &valid{
-		pace: pace{perSecond: p.number("per_second", "transactions to each peer", 100, 1, 10_000)},
-		size: p.number("size", "bytes of a transaction", 250, scenario.MinTx, wire.MaxTx),
+		pace: pace{perSecond: p.number("per_second", "transactions to each peer", scenario.SpamPerSecond, 1, 10_000)},
+		size: p.number("size", "bytes of a transaction", scenario.SpamSize, scenario.MinTx, wire.MaxTx),
 		fee:  p.number("fee", "times the network's floor that it pays per byte", 1, 1, 1000),
 	}
 }

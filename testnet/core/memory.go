@@ -3,6 +3,7 @@ package core
 import (
 	"fmt"
 
+	"github.com/grapevine-p2p/grapevine/mempool"
 	"github.com/grapevine-p2p/grapevine/testnet/scenario"
 )
 
@@ -10,20 +11,25 @@ import (
 const (
 	baseMB       = 40.0   // the program
 	perNodeMB    = 0.15   // one node and its links
-	perTxMB      = 0.0004 // one transaction in one node: pool, seen set, watch
+	perTxMB      = 0.0003 // one transaction in one node, but for its bytes: pool, seen set, watch
+	sharedCopies = 2.5    // of each transaction's bytes, in the whole run: nodes share what travels
+	ownCopies    = 1.2    // of those in one node's pool
+	shapedBytes  = 1300.0 // mean transaction of the real blocks
 	perAccountMB = 0.0004 // one account in one node: ledger, and its chain in the pool
 	blockCopies  = 6.0    // of each block's bytes, in the whole run: nodes share them
 )
 
 // MemoryMB is about how much memory a run takes at its peak, in 10^6 bytes.
 func MemoryMB(s *scenario.Scenario) float64 {
-	txs := s.Txs.PerSecond * s.Txs.For.Seconds()
+	txs, bytes := s.Volume(shapedBytes)
+	pooledMB := min(bytes, float64(mempool.DefaultConfig().MaxBytes)) / 1e6
 	accounts := 0.0
 	if txs > 0 {
 		accounts = float64(min(s.Nodes, MaxWallets))
 	}
 	blocks := float64(s.Blocks.Count) * float64(s.Blocks.Size) / 1e6 * blockCopies
-	return baseMB + blocks + float64(s.Nodes)*(perNodeMB+txs*perTxMB+accounts*perAccountMB)
+	return baseMB + blocks + bytes/1e6*sharedCopies +
+		float64(s.Nodes)*(perNodeMB+txs*perTxMB+pooledMB*ownCopies+accounts*perAccountMB)
 }
 
 // fits fails where a run would take more than it may.

@@ -186,7 +186,7 @@ func TestRefusals(t *testing.T) {
 func TestRunThatDoesNotFit(t *testing.T) {
 	s := parse(t, half, 1, "nodes=100000", "txs.per_second=1000")
 	_, err := core.Run(t.Context(), s, core.Options{MemoryMB: 1000})
-	require.ErrorContains(t, err, "need about 856")
+	require.ErrorContains(t, err, "need about 1256")
 	require.ErrorContains(t, err, "GB of memory and 1.0 GB are to be had")
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/grapevine-p2p/grapevine/mempool"
 	"github.com/grapevine-p2p/grapevine/testnet/attack"
 	"github.com/grapevine-p2p/grapevine/testnet/report"
 	"github.com/grapevine-p2p/grapevine/testnet/scenario"
@@ -58,9 +59,18 @@ func Check(s *scenario.Scenario) error {
 // What a run needs, in MB, measured with runs of 5 to 20 daemons.
 const (
 	perDaemonMB = 90.0
-	perTxKB     = 1.5 // one transaction in one daemon, and in what watches it
-	spare       = 0.9 // share of the available memory that a run may take
+	perTxKB     = 0.75   // one transaction in one daemon, and in what watches it, but for its bytes
+	perTxByte   = 3.0    // times the bytes that a daemon keeps in memory: a full mempool's at most
+	shapedBytes = 1300.0 // mean transaction of the real blocks
+	spare       = 0.9    // share of the available memory that a run may take
 )
+
+// estimate is about how much memory a run needs at its peak, in MB.
+func estimate(s *scenario.Scenario) float64 {
+	txs, bytes := s.Volume(shapedBytes)
+	kept := min(bytes, float64(mempool.DefaultConfig().MaxBytes))
+	return float64(s.Nodes) * (perDaemonMB + txs*perTxKB/1e3 + kept*perTxByte/1e6)
+}
 
 // fits fails where a run would not fit in memory.
 func fits(s *scenario.Scenario) error {
@@ -68,8 +78,8 @@ func fits(s *scenario.Scenario) error {
 	if !ok {
 		return nil
 	}
-	txs := s.Txs.PerSecond * s.Txs.For.Seconds()
-	if need := float64(s.Nodes) * (perDaemonMB + txs*perTxKB/1e3); need > free*spare {
+	if need := estimate(s); need > free*spare {
+		txs, _ := s.Volume(shapedBytes)
 		return fmt.Errorf("%d daemons and %.0f transactions need about %.1f GB of memory and %.1f GB are available; take fewer nodes (--nodes), or a larger machine",
 			s.Nodes, txs, need/1e3, free/1e3)
 	}

@@ -13,17 +13,17 @@ import (
 
 // What a run needs, in MB, as it was found with 20 to 200 nodes.
 const (
-	baseMB    = 60.0  // the program
-	perNodeMB = 3.0   // one node without connections
-	perLinkMB = 0.35  // both ends of one connection
-	stored    = 4.0   // times a block's size, on each node: log, table and cache of the store
-	flying    = 8.0   // times a block's size, on each node, while what is lacking of it spreads
-	whole     = 25.0  // the same where blocks travel whole, a copy to each mesh peer
-	perTxKB   = 0.5   // one transaction in one node, but for its bytes: indexes, seen caches, observer
-	perTxByte = 8.0   // times a transaction's size, on each node: pool, message cache, queues, a block in the store
-	shapedKB  = 1.3   // mean transaction of the real blocks
-	spare     = 0.9   // share of the available memory that a run may take
-	minimumMB = 512.0 // below this no limit is worth setting
+	baseMB      = 60.0   // the program
+	perNodeMB   = 3.0    // one node without connections
+	perLinkMB   = 0.35   // both ends of one connection
+	stored      = 4.0    // times a block's size, on each node: log, table and cache of the store
+	flying      = 8.0    // times a block's size, on each node, while what is lacking of it spreads
+	whole       = 25.0   // the same where blocks travel whole, a copy to each mesh peer
+	perTxKB     = 0.5    // one transaction in one node, but for its bytes: indexes, seen caches, observer
+	perTxByte   = 8.0    // times a transaction's size, on each node: pool, message cache, queues, a block in the store
+	shapedBytes = 1300.0 // mean transaction of the real blocks
+	spare       = 0.9    // share of the available memory that a run may take
+	minimumMB   = 512.0  // below this no limit is worth setting
 	// garbage is how many times what it needs a run may take to collect less
 	// often. Beyond it little is gained.
 	garbage = 3.0
@@ -32,11 +32,8 @@ const (
 // estimate is about how much memory a run needs at its peak, in MB.
 func estimate(s *scenario.Scenario) float64 {
 	nodes := float64(s.Nodes)
-	txKB := shapedKB
-	if s.Txs.Size > 0 {
-		txKB = float64(s.Txs.Size) / 1e3
-	}
-	txs := s.Txs.PerSecond * s.Txs.For.Seconds() * (perTxKB + perTxByte*txKB)
+	count, bytes := s.Volume(shapedBytes)
+	txs := count*perTxKB + bytes/1e3*perTxByte
 	blocks := float64(s.Blocks.Size) / 1e6 * whole
 	if s.Relay == report.RelayGossip || s.Relay == report.RelayVine {
 		blocks = float64(s.Blocks.Size) / 1e6 * (flying + stored*float64(s.Blocks.Count))

@@ -162,8 +162,11 @@ func TestEstimateGrows(t *testing.T) {
 		"transactions":    func(s *scenario.Scenario) { s.Txs.Size *= 100 },
 		"shapes":          func(s *scenario.Scenario) { s.Txs.Size = 0 },
 		"size of a block": func(s *scenario.Scenario) { s.Blocks.Size *= 2 },
-		"blocks":          func(s *scenario.Scenario) { s.Blocks.Count *= 4 },
-		"whole blocks":    func(s *scenario.Scenario) { s.Relay = report.RelayStock },
+		"spam": func(s *scenario.Scenario) {
+			s.Attackers = []scenario.Attacker{{Kind: "valid-spam", Count: 2, Params: map[string]string{"per_second": "1000", "size": "131072"}}}
+		},
+		"blocks":       func(s *scenario.Scenario) { s.Blocks.Count *= 4 },
+		"whole blocks": func(s *scenario.Scenario) { s.Relay = report.RelayStock },
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := base()
@@ -182,4 +185,6 @@ func TestEstimateCoversLargeTransactions(t *testing.T) {
 		Txs: scenario.Txs{PerSecond: 10, Size: 128 << 10, For: 4 * time.Second},
 	}
 	require.InDelta(t, 542, estimate(s), 150)
+	s.Attackers = []scenario.Attacker{{Kind: "valid-spam", Count: 2, From: time.Second, Params: map[string]string{"per_second": "1000", "size": "131072"}}}
+	require.Greater(t, estimate(s), 40_000.0, "786 MB of spam at every node")
 }
