@@ -48,7 +48,10 @@ func TestARestartedNodeDoesNotStartEmpty(t *testing.T) {
 	path := disk.PathJoin(cfg.Home, "data", "mempool")
 	f, err := disk.OpenReadWrite(path, vfs.WriteCategoryUnspecified)
 	require.NoError(t, err)
-	_, err = f.WriteAt([]byte{0x5a}, 3_000)
+	var b [1]byte
+	_, err = f.ReadAt(b[:], 3_000)
+	require.NoError(t, err)
+	_, err = f.WriteAt([]byte{^b[0]}, 3_000)
 	require.NoError(t, err)
 	require.NoError(t, f.Close())
 	var log journal
