@@ -42,8 +42,8 @@ func (o *Overlay) bounded(ctx context.Context, in inflow) *boundedHost {
 			if m == nil {
 				return nil, nil, false
 			}
-			if !o.streams.allow(time.Now(), s.Conn()) {
-				o.court.judge(m.id, TooManyStreams)
+			if err := o.streams.take(time.Now(), s.Conn()); err != nil {
+				o.court.judge(m.id, err)
 				return nil, nil, false
 			}
 			return o.accept(ctx, in, s, m)

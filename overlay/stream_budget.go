@@ -26,19 +26,23 @@ func newStreamBudgets(burst int) *streamBudgets {
 	return &streamBudgets{burst: burst, conns: make(map[string]*rate.Limiter)}
 }
 
-// allow takes one stream from the budget of a connection.
-func (b *streamBudgets) allow(now time.Time, c network.Conn) bool {
+// take takes one stream from the budget of a connection. A stream that is told of when its
+// connection is closed already is nobody's fault: errGone.
+func (b *streamBudgets) take(now time.Time, c network.Conn) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	l := b.conns[c.ID()]
 	if l == nil {
 		if c.IsClosed() {
-			return false
+			return errGone
 		}
 		l = rate.NewLimiter(rate.Every(streamRefill), b.burst)
 		b.conns[c.ID()] = l
 	}
-	return l.AllowN(now, 1)
+	if !l.AllowN(now, 1) {
+		return TooManyStreams
+	}
+	return nil
 }
 
 // forget is told of each connection that is closed.
