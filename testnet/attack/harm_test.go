@@ -3,6 +3,7 @@ package attack_test
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -162,6 +163,9 @@ var sieges = []siege{
 func TestSieges(t *testing.T) {
 	for _, s := range sieges {
 		t.Run(strings.TrimSuffix(s.kind+" "+s.params, " "), func(t *testing.T) {
+			if s.params == "lie: silence" && os.Getenv("GRAPEVINE_ATTACKS") == "" {
+				t.Skip("what it costs depends on the moment, and on a busy machine it may cost nothing: make attacks has it")
+			}
 			attackers := func(from string) string {
 				return fmt.Sprintf("{kind: %s, count: %d, params: {%s}, from: %s}", s.kind, s.count, s.params, from)
 			}
