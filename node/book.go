@@ -15,8 +15,12 @@ import (
 	"github.com/grapevine-p2p/grapevine/overlay/dial"
 )
 
-// bookEvery is how much of the address book a crash may cost.
-const bookEvery = time.Minute
+// bookEvery is how much of what a node was told a crash may cost its address book;
+// bookWithin is the same of the peers that it found and of its anchors.
+const (
+	bookEvery  = time.Minute
+	bookWithin = 2 * time.Second
+)
 
 func (n *Node) newOverlay(h host.Host) (*overlay.Overlay, error) {
 	cfg := overlay.DefaultConfig()
@@ -69,16 +73,24 @@ func (n *Node) withBook(cfg overlay.Config) (*overlay.Overlay, error) {
 	return overlay.New(cfg)
 }
 
-// keepBook writes the address book down from time to time.
+// keepBook writes the address book down from time to time, and soon after a peer was found:
+// the first minute is when a node can least afford to forget whom it met.
 func (n *Node) keepBook(ctx context.Context, o *overlay.Overlay) {
-	tick := time.NewTicker(bookEvery)
+	tick := time.NewTicker(bookWithin)
 	defer tick.Stop()
+	var written overlay.BookStatus
+	last := time.Now()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		}
+		now := o.Book()
+		found := now.Tried != written.Tried || now.Anchors != written.Anchors || now.Outbound != written.Outbound
+		if found || time.Since(last) >= bookEvery {
 			n.saveBook(o)
+			written, last = now, time.Now()
 		}
 	}
 }
