@@ -71,10 +71,18 @@ func (a *announcer) open() int {
 }
 
 // relayed notes that a peer sent us a transaction that we had.
-func (a *announcer) relayed(raw []byte, p peer.ID) {
-	if a.open() > 0 {
-		a.echoed(wire.TxIDOf(raw), p, true)
+func (a *announcer) relayed(id wire.TxID, p peer.ID) {
+	if a.waits(id) {
+		a.echoed(id, p, true)
 	}
+}
+
+// waits says whether a transaction has not been echoed enough.
+func (a *announcer) waits(id wire.TxID) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	f := a.book.txs[id]
+	return f != nil && !f.done
 }
 
 // heard notes ids of messages that a peer announces on the topic.
@@ -95,11 +103,7 @@ func (a *announcer) heard(messages []string, p peer.ID) {
 }
 
 // sent notes that the router sends a message to a peer.
-func (a *announcer) sent(raw []byte, p peer.ID) {
-	if a.open() > 0 {
-		a.sentTo(wire.TxIDOf(raw), p, false)
-	}
-}
+func (a *announcer) sent(id wire.TxID, p peer.ID) { a.sentTo(id, p, false) }
 
 func (a *announcer) sentTo(id wire.TxID, p peer.ID, direct bool) {
 	a.mu.Lock()
@@ -122,19 +126,12 @@ func (a *announcer) connected() int { return a.roster.count(greeted) + a.roster.
 
 // run tells a few peers at a time until ctx ends.
 func (a *announcer) run(ctx context.Context) {
-	tick := time.NewTicker(announceTick)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+	every(ctx, announceTick, func() {
 		a.sweep()
 		if a.open() > 0 {
 			a.round(ctx)
 		}
-	}
+	})
 }
 
 func (a *announcer) sweep() {

@@ -215,18 +215,11 @@ func (b *blockRoad) again(w held) {
 func (b *blockRoad) run(ctx context.Context, m *mesh) {
 	b.mesh.Store(m)
 	defer b.mesh.Store(nil)
-	tick := time.NewTicker(waitingTick)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			for _, w := range b.shelf.due(b.cfg.Now()) {
-				b.crew.spawn(func() { b.again(w) })
-			}
+	every(ctx, waitingTick, func() {
+		for _, w := range b.shelf.due(b.cfg.Now()) {
+			b.crew.spawn(func() { b.again(w) })
 		}
-	}
+	})
 }
 
 // publish puts news on the topic that this node has checked.

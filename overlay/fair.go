@@ -44,6 +44,7 @@ type fairQueue struct {
 	lines  map[peer.ID]*line
 	ring   []peer.ID // the keys of lines, the next to serve first
 	bytes  int
+	spare  []*line // that nothing waits in, for the next peer: no more than were used at once
 }
 
 // line is what waits of one peer.
@@ -84,7 +85,7 @@ func (q *fairQueue) differs(p peer.ID, class int) bool {
 func (q *fairQueue) put(p peer.ID, m parcel) (gone []lost) {
 	l := q.lines[p]
 	if l == nil {
-		l = new(line)
+		l = q.fresh()
 		q.lines[p] = l
 		q.ring = append(q.ring, p)
 	}
@@ -97,6 +98,16 @@ func (q *fairQueue) put(p peer.ID, m parcel) (gone []lost) {
 		gone = append(gone, q.shed(q.heaviest()))
 	}
 	return gone
+}
+
+// fresh is a line in which nothing waits.
+func (q *fairQueue) fresh() *line {
+	if len(q.spare) == 0 {
+		return new(line)
+	}
+	l := q.spare[len(q.spare)-1]
+	q.spare = q.spare[:len(q.spare)-1]
+	return l
 }
 
 // heaviest is the peer that holds most bytes; of equal ones the one with the greater id.
@@ -162,6 +173,10 @@ func (q *fairQueue) forget(p peer.ID) {
 	}
 	q.bytes -= l.bytes
 	delete(q.lines, p)
+	if l.count == 0 {
+		l.deficit = 0
+		q.spare = append(q.spare, l)
+	}
 	for i, o := range q.ring {
 		if o == p {
 			q.ring = append(q.ring[:i], q.ring[i+1:]...)

@@ -28,7 +28,7 @@ type meshConfig struct {
 	score        peerscore.Topic
 	appScore     func(peer.ID) float64
 	validate     func(ctx context.Context, from peer.ID, msg *pubsub.Message) pubsub.ValidationResult
-	tracer       pubsub.RawTracer
+	tracer       *tracer
 	inspector    *inspector
 	inspectScore func(map[peer.ID]*pubsub.PeerScoreSnapshot)
 }
@@ -39,6 +39,7 @@ type mesh struct {
 	cancel    pubsub.RelayCancelFunc
 	host      *boundedHost
 	inspector *inspector
+	sluice    *sluice
 }
 
 // join starts a GossipSub instance on h, bound to ctx, and joins its topic. It relays
@@ -85,7 +86,7 @@ func join(ctx context.Context, h *boundedHost, c meshConfig, g Gossip, l Limits,
 	if err != nil {
 		return nil, fmt.Errorf("overlay: relay topic of %s: %w", c.name, err)
 	}
-	return &mesh{topic: topic, cancel: cancel, host: h, inspector: c.inspector}, nil
+	return &mesh{topic: topic, cancel: cancel, host: h, inspector: c.inspector, sluice: c.tracer.sluice}, nil
 }
 
 // publish puts a message of our own on the topic. own is what tells the validator so.

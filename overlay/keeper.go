@@ -93,21 +93,16 @@ func (k *keeper) run(ctx context.Context) {
 	if k.cfg.Outbound == 0 {
 		return
 	}
-	tick := time.NewTicker(dialTick)
-	defer tick.Stop()
-	for {
+	turn := func() {
 		k.mu.Lock()
 		dials := k.core.Tick(time.Now(), nil)
 		k.mu.Unlock()
 		for _, d := range dials {
 			k.crew.spawn(func() { k.carryOut(ctx, d) })
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
 	}
+	turn()
+	every(ctx, dialTick, turn)
 }
 
 // joined notes a peer that said hello. If we are dialling it, carryOut says what it is.

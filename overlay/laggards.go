@@ -26,25 +26,18 @@ var errNotReading = errors.New("overlay: does not read what it is sent, while ot
 // followLaggards charges the peers that do not read, until ctx ends. A pause of our own
 // proves nothing, so what it falls into is not looked at.
 func (o *Overlay) followLaggards(ctx context.Context) {
-	tick := time.NewTicker(laggardsEvery)
-	defer tick.Stop()
 	last := time.Now()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+	every(ctx, laggardsEvery, func() {
 		now := time.Now()
 		readings, late := o.txs.outflow.readings(now), now.Sub(last) > 3*laggardsEvery/2
 		last = now
 		if late {
-			continue
+			return
 		}
 		for _, p := range peerscore.Laggards(readings) {
 			o.court.judge(peer.ID(p), errNotReading)
 		}
-	}
+	})
 }
 
 // readings is what each peer was sent and did not take since the last call, by peer.

@@ -82,22 +82,15 @@ func (m *members) addrs() []multiaddr.Multiaddr { return ownAddrs(m.host.Addrs()
 
 // run keeps time until ctx ends.
 func (m *members) run(ctx context.Context) {
-	ticker := time.NewTicker(memberTick)
-	defer ticker.Stop()
 	var looked time.Time
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case now := <-ticker.C:
-			if now.Sub(looked) >= memberLook {
-				looked = now
-				m.lookAfterLinks(ctx, now)
-				m.lookAtAddrs()
-			}
-			m.step(swim.Tick{})
+	every(ctx, memberTick, func() {
+		if now := time.Now(); now.Sub(looked) >= memberLook {
+			looked = now
+			m.lookAfterLinks(ctx, now)
+			m.lookAtAddrs()
 		}
-	}
+		m.step(swim.Tick{})
+	})
 }
 
 // lookAtAddrs has our record made anew if it says something else than is so.

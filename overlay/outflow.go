@@ -35,8 +35,9 @@ type outflow struct {
 	relayLimit int           // readers rest from here on
 	rest       *rate.Limiter // milliseconds of rest
 
-	mu   sync.Mutex // guards what follows
-	ways map[peer.ID]*way
+	mu      sync.Mutex // guards what follows
+	ways    map[peer.ID]*way
+	crowded int // ways with as much as limit, the lower of the two
 }
 
 // way is the queue to one peer.
@@ -66,7 +67,9 @@ func (o *outflow) queued(p peer.ID) {
 	if w.depth <= 0 {
 		w.moved = time.Now()
 	}
-	w.depth++
+	if w.depth++; w.depth == o.limit {
+		o.crowded++
+	}
 	w.sent++
 }
 
@@ -75,7 +78,9 @@ func (o *outflow) written(p peer.ID) {
 	defer o.mu.Unlock()
 	w := o.wayLocked(p)
 	w.moved = time.Now()
-	w.depth--
+	if w.depth--; w.depth == o.limit-1 {
+		o.crowded--
+	}
 }
 
 func (o *outflow) wayLocked(p peer.ID) *way {
@@ -90,14 +95,20 @@ func (o *outflow) wayLocked(p peer.ID) *way {
 func (o *outflow) forget(p peer.ID) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if w := o.ways[p]; w != nil && w.depth >= o.limit {
+		o.crowded--
+	}
 	delete(o.ways, p)
 }
 
-// full lists the peers whose queues are at a limit, and that read.
+// full lists the peers whose queues are at one of the limits, and that read.
 func (o *outflow) full(limit int) (peers []peer.ID) {
-	now := time.Now()
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.crowded == 0 {
+		return nil
+	}
+	now := time.Now()
 	for p, w := range o.ways {
 		if w.depth >= limit && now.Sub(w.moved) < outflowStall {
 			peers = append(peers, p)

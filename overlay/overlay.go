@@ -275,8 +275,10 @@ func (o *Overlay) work(ctx context.Context, group *errgroup.Group, txMesh, block
 	run(func() { o.txs.collector.run(ctx) })
 	run(func() { o.sentry.run(ctx) })
 	run(func() { o.followLaggards(ctx) })
-	run(func() { txMesh.inspector.run(ctx) })
-	run(func() { blockMesh.inspector.run(ctx) })
+	for _, m := range []*mesh{txMesh, blockMesh} {
+		run(func() { m.inspector.run(ctx) })
+		run(func() { m.sluice.run(ctx) })
+	}
 	run(func() { o.txs.run(ctx, txMesh) })
 	run(func() { o.txs.retryGaps(ctx, txMesh) })
 	run(func() { o.announcer.run(ctx) })
@@ -468,14 +470,16 @@ func (o *Overlay) join(ctx context.Context) (txMesh, blockMesh *mesh, err error)
 			},
 			first: o.sentry.first,
 			duplicate: func(p peer.ID, raw []byte) {
+				id := wire.TxIDOf(raw)
 				call(o.cfg.Hooks.TxDuplicate, peerscore.PeerID(p))
-				o.announcer.relayed(raw, p)
+				o.announcer.relayed(id, p)
 				o.sentry.copied(p, raw)
-				o.holders.came(p, wire.TxIDOf(raw))
+				o.holders.came(p, id)
 			},
 			sent: func(p peer.ID, raw []byte) {
-				o.announcer.sent(raw, p)
-				o.holders.went(p, wire.TxIDOf(raw))
+				id := wire.TxIDOf(raw)
+				o.announcer.sent(id, p)
+				o.holders.went(p, id)
 			},
 			dropped: func(p peer.ID) {
 				o.txs.outflow.dropped(p)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"slices"
-	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -94,7 +93,6 @@ func (s *queuedStream) Read(p []byte) (int, error) {
 
 // turn waits for the next frame.
 func (s *queuedStream) turn() error {
-	still := s.still()
 	ended := s.ended
 	for {
 		select {
@@ -113,33 +111,17 @@ func (s *queuedStream) turn() error {
 				s.frameOf(joinRPC(messages))
 				return nil
 			}
+			ended = s.ended
 		case <-ended:
 			// What a peer said before it closed counts; what one said that was cut does not.
 			if !errors.Is(s.err, io.EOF) || len(s.rest) == 0 && s.sluice.idle(s.peer) {
 				return s.err
 			}
-			ended, still = nil, s.still() // looked at again below
-		case <-still:
-			s.sluice.stir()
-			still = s.still()
-			select {
-			case <-s.ended:
-				ended = s.ended
-			default:
-			}
+			ended = nil // until what waits is let through, which wakes us
 		case <-s.ctx.Done():
 			return s.ctx.Err()
 		}
 	}
-}
-
-// still fires when it is time to look whether what is under way was dropped. A stream with
-// nothing under way or waiting has no need to look: it sleeps until something comes.
-func (s *queuedStream) still() <-chan time.Time {
-	if !s.sluice.busy(s.peer) {
-		return nil
-	}
-	return time.After(sluiceStill)
 }
 
 func (s *queuedStream) frameOf(rpc []byte) {

@@ -61,21 +61,14 @@ func newSentry(c peerscore.LookoutConfig, r *roster, w *crew, log *slog.Logger) 
 }
 
 func (s *sentry) run(ctx context.Context) {
-	tick := time.NewTicker(sentryTick)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			s.mu.Lock()
-			convicted := s.lookout.Tick(time.Now())
-			s.mu.Unlock()
-			for _, p := range convicted {
-				s.log.Info("a peer of our mesh does not pass on what it should", "peer", peer.ID(p))
-			}
+	every(ctx, sentryTick, func() {
+		s.mu.Lock()
+		convicted := s.lookout.Tick(time.Now())
+		s.mu.Unlock()
+		for _, p := range convicted {
+			s.log.Info("a peer of our mesh does not pass on what it should", "peer", peer.ID(p))
 		}
-	}
+	})
 }
 
 // score is the part of a peer's score that silence takes. GossipSub asks under a lock of

@@ -41,7 +41,7 @@ type berth struct {
 	underWay int
 	moved    time.Time     // when last one of its messages came or went
 	wake     chan struct{} // capacity 1: something was let through
-	room     chan struct{} // closed and replaced when its line gets shorter
+	room     chan struct{} // closed when its line gets shorter; nil while nobody waits for that
 	crowded  time.Time     // since when its line is full; zero if it is not
 	mixed    time.Time     // when last messages of different value met in the full line
 }
@@ -59,7 +59,7 @@ func (s *sluice) enter(p peer.ID) *berth {
 	defer s.mu.Unlock()
 	b := s.berths[p]
 	if b == nil {
-		b = &berth{wake: make(chan struct{}, 1), room: make(chan struct{})}
+		b = &berth{wake: make(chan struct{}, 1)}
 		s.berths[p] = b
 	}
 	b.streams++
@@ -78,7 +78,7 @@ func (s *sluice) leave(p peer.ID) {
 	s.queue.forget(p)
 	s.underWay -= b.underWay
 	delete(s.berths, p)
-	close(b.room)
+	b.shorter()
 	s.openLocked()
 }
 
@@ -99,6 +99,9 @@ func (s *sluice) put(ctx context.Context, p peer.ID, m parcel) error {
 			s.mu.Unlock()
 			s.report(gone)
 			return nil
+		}
+		if b.room == nil {
+			b.room = make(chan struct{})
 		}
 		room := b.room
 		s.mu.Unlock()
@@ -176,14 +179,6 @@ func (s *sluice) idle(p peer.ID) bool {
 	return b == nil || len(b.through) == 0 && s.queue.waits(p) == 0
 }
 
-// busy says whether something of p waits here or is under way.
-func (s *sluice) busy(p peer.ID) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	b := s.berths[p]
-	return b != nil && (b.underWay > 0 || s.queue.waits(p) > 0)
-}
-
 // end counts a message of p that was judged, or found to be a duplicate.
 func (s *sluice) end(p peer.ID) {
 	s.mu.Lock()
@@ -201,10 +196,16 @@ func (s *sluice) end(p peer.ID) {
 	s.openLocked()
 }
 
+// run stirs from time to time until ctx ends.
+func (s *sluice) run(ctx context.Context) { every(ctx, sluiceStill, s.stir) }
+
 // stir takes for dropped what has not moved for too long since its stream fetched it.
 func (s *sluice) stir() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.underWay == 0 {
+		return
+	}
 	now := time.Now()
 	for _, b := range s.berths {
 		if gone := b.underWay - len(b.through); gone > 0 && now.Sub(b.moved) > sluiceStill {
@@ -228,8 +229,15 @@ func (s *sluice) openLocked() {
 		b.moved = time.Now()
 		s.underWay++
 		b.wakeUp()
+		b.shorter()
+	}
+}
+
+// shorter tells who waits for room in the line.
+func (b *berth) shorter() {
+	if b.room != nil {
 		close(b.room)
-		b.room = make(chan struct{})
+		b.room = nil
 	}
 }
 

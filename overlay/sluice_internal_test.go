@@ -3,6 +3,8 @@ package overlay
 import (
 	"bytes"
 	"context"
+	"io"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -163,22 +165,31 @@ func TestSluiceForgetsWhatDoesNotMove(t *testing.T) {
 	})
 }
 
-// A stream looks after what is under way as long as there is any, and sleeps otherwise: a
-// node has dozens of streams that are silent.
-func TestIdleStreamSleeps(t *testing.T) {
+// What pubsub drops without a word holds nothing up: neither what waits behind it, nor the
+// end of its stream.
+func TestStreamOutlivesWhatIsDropped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
 		s, _ := newTestSluice(1, 10)
-		stream := &queuedStream{sluice: s, peer: "a", berth: s.enter("a")}
-		require.Nil(t, stream.still(), "nothing has come")
-		require.NoError(t, s.put(t.Context(), "a", someParcel(1, 0)))
-		require.NoError(t, s.put(t.Context(), "a", someParcel(2, 0)))
-		require.NotNil(t, stream.still())
-		require.Len(t, fetched(s, "a"), 1)
-		require.NotNil(t, stream.still(), "fetched is not judged")
-		s.end("a")
-		require.Len(t, fetched(s, "a"), 1)
-		s.end("a")
-		require.Nil(t, stream.still())
+		var run sync.WaitGroup
+		run.Go(func() { s.run(ctx) })
+		defer run.Wait()
+		defer cancel()
+
+		bounded := &boundedStream{ctx: ctx, bounds: streamBounds{frame: 1 << 10}}
+		stream := newQueuedStream(bounded, "a", "ours", s, newOutflow(10), nil)
+		for i := range byte(3) {
+			require.NoError(t, s.put(ctx, "a", someParcel(i, 0)))
+		}
+		stream.err = io.EOF
+		close(stream.ended)
+		begun := time.Now()
+		got, err := io.ReadAll(stream)
+		require.NoError(t, err)
+		for i := range byte(3) {
+			require.Contains(t, string(got), string(someParcel(i, 0).raw))
+		}
+		require.LessOrEqual(t, time.Since(begun), 5*sluiceStill)
 	})
 }
 

@@ -70,7 +70,9 @@ func newStems(o *Overlay) (*stems, error) {
 
 // own sends a transaction of ours on its way.
 func (s *stems) own(tx validation.CheckedTx) error {
+	peers := s.relays()
 	s.mu.Lock()
+	s.router.Peers(time.Now(), peers)
 	to, err := s.router.Own(time.Now(), tx)
 	ctx := s.ctx
 	s.mu.Unlock()
@@ -133,14 +135,16 @@ func (s *stems) answer(ctx context.Context, x *exchange) error {
 	if !m.budget.txs.units.AllowN(time.Now(), 1) {
 		return errBusy
 	}
+	if s.holder != nil && s.holder.HasTx(wire.TxIDOf(raw)) {
+		return nil // public
+	}
 	tx, err := s.cfg.Checker.Tx(ctx, s.cfg.Now(), raw)
 	if err != nil {
 		return fmt.Errorf("overlay: judge transaction on its stem: %w", err)
 	}
-	if s.holder != nil && s.holder.HasTx(tx.ID()) {
-		return nil // public
-	}
+	peers := s.relays()
 	s.mu.Lock()
+	s.router.Peers(time.Now(), peers)
 	step := s.router.Relayed(time.Now(), peerscore.PeerID(x.peer()), tx)
 	run := s.ctx
 	s.mu.Unlock()
@@ -177,9 +181,7 @@ func (s *stems) run(ctx context.Context) {
 	s.mu.Lock()
 	s.ctx = ctx
 	s.mu.Unlock()
-	tick := time.NewTicker(stemTick)
-	defer tick.Stop()
-	for {
+	every(ctx, stemTick, func() {
 		due, again, to := s.turn(time.Now())
 		for _, r := range due {
 			s.publish(ctx, r)
@@ -187,16 +189,14 @@ func (s *stems) run(ctx context.Context) {
 		for _, tx := range again {
 			s.crew.spawn(func() { s.hand(ctx, tx, to) })
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
+	})
 }
 
 // turn says what is to be published now, and what of ours is to be handed on now.
 func (s *stems) turn(now time.Time) (due []stem.Released, again []validation.CheckedTx, to []peerscore.PeerID) {
+	if s.open() == 0 {
+		return nil, nil, nil
+	}
 	peers := s.relays()
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -36,7 +36,7 @@ type txRoad struct {
 	links     *links
 	again     *rate.Limiter // of all peers
 	mesh      atomic.Pointer[mesh]
-	echoed    func(raw []byte, from peer.ID) // told of what came and is known; set before Run
+	echoed    func(id wire.TxID, from peer.ID) // told of what came and is known; set before Run
 	holders   *holders
 	judged    func(id wire.TxID, err error) // told of verdicts on what has terms; set before Run, may be nil
 }
@@ -76,7 +76,7 @@ func (t *txRoad) validate(ctx context.Context, from peer.ID, msg *pubsub.Message
 	case errors.Is(r.Err, errUndecided):
 		return pubsub.ValidationAccept
 	case errors.Is(r.Err, validation.AlreadyKnown):
-		t.echoed(msg.GetData(), from)
+		t.echoed(wire.TxIDOf(msg.GetData()), from)
 	}
 	return result(t.judge(from, r))
 }
