@@ -10,12 +10,12 @@ import (
 	"github.com/grapevine-p2p/grapevine/validation"
 )
 
-// announcer tells the peers of local transactions, one after the other in the
-// order in which they were accepted. Peers that heard of a nonce long before
-// those below it would drop it, and not hear of it again for minutes.
+// announcer gives the overlay local transactions to publish, one after the
+// other in the order in which they were accepted. Peers that heard of a nonce
+// long before those below it would drop it, and not hear of it again for minutes.
 //
-// What waits here is on disk and in the pool, so its number is bounded by the
-// pool's.
+// What waits here is on disk, and in the pool or among the private ones, so its
+// number is bounded by theirs.
 type announcer struct {
 	logger *slog.Logger  // constant
 	wake   chan struct{} // holds one token when something was added
@@ -64,8 +64,9 @@ func (a *announcer) giveBack(txs []validation.CheckedTx) {
 // announceRetry is how long the overlay is left alone once it takes no more.
 const announceRetry = time.Second
 
-// run announces until ctx ends.
-func (a *announcer) run(ctx context.Context, o *overlay.Overlay) {
+// run has publish publish what was added, until ctx ends. publish returns how
+// many it could.
+func (a *announcer) run(ctx context.Context, publish func(context.Context, []validation.CheckedTx) (int, error)) {
 	for {
 		select {
 		case <-a.wake:
@@ -73,13 +74,13 @@ func (a *announcer) run(ctx context.Context, o *overlay.Overlay) {
 			return
 		}
 		for txs := a.take(); len(txs) > 0; txs = a.take() {
-			done, err := publish(ctx, o, txs)
+			done, err := publish(ctx, txs)
 			if err == nil {
 				continue
 			}
 			a.giveBack(txs[done:])
 			if ctx.Err() == nil {
-				a.logger.Warn("transactions wait for their announcement", "count", len(txs)-done, "err", err)
+				a.logger.Warn("transactions wait for their publication", "count", len(txs)-done, "err", err)
 			}
 			if !sleep(ctx, announceRetry) {
 				return
@@ -95,15 +96,29 @@ const (
 	announcePause = 50 * time.Millisecond
 )
 
-// publish announces txs in order, as far as it gets.
-func publish(ctx context.Context, o *overlay.Overlay, txs []validation.CheckedTx) (done int, err error) {
-	for i, tx := range txs {
-		if i > 0 && i%announceBurst == 0 && !sleep(ctx, announcePause) {
-			return i, ctx.Err()
+// toAll announces transactions to all peers of o, as far as it gets.
+func toAll(o *overlay.Overlay) func(context.Context, []validation.CheckedTx) (int, error) {
+	return func(ctx context.Context, txs []validation.CheckedTx) (done int, err error) {
+		for i, tx := range txs {
+			if i > 0 && i%announceBurst == 0 && !sleep(ctx, announcePause) {
+				return i, ctx.Err()
+			}
+			if err := o.PublishTx(ctx, tx); err != nil {
+				return i, err
+			}
 		}
-		if err := o.PublishTx(ctx, tx); err != nil {
-			return i, err
-		}
+		return len(txs), nil
 	}
-	return len(txs), nil
+}
+
+// alongStems sends transactions on their way to be published by another node.
+func alongStems(o *overlay.Overlay) func(context.Context, []validation.CheckedTx) (int, error) {
+	return func(_ context.Context, txs []validation.CheckedTx) (done int, err error) {
+		for i, tx := range txs {
+			if err := o.PublishPrivately(tx); err != nil {
+				return i, err
+			}
+		}
+		return len(txs), nil
+	}
 }

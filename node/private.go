@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	"github.com/grapevine-p2p/grapevine/node/api"
-	"github.com/grapevine-p2p/grapevine/overlay"
 	"github.com/grapevine-p2p/grapevine/validation"
 	"github.com/grapevine-p2p/grapevine/wire"
 )
@@ -17,20 +16,15 @@ import (
 // pool: what is pooled, peers learn of. After a restart they are announced as
 // all others, since losing one would be worse than telling whose it is.
 type private struct {
-	chain  *chain        // constant
-	logger *slog.Logger  // constant
-	wake   chan struct{} // holds one token when something was added
+	chain     *chain     // constant, as announcer
+	announcer *announcer // has what the overlay does not have yet
 
-	mu    sync.Mutex
-	held  map[wire.TxID]validation.CheckedTx
-	queue []validation.CheckedTx // of held: what the overlay does not have yet
+	mu   sync.Mutex
+	held map[wire.TxID]validation.CheckedTx
 }
 
 func newPrivate(c *chain, logger *slog.Logger) *private {
-	return &private{
-		chain: c, logger: logger, wake: make(chan struct{}, 1),
-		held: make(map[wire.TxID]validation.CheckedTx),
-	}
+	return &private{chain: c, announcer: newAnnouncer(logger), held: make(map[wire.TxID]validation.CheckedTx)}
 }
 
 // maxPrivate is how many may be on their way at a time. The overlay holds no
@@ -73,14 +67,11 @@ func (n *Node) SubmitPrivately(ctx context.Context, raw []byte) (api.TxStatus, e
 
 func (p *private) add(tx validation.CheckedTx) {
 	p.mu.Lock()
-	if _, ok := p.held[tx.ID()]; !ok {
-		p.held[tx.ID()] = tx
-		p.queue = append(p.queue, tx)
-	}
+	_, again := p.held[tx.ID()]
+	p.held[tx.ID()] = tx
 	p.mu.Unlock()
-	select {
-	case p.wake <- struct{}{}:
-	default:
+	if !again {
+		p.announcer.add(tx)
 	}
 }
 
@@ -120,35 +111,6 @@ func (p *private) sweep() {
 	for id := range p.held {
 		if local, _ := p.chain.locals.has(id); !local || p.chain.HasTx(id) || p.chain.locals.ended(id) != "" || p.chain.locals.included(id) {
 			delete(p.held, id)
-		}
-	}
-}
-
-// run hands them to the overlay until ctx ends.
-func (p *private) run(ctx context.Context, o *overlay.Overlay) {
-	for {
-		select {
-		case <-p.wake:
-		case <-ctx.Done():
-			return
-		}
-		for {
-			p.mu.Lock()
-			queue := p.queue
-			p.mu.Unlock()
-			if len(queue) == 0 {
-				break
-			}
-			if err := o.PublishPrivately(queue[0]); err != nil {
-				p.logger.Debug("private transactions wait for their stems", "count", len(queue), "err", err)
-				if !sleep(ctx, announceRetry) {
-					return
-				}
-				continue
-			}
-			p.mu.Lock()
-			p.queue = p.queue[1:]
-			p.mu.Unlock()
 		}
 	}
 }

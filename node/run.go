@@ -91,11 +91,11 @@ func (n *Node) runOn(ctx context.Context, h host.Host, g *gate) error {
 		return nil
 	})
 	group.Go(func() error {
-		n.announcer.run(ctx, o)
+		n.announcer.run(ctx, toAll(o))
 		return nil
 	})
 	group.Go(func() error {
-		n.private.run(ctx, o)
+		n.private.announcer.run(ctx, alongStems(o))
 		return nil
 	})
 	if n.api != nil {

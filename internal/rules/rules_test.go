@@ -17,19 +17,11 @@ var (
 	one     = regexp.MustCompile(`R\d+`)
 )
 
-// TestEveryRuleHasATest fails for a rule that no test claims to prove, and for
-// a test that claims to prove a rule that does not exist.
-func TestEveryRuleHasATest(t *testing.T) {
-	const root = "../.."
-	doc, err := os.ReadFile(filepath.Join(root, "docs", "protocol.md"))
-	require.NoError(t, err)
-	rules := map[string][]string{}
-	for _, m := range rule.FindAllStringSubmatch(string(doc), -1) {
-		require.NotContains(t, rules, m[1], "a rule has one number")
-		rules[m[1]] = nil
-	}
-	require.NotEmpty(t, rules)
+const root = "../.."
 
+// eachTestFile calls f with every file of tests in the repository.
+func eachTestFile(t *testing.T, f func(path, src string)) {
+	t.Helper()
 	require.NoError(t, filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
@@ -43,14 +35,31 @@ func TestEveryRuleHasATest(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		for _, m := range mention.FindAllStringSubmatch(string(src), -1) {
+		f(path, string(src))
+		return nil
+	}))
+}
+
+// TestEveryRuleHasATest fails for a rule that no test claims to prove, and for
+// a test that claims to prove a rule that does not exist.
+func TestEveryRuleHasATest(t *testing.T) {
+	doc, err := os.ReadFile(filepath.Join(root, "docs", "protocol.md"))
+	require.NoError(t, err)
+	rules := map[string][]string{}
+	for _, m := range rule.FindAllStringSubmatch(string(doc), -1) {
+		require.NotContains(t, rules, m[1], "a rule has one number")
+		rules[m[1]] = nil
+	}
+	require.NotEmpty(t, rules)
+
+	eachTestFile(t, func(path, src string) {
+		for _, m := range mention.FindAllStringSubmatch(src, -1) {
 			for _, r := range one.FindAllString(m[1], -1) {
 				require.Contains(t, rules, r, "%s names a rule that docs/protocol.md does not have", path)
 				rules[r] = append(rules[r], path)
 			}
 		}
-		return nil
-	}))
+	})
 	for r, tests := range rules {
 		require.NotEmpty(t, tests, "no test names %s of docs/protocol.md", r)
 	}

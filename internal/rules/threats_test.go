@@ -2,11 +2,9 @@ package rules
 
 import (
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -23,29 +21,15 @@ var (
 // TestThreatsNameTheirTests fails where docs/threats.md names a test or scenario that does
 // not exist, leaves out an item, or leaves out a test that is named after one.
 func TestThreatsNameTheirTests(t *testing.T) {
-	const root = "../.."
 	raw, err := os.ReadFile(filepath.Join(root, "docs", "threats.md"))
 	require.NoError(t, err)
 	doc := string(raw)
 	tests := map[string]string{}
-	require.NoError(t, filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case d.IsDir() && (d.Name() == "node_modules" || d.Name() == ".git"):
-			return fs.SkipDir
-		case !strings.HasSuffix(path, "_test.go"):
-			return nil
-		}
-		src, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		for _, m := range declared.FindAllStringSubmatch(string(src), -1) {
+	eachTestFile(t, func(path, src string) {
+		for _, m := range declared.FindAllStringSubmatch(src, -1) {
 			tests[m[1]] = path
 		}
-		return nil
-	}))
+	})
 	for _, m := range named.FindAllStringSubmatch(doc, -1) {
 		require.Contains(t, tests, m[1], "docs/threats.md names a test that does not exist")
 	}
