@@ -132,6 +132,11 @@ type Attack struct {
 	EvictedRatio *float64  `json:"evicted_ratio"`
 	TimeToEvictS *EvictedS `json:"time_to_evict_s"`
 	HonestBanned *int      `json:"honest_banned"`
+	// ChargedRatio is the share of the attackers whom some honest node charged with an
+	// offence, and HonestCharged how many honest nodes were charged by others; null where
+	// the world does not tell, or nobody attacks.
+	ChargedRatio  *float64 `json:"charged_ratio"`
+	HonestCharged *int     `json:"honest_charged"`
 	// HonestMeshRatio is the share of the honest in honest nodes' meshes of transactions,
 	// 30 s after the first attackers began; null where the run did not last so long.
 	HonestMeshRatio *float64 `json:"honest_mesh_ratio"`

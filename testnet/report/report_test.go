@@ -43,7 +43,7 @@ func full() *report.Report {
 		},
 		Attack: report.Attack{
 			Attackers: 2, Kind: "spam", EvictedRatio: report.Ratio(1, 2),
-			TimeToEvictS: &report.EvictedS{P50: 1.5, Max: 3}, HonestBanned: report.Measured(0), VictimOutbound: report.Measured(4), HonestMeshRatio: report.Measured(0.9),
+			TimeToEvictS: &report.EvictedS{P50: 1.5, Max: 3}, HonestBanned: report.Measured(0), ChargedRatio: report.Ratio(1, 2), HonestCharged: report.Measured(0), VictimOutbound: report.Measured(4), HonestMeshRatio: report.Measured(0.9),
 			Before: &report.Phase{Tx: spread, Block: spread}, During: &report.Phase{Tx: spread, Block: spread},
 		},
 		Members: &report.Members{
@@ -92,7 +92,7 @@ func TestEveryPromisedKey(t *testing.T) {
 		"block":         append(slices.Clone(spread), "rebuilt_without_request_ratio"),
 		"floor_ms":      quantiles,
 		"bytes":         {"wire", "payload_delivered", "wire_per_payload", "idle_per_node_s"},
-		"attack":        {"attackers", "kind", "evicted_ratio", "time_to_evict_s", "honest_banned", "victim_honest_outbound", "honest_mesh_ratio"},
+		"attack":        {"attackers", "kind", "evicted_ratio", "time_to_evict_s", "honest_banned", "charged_ratio", "honest_charged", "victim_honest_outbound", "honest_mesh_ratio"},
 		"resources":     {"heap_mb_per_node", "cpu_s_per_delivery"},
 	}
 	var b bytes.Buffer

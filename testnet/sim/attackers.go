@@ -119,7 +119,7 @@ func (g *stage) chosen() *int {
 }
 
 // attack is the report's part about attackers.
-func (g *stage) attack() report.Attack {
+func (g *stage) attack(phase [phases][kinds]harvest) report.Attack {
 	a := report.Attack{Attackers: g.s.Attacking(), Kind: report.NoAttack, HonestBanned: &g.course.honestBanned}
 	for i, kind := range g.s.Attackers {
 		if i == 0 {
@@ -131,6 +131,8 @@ func (g *stage) attack() report.Attack {
 	if a.Attackers == 0 {
 		return a
 	}
+	a.Before, a.During = spreads(phase[calm]), spreads(phase[attacked])
+	a.ChargedRatio, a.HonestCharged = g.charged()
 	a.VictimOutbound = g.course.victimLinks
 	a.EvictedRatio = report.Ratio(float64(len(g.course.evicted)), float64(a.Attackers))
 	a.HonestMeshRatio = g.course.honestMesh

@@ -125,7 +125,7 @@ func observe(o *Observer) node.Observe {
 				}
 				o.Count(Counts{Rebuilt: 1, Asked: asked})
 			},
-			Offence: func(_ peerscore.PeerID, what peerscore.Offence, err error) { o.Charged(what, err) },
+			Offence: func(p peerscore.PeerID, what peerscore.Offence, err error) { o.Charged(peer.ID(p), what, err) },
 		},
 		BlockAdded: func(b validation.CheckedBlock, own bool) {
 			id := ID(b.ID())

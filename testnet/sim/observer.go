@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
 )
 
 // Observer notes what the node of one seat says of itself: which messages it
@@ -18,7 +20,8 @@ type Observer struct {
 	made   []made
 	copies [kinds]int
 	counts Counts
-	charge string // the first that the node made to a peer
+	charge string           // the first that the node made to a peer
+	guilty map[peer.ID]bool // whom it charged
 }
 
 // made is a message that began at the seat.
@@ -87,12 +90,24 @@ func (o *Observer) Count(c Counts) {
 }
 
 // Charged says that the node charged an offence to a peer, and why.
-func (o *Observer) Charged(what fmt.Stringer, why error) {
+func (o *Observer) Charged(who peer.ID, what fmt.Stringer, why error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.counts.Offences++
+	if o.guilty == nil {
+		o.guilty = make(map[peer.ID]bool)
+	}
+	o.guilty[who] = true
 	if o.charge == "" {
 		o.charge = fmt.Sprintf("%s: %v", what, why)
+	}
+}
+
+func (o *Observer) addCharged(all map[peer.ID]bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for p := range o.guilty {
+		all[p] = true
 	}
 }
 

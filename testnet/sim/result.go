@@ -46,11 +46,29 @@ type harvest struct {
 	copies  int
 }
 
-// reap compares what was made with what receivers saw.
-func (g *stage) reap() (kind [kinds]harvest) {
+// reap compares what was made with what receivers saw: all of it, and by phase.
+func (g *stage) reap() (kind [kinds]harvest, phase [phases][kinds]harvest) {
 	paths := g.paths()
 	for _, m := range g.published() {
-		h := &kind[m.kind]
+		g.gather(m, paths, &kind[m.kind], &phase[g.phaseOf(m.at)][m.kind])
+	}
+	for k := range kind {
+		for _, p := range g.places {
+			if p.honest {
+				kind[k].copies += p.Observer.copiesOf(Kind(k))
+			}
+		}
+		kind[k].finish()
+		for i := range phase {
+			phase[i][k].finish()
+		}
+	}
+	return kind, phase
+}
+
+// gather adds to harvests what became of one message.
+func (g *stage) gather(m published, paths func(from int) []time.Duration, harvests ...*harvest) {
+	for _, h := range harvests {
 		h.Published++
 		for i, p := range g.places {
 			if i == m.origin || !p.honest {
@@ -72,15 +90,6 @@ func (g *stage) reap() (kind [kinds]harvest) {
 			}
 		}
 	}
-	for k := range kind {
-		for _, p := range g.places {
-			if p.honest {
-				kind[k].copies += p.Observer.copiesOf(Kind(k))
-			}
-		}
-		kind[k].finish()
-	}
-	return kind
 }
 
 // due says whether a message that was published at the given time was to reach
@@ -152,7 +161,7 @@ func (g *stage) counts() (c Counts) {
 // report puts the run together. Its wall time is for whoever watched the clock.
 func (g *stage) report() *report.Report {
 	c := &g.course
-	kind := g.reap()
+	kind, phase := g.reap()
 	counts := g.counts()
 	tx, block := &kind[Tx], &kind[Block]
 	sent, payload := c.wire1-c.wire0, tx.bytes+block.bytes
@@ -169,7 +178,7 @@ func (g *stage) report() *report.Report {
 		Bytes: report.Bytes{
 			Wire: &sent, PayloadDelivered: payload, WirePerPayload: report.Ratio(float64(sent), float64(payload)),
 		},
-		Attack:    g.attack(),
+		Attack:    g.attack(phase),
 		Resources: report.Resources{HeapMBPerNode: report.Ratio(float64(c.heap)/1e6, float64(g.s.Nodes))},
 	}
 	if r.FloorMS == nil {
