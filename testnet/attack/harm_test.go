@@ -161,7 +161,7 @@ var sieges = []siege{
 // same attackers do none before they begin; nodes as they are lose nothing to
 // any of them, and ban nobody honest.
 func TestSieges(t *testing.T) {
-	for _, s := range sieges {
+	for _, s := range slices.Concat(sieges, blockSieges) {
 		t.Run(strings.TrimSuffix(s.kind+" "+s.params, " "), func(t *testing.T) {
 			if s.params == "lie: silence" && os.Getenv("GRAPEVINE_ATTACKS") == "" {
 				t.Skip("what it costs depends on the moment, and on a busy machine it may cost nothing: make attacks has it")
@@ -213,7 +213,7 @@ func besiege(t *testing.T, relay, attackers string, changes []string) *report.Re
 // that a param names.
 func TestEveryKindIsBesieged(t *testing.T) {
 	besieged := func(kind, manner string) bool {
-		return slices.ContainsFunc(sieges, func(s siege) bool { return s.kind == kind && strings.Contains(s.params, manner) })
+		return slices.ContainsFunc(slices.Concat(sieges, blockSieges), func(s siege) bool { return s.kind == kind && strings.Contains(s.params, manner) })
 	}
 	for _, k := range attack.Describe() {
 		require.True(t, besieged(k.Name, ""), k.Name)

@@ -79,10 +79,12 @@ type where struct {
 // span is from when to when a rule is in force; a zero end is for ever.
 type span struct{ from, to time.Time }
 
-// event is an RPC of a peer, or, without one, that a line can be written to.
+// event is an RPC of a peer, or, without one, that a line can be written to; or what else
+// is for the node's goroutine to do.
 type event struct {
 	line *line
 	rpc  *pb.RPC
+	do   func()
 }
 
 var _ sim.Participant = (*node)(nil)
@@ -163,7 +165,14 @@ func (n *node) conduct(now time.Time) rule {
 	return n.rule
 }
 
+// attacking says whether the node's own rule is in force now.
+func (n *node) attacking() bool { return n.conduct(time.Now()) == n.rule }
+
 func (n *node) take(e event) {
+	if e.do != nil {
+		e.do()
+		return
+	}
 	if e.rpc == nil {
 		clear(e.line.told)
 		for topic := range n.topics {
@@ -380,7 +389,7 @@ func (n *node) listen(ctx context.Context, s network.Stream, router int) {
 		if proto.Unmarshal(b, rpc) != nil {
 			return
 		}
-		if !n.post(ctx, event{n.lineTo(where{s.Conn().RemotePeer(), router}), rpc}) ||
+		if !n.post(ctx, event{line: n.lineTo(where{s.Conn().RemotePeer(), router}), rpc: rpc}) ||
 			!sim.Sleep(ctx, n.conduct(time.Now()).patience()) {
 			return
 		}

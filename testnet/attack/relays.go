@@ -33,6 +33,12 @@ var makers = map[string]maker{
 	"censor":        {"is next to one victim with its kind, and does not pass on what that sends", newCensor},
 	"slow-reader":   {"reads what it is sent very slowly", newSlowReader},
 	"lying-sync":    {"claims a chain that is not there, and lies about it", newLiar},
+
+	"tampered-list":    {"passes on blocks with other lists of short ids than their headers sign", newTamperer},
+	"bodiless":         {"is a producer that announces blocks and gives nobody their bodies", newBodiless},
+	"block-withholder": {"passes on headers, says that it has the bodies, and keeps back what it is asked for", newStingy},
+	"bad-chunks":       {"sends chunks of blocks that do not prove", newForger},
+	"header-flood":     {"is no producer, and sends headers of its own without end", newPretender},
 }
 
 // Kinds are the attackers that this package has, sorted. They are among those

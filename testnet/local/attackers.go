@@ -44,7 +44,7 @@ func cast(s *scenario.Scenario) ([]*attacker, error) {
 				name: fmt.Sprintf("attacker-%02d", len(all)),
 				part: attack.Part{Seat: seat, Key: keys[0].Seed(), Attack: a},
 			}
-			if a.Kind == equivocator && equivocators(all) < s.Blocks.Producers {
+			if a.Produces() && producing(all) < s.Blocks.Producers {
 				x.part.Producer = keys[1].Seed()
 			}
 			public, err := crypto.UnmarshalEd25519PublicKey(keys[0].Public().(ed25519.PublicKey))
@@ -62,10 +62,8 @@ func cast(s *scenario.Scenario) ([]*attacker, error) {
 	return all, nil
 }
 
-// equivocator is the kind of attackers that need turns to make blocks in.
-const equivocator = "equivocator"
-
-func equivocators(attackers []*attacker) int {
+// producing counts those that have turns to make blocks in.
+func producing(attackers []*attacker) int {
 	n := 0
 	for _, x := range attackers {
 		if len(x.part.Producer) > 0 {

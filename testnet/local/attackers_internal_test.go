@@ -132,7 +132,7 @@ func TestCast(t *testing.T) {
 	all, err := cast(s)
 	require.NoError(t, err)
 	require.Len(t, all, 4)
-	require.Equal(t, 2, equivocators(all), "no more than there are turns")
+	require.Equal(t, 2, producing(all), "no more than there are turns")
 	ids := make(map[string]bool)
 	for i, x := range all {
 		ids[x.id] = true

@@ -18,5 +18,14 @@ func Kinds() []string {
 		"censor",        // Sybils that drop what one origin sends
 		"slow-reader",   // takes what is sent to it very slowly
 		"lying-sync",    // answers questions about the chain with lies
+
+		"tampered-list",    // passes on blocks with wrong lists of short ids
+		"bodiless",         // produces headers without bodies
+		"block-withholder", // says to have bodies and keeps them back
+		"bad-chunks",       // sends chunks that do not prove
+		"header-flood",     // sends headers without being a producer
 	}
 }
+
+// Produces says whether attackers of this kind need turns to make blocks in.
+func (a Attacker) Produces() bool { return a.Kind == "equivocator" || a.Kind == "bodiless" }

@@ -217,6 +217,9 @@ func (g *stage) blocks(ctx context.Context) {
 		}
 		turn := 1 + uint64(k)*slotsPerBlock(b) // slot 0 is before the load
 		producer := g.producers[turn%uint64(len(g.producers))]
+		if producer.Attack != nil {
+			continue // it makes what it likes
+		}
 		if _, ok := producer.participant().(Maker); ok {
 			if err := g.fill(m, producer, rng); err != nil {
 				g.status.warn(err)

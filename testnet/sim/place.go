@@ -30,9 +30,9 @@ type place struct {
 	lives []life     // the last one lasts as long as up is set
 }
 
-// equivocates says whether the place is that of an attacker who needs turns to
-// make blocks in.
-func (p *place) equivocates() bool { return p.Attack != nil && p.Attack.Kind == "equivocator" }
+// lawless says whether the place is that of an attacker who needs turns to make
+// blocks in.
+func (p *place) lawless() bool { return p.Attack != nil && p.Attack.Produces() }
 
 // participant is who is ready at this place, or nil.
 func (p *place) participant() Participant {

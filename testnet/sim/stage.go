@@ -107,7 +107,7 @@ func (g *stage) seat(j job, relays map[string]Relay) error {
 		})
 	}
 	turns := stream(s.Seed, streamProducers).Perm(s.Nodes)
-	for _, may := range []func(*place) bool{(*place).equivocates, func(p *place) bool { return p.honest }} {
+	for _, may := range []func(*place) bool{(*place).lawless, func(p *place) bool { return p.honest }} {
 		for _, i := range turns {
 			if p := g.places[i]; may(p) && len(producing) < producersOf(s.Blocks) {
 				p.Producer = keys[i]

@@ -1,0 +1,47 @@
+package attack_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/grapevine-p2p/grapevine/testnet/report"
+)
+
+// sized makes blocks that nobody knows, large enough for chunks.
+var sized = []string{"txs.for=1s", "blocks={size: 128KiB, tx_size: 8KiB, every: 1s, count: 3, producers: 2, pooled: 0%}"}
+
+// charged wants every attacker to be charged by somebody, and nobody honest; and that no
+// block of an honest producer is lost.
+func charged(t *testing.T, _, ours *report.Report) {
+	require.EqualValues(t, 1, *ours.Attack.ChargedRatio)
+	unharmed(t, nil, ours)
+}
+
+func unharmed(t *testing.T, _, ours *report.Report) {
+	require.Zero(t, *ours.Attack.HonestCharged)
+	require.Equal(t, ours.Block.Expected, ours.Block.Delivered)
+}
+
+// blockSieges are those of attackers of blocks.
+var blockSieges = []siege{
+	{kind: "tampered-list", count: 1, bare: "lenient", changes: sized, harm: all(lasts, charges), defended: charged},
+	{kind: "bad-chunks", count: 1, bare: "lenient", changes: sized, harm: all(lasts, charges), defended: charged},
+	{kind: "header-flood", count: 1, bare: "lenient", changes: sized, harm: all(lasts, wire(2)), defended: all(evicts, charged)},
+	{kind: "bodiless", count: 1, bare: "lenient", changes: sized, harm: lasts, defended: unharmed},
+	{kind: "block-withholder", params: "gives: nothing", count: 1, bare: "lenient", changes: sized, harm: lasts, defended: unharmed},
+	{kind: "block-withholder", params: "gives: some", count: 1, bare: "lenient", changes: sized, harm: lasts, defended: unharmed},
+	{kind: "block-withholder", params: "gives: promises", count: 1, bare: "lenient", changes: sized, harm: lasts, defended: unharmed},
+}
+
+// TestAttacksOnBlocks: the scenarios as they ship.
+func TestAttacksOnBlocks(t *testing.T) {
+	for _, name := range []string{
+		"attack-tampered-list", "attack-bodiless", "attack-block-withholder", "attack-bad-chunks", "attack-header-flood", "attack-twin-blocks",
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := holds(t, shipped(t, name))
+			require.Zero(t, *r.Attack.HonestCharged)
+		})
+	}
+}

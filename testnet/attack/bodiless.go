@@ -1,0 +1,86 @@
+package attack
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/grapevine-p2p/grapevine/overlay"
+	"github.com/grapevine-p2p/grapevine/overlay/compact"
+	"github.com/grapevine-p2p/grapevine/testnet/shapes"
+	"github.com/grapevine-p2p/grapevine/wire"
+)
+
+// bodiless is a producer that announces blocks and gives nobody their bodies: there are
+// none.
+type bodiless struct {
+	honest
+	parts
+	head *wire.Header // the highest that others announced; nil before the first
+	done uint64       // the last slot used
+	size int
+}
+
+func newBodiless(p *params) rule {
+	return &bodiless{size: p.number("size", "bytes that its blocks claim to have", 256<<10, compact.MinChunked, wire.MaxBlock)}
+}
+
+func (b *bodiless) message(n *node, m *message) {
+	n.forward(m)
+	c := blockIn(n, m)
+	if c == nil || n.seat.Producer != nil && c.Header.Body().Producer == shapes.Address(n.seat.Producer) {
+		return
+	}
+	if b.head == nil || c.Header.Body().Height > b.head.Body().Height {
+		b.head = c.Header
+	}
+}
+
+// frame leaves every question without an answer.
+func (*bodiless) frame(*node, peer.ID, compact.Frame) {}
+
+func (b *bodiless) beat(n *node, now time.Time) {
+	slot, begun := n.seat.Genesis.SlotAt(uint64(now.UnixMilli()))
+	if n.seat.Producer == nil || b.head == nil || !begun || slot <= b.done {
+		return
+	}
+	height := b.head.Body().Height + 1
+	self := shapes.Address(n.seat.Producer)
+	if slot <= b.head.Body().Slot || n.seat.Genesis.ProducerOf(height, slot) != self {
+		return
+	}
+	b.done = slot
+	body := &wire.HeaderBody{
+		Version: n.seat.Genesis.VersionAt(height), Height: height, Parent: b.head.ID(), Producer: self, FeeRecipient: self,
+		Slot: slot, Time: uint64(now.UnixMilli()),
+	}
+	topic := overlay.BlockTopic(n.network)
+	m, err := n.compose(topic, b.promise(n, body).AppendTo(nil))
+	if err != nil {
+		return
+	}
+	for _, l := range n.audience(topic) {
+		l.publish(m)
+	}
+}
+
+// claimedTx is the size of the transactions that a claimed body has.
+const claimedTx = 1 << 10
+
+// promise completes and signs a header whose transactions and chunks are made up.
+func (b *bodiless) promise(n *node, body *wire.HeaderBody) *wire.CompactBlock {
+	binary.BigEndian.PutUint64(body.Salt[:], body.Slot)
+	layout, _ := compact.LayoutFor(b.size) // it is large enough
+	body.Size, body.TxCount = uint32(b.size), uint32(max(1, b.size/claimedTx))
+	body.ChunkData, body.ChunkParity = uint32(layout.Data), uint32(layout.Parity)
+	body.ChunkRoot = sha256.Sum256([]byte("no chunks"))
+	made := make([]wire.TxID, body.TxCount)
+	for i := range made {
+		made[i] = sha256.Sum256(binary.BigEndian.AppendUint64(body.Salt[:], uint64(i)))
+	}
+	ids := wire.ShortIDs(body.Salt, made)
+	body.TxRoot, body.ShortIDsHash = wire.TxRoot(made), wire.ShortIDsHash(ids)
+	return &wire.CompactBlock{Header: wire.SignHeader(n.network, n.seat.Producer, body), ShortIDs: ids}
+}
