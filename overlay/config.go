@@ -155,6 +155,10 @@ const maxAgent = 64
 type Gossip struct {
 	D, Dlo, Dhi, Dout, Dscore, Dlazy int
 
+	// PruneBackoff is how long two peers stay out of each other's mesh after a PRUNE, such as
+	// for want of room.
+	PruneBackoff time.Duration
+
 	Heartbeat time.Duration
 	// BlockHeartbeat is that of the block instance. It bounds how late a block is announced
 	// to who hears nothing in its mesh.
@@ -178,7 +182,11 @@ type Gossip struct {
 func DefaultGossip() Gossip {
 	return Gossip{
 		D: 8, Dlo: 6, Dhi: 12, Dout: 3, Dscore: 6, Dlazy: 8,
-		Heartbeat: 700 * time.Millisecond,
+		// A quarter of GossipSub's. Sybils that were here first fill a new node's mesh and have
+		// honest peers pruned from it; once the Sybils are found out, these have to come back.
+		// With a minute, meshes stay at two of six honest neighbours for that long.
+		PruneBackoff: 15 * time.Second,
+		Heartbeat:    700 * time.Millisecond,
 		// As long as a block takes through the mesh: who has only links that went silent gets
 		// it in twice that. Nothing is sent where nothing is new.
 		BlockHeartbeat: 250 * time.Millisecond,
@@ -208,6 +216,10 @@ func (g Gossip) Forgotten() time.Duration { return g.SeenTTL + seenSweep }
 // it answers for that too.
 const seenSweep = time.Minute
 
+// graftFlood is the time after a PRUNE in which a GRAFT counts for a flood and is punished
+// twice, as in GossipSub. After the back-off there is nothing to punish.
+const graftFlood = 10 * time.Second
+
 // Validate reports every reason why the settings cannot be used.
 func (g Gossip) Validate() error {
 	var errs []error
@@ -225,6 +237,9 @@ func (g Gossip) Validate() error {
 	}
 	if g.HistoryGossip < 1 || g.HistoryGossip > g.HistoryLength {
 		refuse("HistoryGossip is %d, want 1 to HistoryLength=%d", g.HistoryGossip, g.HistoryLength)
+	}
+	if g.PruneBackoff <= graftFlood || g.PruneBackoff%time.Second != 0 {
+		refuse("PruneBackoff is %v, want whole seconds, more than %v", g.PruneBackoff, graftFlood)
 	}
 	for _, d := range []struct {
 		name string

@@ -100,7 +100,7 @@ func (m *mesh) publish(ctx context.Context, raw []byte, own any) error {
 func (g Gossip) params(heartbeat time.Duration) pubsub.GossipSubParams {
 	p := pubsub.DefaultGossipSubParams()
 	p.D, p.Dlo, p.Dhi, p.Dout, p.Dscore, p.Dlazy = g.D, g.Dlo, g.Dhi, g.Dout, g.Dscore, g.Dlazy
-	p.HeartbeatInterval = heartbeat
+	p.HeartbeatInterval, p.PruneBackoff, p.GraftFloodThreshold = heartbeat, g.PruneBackoff, graftFlood
 	p.HistoryLength, p.HistoryGossip = g.HistoryLength*int((g.Heartbeat+heartbeat-1)/heartbeat), g.HistoryGossip
 	return p
 }

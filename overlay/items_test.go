@@ -255,6 +255,27 @@ func TestP10HonestReturnIsNotPunished(t *testing.T) {
 	require.Never(t, func() bool { return n.peer(p.ID()).Score < 0 || n.Banned(p.ID()) }, time.Second, pulse)
 }
 
+// R111: who finds no room in a mesh may ask again after fifteen seconds, and loses nothing.
+func TestNoRoomIsNoReasonToStayAwayForLong(t *testing.T) {
+	g, c := testGenesis("no room"), newClock()
+	n := start(t, g, c, func(c *overlay.Config) {
+		c.Gossip.D, c.Gossip.Dlo, c.Gossip.Dhi, c.Gossip.Dout, c.Gossip.Dscore = 2, 1, 2, 0, 1
+	})
+	for range 2 {
+		p := newPuppet(t, n)
+		p.subscribe(true, p.topic)
+		p.graft(p.topic)
+		eventually(t, func() bool { return n.peer(p.ID()).InTxMesh }, "grafted")
+	}
+	late := newPuppet(t, n)
+	late.subscribe(true, late.topic)
+	late.graft(late.topic)
+	eventually(t, func() bool { return len(late.backoffs()) > 0 }, "pruned")
+	require.Equal(t, []time.Duration{15 * time.Second}, late.backoffs())
+	require.False(t, n.peer(late.ID()).InTxMesh)
+	require.Zero(t, n.peer(late.ID()).Score)
+}
+
 // P13, P14: what a peer does not want it does not get, even if it asks; others get it.
 func TestP13DontWantConcernsItsSenderOnly(t *testing.T) {
 	g, c := testGenesis("P13"), newClock()

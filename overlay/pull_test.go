@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -29,7 +30,8 @@ type puppet struct {
 
 	mu    sync.Mutex // guards what follows
 	asked map[string]int
-	got   int // messages
+	got   int             // messages
+	backs []time.Duration // back-offs of the PRUNEs that came
 }
 
 // newPuppet makes n talk to a puppet, which is not on the topic before it says so.
@@ -56,6 +58,9 @@ func (p *puppet) listen(s network.Stream) {
 		}
 		p.mu.Lock()
 		p.got += len(rpc.GetPublish())
+		for _, prune := range rpc.GetControl().GetPrune() {
+			p.backs = append(p.backs, time.Duration(prune.GetBackoff())*time.Second)
+		}
 		for _, want := range rpc.GetControl().GetIwant() {
 			for _, id := range want.GetMessageIDs() {
 				p.asked[id]++
@@ -89,6 +94,12 @@ func (p *puppet) askedFor(id string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.asked[id]
+}
+
+func (p *puppet) backoffs() []time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.backs)
 }
 
 func (p *puppet) received() int {

@@ -130,7 +130,7 @@ func DefaultLookoutConfig() LookoutConfig {
 		Miss:     1, LateMiss: 0.25, Pass: 0.5,
 		Clear: -4, Convict: 8,
 		Penalty:  35,
-		Sentence: 2 * time.Minute, MaxSentence: time.Hour, // twice a prune's backoff
+		Sentence: 2 * time.Minute, MaxSentence: time.Hour, // eight times a PRUNE's back-off: the mesh fills with others meanwhile
 		MaxStall:   2 * time.Second,
 		MaxOpen:    64,
 		MaxRecords: 4096,
