@@ -137,6 +137,34 @@ func TestAnInvalidatedLocalTransactionLivesAgainAfterARollback(t *testing.T) {
 	require.Equal(t, api.Pending, b.state(t, ours))
 }
 
+// Asking again what became of a transaction that a block invalidated, by submitting it
+// again, changes nothing of what becomes of it.
+func TestAnInvalidatedLocalTransactionOutlivesItsResubmission(t *testing.T) {
+	b := newBench(t, 5, vfs.NewMem())
+	genesis := b.chain.Head()
+	ours := []*wire.Transaction{b.payment(0, 100_000_000), b.payment(1, 300_000_000), b.payment(2, 300_000_000)}
+	for _, tx := range ours {
+		require.Equal(t, api.Pending, b.submit(t, tx))
+	}
+	rival := wire.SignTx(b.Genesis().ID(), benchKey(100), &wire.TxBody{ // what it leaves pays for one more
+		Version: wire.TxVersion, Sender: keyfile.Address(benchKey(100)), Fee: 500_000_000, ExpiresAt: b.Genesis().SlotStart(25),
+	})
+	b.forge(t, genesis, 2, rival)
+	want := []api.State{api.Invalid, api.Pending, api.Invalid}
+	for range 2 {
+		for i, tx := range ours {
+			require.Equal(t, want[i], b.submit(t, tx), "nonce %d", i)
+			require.Equal(t, want[i], b.state(t, tx), "nonce %d", i)
+		}
+	}
+
+	side := b.forge(t, genesis, 30) // the rival's time is over
+	b.forge(t, side, 31)
+	for i, tx := range ours {
+		require.Equal(t, api.Pending, b.state(t, tx), "nonce %d", i)
+	}
+}
+
 func TestAnEndIsKeptOnceItIsFinal(t *testing.T) {
 	b := newBench(t, 3, vfs.NewMem())
 	in, lost, rival := b.payment(0, 1_000), b.payment(1, 1_000), b.payment(1, 2_000)

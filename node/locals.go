@@ -42,6 +42,7 @@ type local struct {
 	block   wire.BlockID // of the best chain that holds it, zero for none
 	told    time.Time    // when it was announced last, zero before
 	quiet   bool         // never announced as ours: peers are not to learn where it began
+	before  *local       // an earlier life that ended, until it is clear whether there is another
 }
 
 // ending is an end to write down.
@@ -75,16 +76,22 @@ func (l *locals) adopt(tx validation.CheckedTx) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if old := l.txs[tx.ID()]; old == nil || old.end != "" {
-		l.txs[tx.ID()] = &local{tx: tx}
+		l.txs[tx.ID()] = &local{tx: tx, before: old}
 	}
 	return nil
 }
 
-// disown forgets what adopt began, unless it is durable through another call.
+// disown takes back what adopt began, unless it is durable through another call. An earlier
+// life goes on as it was: a rollback may yet revive what a block invalidated.
 func (l *locals) disown(id wire.TxID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if t := l.txs[id]; t != nil && !t.durable {
+	switch t := l.txs[id]; {
+	case t == nil || t.durable:
+	case t.before != nil:
+		t.before.block = t.block
+		l.txs[id] = t.before
+	default:
 		delete(l.txs, id)
 	}
 }
@@ -95,7 +102,7 @@ func (l *locals) kept(id wire.TxID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if t := l.txs[id]; t != nil {
-		t.durable = true
+		t.durable, t.before = true, nil
 		l.dueLocked(id, t)
 	}
 }
