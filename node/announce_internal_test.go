@@ -44,3 +44,29 @@ func TestLocalTransactionsAreAnnouncedAgain(t *testing.T) {
 	require.Empty(t, b.chain.untold(patience, 10), "a start announces them all")
 	require.Len(t, b.announcer.take(), 3)
 }
+
+// What enough peers have is left to reconciliation: who has forgotten its publication would
+// pass the next one on to the whole network. What they do not have is published until they do.
+//
+// R19: a local transaction is announced again until it is echoed.
+func TestEchoedTransactionsAreNotPublishedAgain(t *testing.T) {
+	b := newBench(t, 1, vfs.NewMem())
+	told := make(chan wire.TxID, 1)
+	b.events.observe.Overlay.TxEchoed = func(id wire.TxID) { told <- id }
+	var txs []*wire.Transaction
+	for nonce := range uint64(3) {
+		txs = append(txs, b.payment(nonce, 1_000))
+		b.submit(t, txs[nonce])
+	}
+	b.events.hooks().TxEchoed(txs[1].ID())
+	require.Equal(t, txs[1].ID(), <-told)
+	for range 2 {
+		var ids []wire.TxID
+		for _, tx := range b.chain.untold(0, 10) {
+			ids = append(ids, tx.ID())
+		}
+		require.Equal(t, []wire.TxID{txs[0].ID(), txs[2].ID()}, ids)
+	}
+	b.events.hooks().TxEchoed(wire.TxID{1}) // none of ours
+	<-told
+}

@@ -41,6 +41,7 @@ type local struct {
 	height  uint64       // of the head when it was invalidated
 	block   wire.BlockID // of the best chain that holds it, zero for none
 	told    time.Time    // when it was announced last, zero before
+	heard   bool         // enough peers have it: it is announced no more
 	quiet   bool         // never announced as ours: peers are not to learn where it began
 	before  *local       // an earlier life that ended, until it is clear whether there is another
 }
@@ -117,16 +118,26 @@ func (l *locals) has(id wire.TxID) (local, durable bool) {
 }
 
 // tell notes that a transaction is announced now. It is false for one that is
-// not on disk, or was announced less than since ago.
+// not on disk, that enough peers have, or that was announced less than since ago.
 func (l *locals) tell(id wire.TxID, now time.Time, since time.Duration) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	t := l.txs[id]
-	if t == nil || t.quiet || !t.durable || !t.told.IsZero() && now.Sub(t.told) < since {
+	if t == nil || t.quiet || t.heard || !t.durable || !t.told.IsZero() && now.Sub(t.told) < since {
 		return false
 	}
 	t.told = now
 	return true
+}
+
+// echoed notes that enough peers have a transaction. What they lose of it they get by
+// reconciliation: to publish it once more would send it through the whole network again.
+func (l *locals) echoed(id wire.TxID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if t := l.txs[id]; t != nil {
+		t.heard = true
+	}
 }
 
 // hush keeps a transaction from being announced as ours.

@@ -199,6 +199,12 @@ func (e *events) hooks() overlay.Hooks {
 			next.TxDuplicate(from)
 		}
 	}
+	h.TxEchoed = func(id wire.TxID) {
+		e.locals.echoed(id)
+		if next.TxEchoed != nil {
+			next.TxEchoed(id)
+		}
+	}
 	h.BlockRebuilt = func(id wire.BlockID, how overlay.Rebuilt) {
 		m.rebuilt.WithLabelValues(how.Way()).Inc()
 		m.parts.rebuilt(how)

@@ -190,8 +190,9 @@ func (n *Node) settleIn(ctx context.Context, o *overlay.Overlay) error {
 // again: peers that remember it would not hear of it.
 func (c Config) announceAgain() time.Duration { return c.Gossip.Forgotten() + announceMargin }
 
-// keepHouse lets old transactions expire, and announces local ones again that
-// no block has taken for long.
+// keepHouse lets old transactions expire, and publishes local ones again that too
+// few peers have although all have had the time to forget the last publication. The
+// overlay follows no more than so many at a time, and tells guests nothing.
 func (n *Node) keepHouse(ctx context.Context) error {
 	expire, announce := time.NewTicker(expireEvery), time.NewTicker(announceEvery)
 	defer expire.Stop()

@@ -164,7 +164,8 @@ func (c *chain) restoreLocals() error {
 }
 
 // untold returns local transactions, no more than limit, that are in the pool
-// still and that peers were not told of for that long. They count as told now.
+// still, that too few peers are known to have, and that were not published for
+// that long. They count as told now.
 func (c *chain) untold(since time.Duration, limit int) []validation.CheckedTx {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
+	"golang.org/x/time/rate"
 
 	"github.com/grapevine-p2p/grapevine/validation"
 	"github.com/grapevine-p2p/grapevine/wire"
@@ -38,6 +39,7 @@ type announcer struct {
 	id     wire.NetworkID
 	holder TxHolder // may be nil
 	log    *slog.Logger
+	full   rate.Sometimes // says that there is no room, not as often as that happens
 	roster *roster
 	desk   *desk // set before run
 
@@ -49,7 +51,7 @@ func newAnnouncer(cfg Config, r *roster) *announcer {
 	holder, _ := cfg.Pool.(TxHolder)
 	book := newEchoBook(cfg.Limits, cfg.EchoNetworks)
 	book.dialled = r.dialled
-	return &announcer{cfg: cfg, id: cfg.Genesis.ID(), holder: holder, log: cfg.Logger, roster: r, book: book}
+	return &announcer{cfg: cfg, id: cfg.Genesis.ID(), holder: holder, log: cfg.Logger, roster: r, book: book, full: rate.Sometimes{Interval: time.Minute}}
 }
 
 // follow begins to tell peers of a transaction, after a time.
@@ -59,7 +61,9 @@ func (a *announcer) follow(tx validation.CheckedTx, after time.Duration) {
 	ok := a.book.follow(tx, message, time.Now().Add(after))
 	a.mu.Unlock()
 	if !ok {
-		a.log.Warn("too many own transactions wait for their echo; one more is not followed", "tx", tx.ID())
+		a.full.Do(func() {
+			a.log.Warn("too many own transactions wait for their echo; some are not followed for now", "followed", a.cfg.Limits.FollowedTxs)
+		})
 	}
 }
 
