@@ -163,23 +163,11 @@ func (r *reconciler) drain(now time.Time) {
 
 func (r *reconciler) note(now time.Time, n reconNews) {
 	added, removed := r.known.note(now, n)
-	r.tell(n.id, added, removed)
+	for _, s := range r.sessions {
+		s.changed(n.id, added, removed)
+	}
 	if n.kind != wasRemoved {
 		r.tracker.Arrived(n.id)
-	}
-}
-
-func (r *reconciler) tell(id wire.TxID, added bool, removed []wire.TxID) {
-	for _, s := range r.sessions {
-		if s.over {
-			continue
-		}
-		if added {
-			s.machine.Add(id)
-		}
-		for _, gone := range removed {
-			s.machine.Remove(gone)
-		}
 	}
 }
 
@@ -196,10 +184,6 @@ func (r *reconciler) turn(ctx context.Context) time.Duration {
 	}
 	if now.Sub(r.looked) >= reconTick {
 		r.looked = now
-		for _, id := range r.known.refused.sweep(now) {
-			r.known.set.remove(id)
-			r.tell(wire.TxID{}, false, []wire.TxID{id})
-		}
 		r.lookAfterLinks(ctx, now)
 	}
 	requests, _ := r.tracker.Tick(now)
@@ -242,8 +226,12 @@ func (r *reconciler) learned(now time.Time, s *reconSession, ids []wire.TxID) {
 		Peer: peerscore.PeerID(s.key.peer), Preferred: m.direction == network.DirOutbound, RTT: m.rtt,
 	}
 	for _, id := range ids {
-		if r.known.wanted(now, id) {
+		switch {
+		case r.known.wanted(now, id):
+			s.lacked++
 			r.tracker.Announced(now, from, id)
+		case r.known.declined(now, id):
+			s.agree(id)
 		}
 	}
 }

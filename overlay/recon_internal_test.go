@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/grapevine-p2p/grapevine/overlay/fetch"
 	"github.com/grapevine-p2p/grapevine/overlay/recon"
 	"github.com/grapevine-p2p/grapevine/peerscore"
 	"github.com/grapevine-p2p/grapevine/validation"
@@ -69,62 +70,85 @@ func TestLatelyForgets(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
 	l := newLately(3, time.Minute)
 	for n := range 3 {
-		require.Empty(t, l.put(now.Add(time.Duration(n)*time.Second), testID(n)))
+		l.put(now.Add(time.Duration(n)*time.Second), testID(n))
 	}
 	l.drop(testID(1))
 	require.False(t, l.has(now, testID(1)))
-	require.Equal(t, []wire.TxID{testID(0)}, l.put(now.Add(4*time.Second), testID(3)), "the oldest makes room")
-	require.Empty(t, l.put(now.Add(5*time.Second), testID(4)), "what was dropped makes room for nothing")
+	l.put(now.Add(4*time.Second), testID(3))
+	require.False(t, l.has(now, testID(0)), "the oldest makes room")
+	l.put(now.Add(5*time.Second), testID(4))
+	require.True(t, l.has(now, testID(2)), "what was dropped was no longer there to make room")
 	require.True(t, l.has(now.Add(30*time.Second), testID(2)))
 	require.False(t, l.has(now.Add(2*time.Minute), testID(2)))
-	require.Equal(t, []wire.TxID{testID(2), testID(3), testID(4)}, l.sweep(now.Add(2*time.Minute)))
-	require.Empty(t, l.until)
-	require.Empty(t, l.order)
+	l.put(now.Add(2*time.Minute), testID(5))
+	require.Len(t, l.until, 1)
+	require.Len(t, l.order, 1)
 }
 
-// The set is what is pooled and what was refused, within its bound; sessions are told each
-// change once.
+// bag is a session's machine that counts what it was told.
+type bag map[wire.TxID]int
+
+func (b bag) Add(id wire.TxID)    { b[id]++ }
+func (b bag) Remove(id wire.TxID) { b[id]-- }
+
+func (bag) Step(_ time.Time, _ recon.Event, out []recon.Action) []recon.Action { return out }
+func (bag) Next() (time.Time, bool)                                            { return time.Time{}, false }
+func (bag) End()                                                               {}
+
+// The set is what is pooled. A session has that, and what its peer told that was refused or
+// has left, each once: a sketch forgets what it is told twice.
 //
-// R66: what policy refused is known.
-func TestKnownTxs(t *testing.T) {
+// R65, R66: what policy refused is told once a session.
+func TestSessionsCountWhatIsPooledOrAgreed(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		now := time.Unix(1_700_000_000, 0)
-		k := newKnownTxs()
-		k.refused = newLately(5, time.Minute)
-		pooled, told := make(map[wire.TxID]bool), make(map[wire.TxID]bool)
+		machine := make(bag)
+		s := &reconSession{machine: machine}
+		r := &reconciler{known: newKnownTxs(), sessions: map[reconKey]*reconSession{{}: s}, roster: newRoster(Limits{}, nil, time.Now, nil, nil)}
+		r.known.refused = newLately(5, time.Minute)
+		var err error
+		r.tracker, err = fetch.New(fetch.DefaultConfig(), fetch.Key{})
+		require.NoError(t, err)
+		pooled, dealt := make(map[wire.TxID]bool), make(map[wire.TxID]bool) // dealt: pooled or refused at some time
 		for range rapid.IntRange(1, 200).Draw(t, "steps") {
 			now = now.Add(time.Duration(rapid.IntRange(0, 20).Draw(t, "seconds")) * time.Second)
-			n := reconNews{testID(rapid.IntRange(0, 20).Draw(t, "id")), reconKind(rapid.IntRange(0, 2).Draw(t, "kind"))}
-			switch n.kind {
-			case wasPooled:
-				pooled[n.id] = true
-			case wasRemoved:
-				if !pooled[n.id] {
-					continue
+			id := testID(rapid.IntRange(0, 20).Draw(t, "id"))
+			switch kind := rapid.IntRange(0, 3).Draw(t, "kind"); {
+			case kind == 3:
+				r.learned(now, s, []wire.TxID{id})
+				require.False(t, !dealt[id] && machine[id] > 0, "what we never saw is not agreed, but fetched")
+				continue
+			case reconKind(kind) == wasRemoved && !pooled[id]:
+				continue
+			default:
+				r.note(now, reconNews{id, reconKind(kind)})
+				pooled[id] = reconKind(kind) == wasPooled || reconKind(kind) == wasRefused && pooled[id]
+				dealt[id] = true
+			}
+			for n := range 21 {
+				id := testID(n)
+				require.Equal(t, pooled[id], r.known.set.has(id))
+				want := 0
+				if pooled[id] || s.agreed[id] {
+					want = 1
 				}
-				delete(pooled, n.id)
-			case wasRefused:
-			}
-			added, removed := k.note(now, n)
-			if added {
-				require.False(t, told[n.id])
-				told[n.id] = true
-			}
-			for _, id := range removed {
-				require.True(t, told[id])
-				delete(told, id)
-			}
-			require.Equal(t, len(told), len(k.set.at))
-			for id := range told {
-				require.True(t, k.set.has(id))
-				require.True(t, pooled[id] || k.refused.until[id] != time.Time{})
-				require.False(t, k.wanted(now, id))
-			}
-			for id := range pooled {
-				require.True(t, told[id])
+				require.Equal(t, want, machine[id])
+				require.False(t, pooled[id] && s.agreed[id])
+				require.False(t, pooled[id] && r.known.wanted(now, id))
 			}
 		}
 	})
+}
+
+// A peer cannot make a session remember more than so much.
+func TestAgreedIsBounded(t *testing.T) {
+	machine := make(bag)
+	s := &reconSession{machine: machine}
+	for n := range maxAgreed + 10 {
+		s.agree(testID(n))
+	}
+	require.Len(t, machine, maxAgreed)
+	require.Len(t, s.agreed, maxAgreed)
 }
 
 func TestOnlyPolicyMakesKnown(t *testing.T) {
@@ -196,12 +220,13 @@ func TestOneSidedLinksAreCounted(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
 	for range oneSidedTimes {
 		now = now.Add(oneSidedFor / 2)
+		outside.lacked, meshed.lacked = 100, 100
 		r.compared(now, outside, recon.Compared{Theirs: 100})
 		r.compared(now, meshed, recon.Compared{Theirs: 100})
 	}
 	require.Equal(t, 1, o.OneSidedLinks())
-	r.compared(now, outside, recon.Compared{})
-	require.Zero(t, o.OneSidedLinks())
+	r.compared(now, outside, recon.Compared{Theirs: 100})
+	require.Zero(t, o.OneSidedLinks(), "nothing of that was wanted")
 	require.Equal(t, []int{1, 0}, told)
 }
 

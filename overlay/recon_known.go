@@ -25,8 +25,8 @@ const (
 	// begin anew.
 	maxReconNews = 1 << 16
 
-	// What policy refused is known all the same, so that nobody tells us of it again, for
-	// refusedFor. Then it may be fetched once more: policy moves with what is pooled.
+	// What policy refused is not fetched for refusedFor. Then it may be once more: policy moves
+	// with what is pooled.
 	maxRefusedTxs = 8192
 	refusedFor    = 10 * time.Minute
 	// What left the pool is with peers for as long as the block, or their clock, takes.
@@ -97,12 +97,14 @@ func (b *reconInbox) judged(id wire.TxID, err error) {
 	}
 }
 
-// knownTxs is what is reconciled, pooled and refused by policy, and what need not be fetched
-// beside that. It is not safe for concurrent use.
+// knownTxs is what is reconciled, all that is pooled, and what need not be fetched beside
+// that. What was refused is not reconciled: of a flood each node refuses other transactions,
+// and can give none of them to those who would ask for what its set has more than theirs.
+// It is not safe for concurrent use.
 type knownTxs struct {
 	set     *idSet
-	refused *lately // in set
-	left    *lately // not in set
+	refused *lately
+	left    *lately
 	tried   *lately
 }
 
@@ -116,31 +118,30 @@ func newKnownTxs() *knownTxs {
 }
 
 // note takes one change and returns what it means for the set.
-func (k *knownTxs) note(now time.Time, n reconNews) (added bool, removed []wire.TxID) {
+func (k *knownTxs) note(now time.Time, n reconNews) (added, removed bool) {
 	switch n.kind {
 	case wasPooled:
 		k.refused.drop(n.id)
-		added = !k.set.has(n.id)
+		if added = !k.set.has(n.id); added {
+			k.set.add(n.id)
+		}
 	case wasRemoved:
 		k.left.put(now, n.id)
-		if k.set.has(n.id) {
-			removed = append(removed, n.id)
+		if removed = k.set.has(n.id); removed {
+			k.set.remove(n.id)
 		}
 	case wasRefused:
-		if added = !k.set.has(n.id); added {
-			removed = k.refused.put(now, n.id)
-		}
-	}
-	if added {
-		k.set.add(n.id)
-	}
-	for _, id := range removed {
-		k.set.remove(id)
+		k.refused.put(now, n.id)
 	}
 	return added, removed
 }
 
 // wanted says whether an id that a peer tells is worth a request.
 func (k *knownTxs) wanted(now time.Time, id wire.TxID) bool {
-	return !k.set.has(id) && !k.left.has(now, id) && !k.tried.has(now, id)
+	return !k.set.has(id) && !k.tried.has(now, id) && !k.declined(now, id)
+}
+
+// declined says whether a transaction that is not pooled was, or was refused, of late.
+func (k *knownTxs) declined(now time.Time, id wire.TxID) bool {
+	return !k.set.has(id) && (k.left.has(now, id) || k.refused.has(now, id))
 }

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -44,6 +46,38 @@ type reconSession struct {
 	over      bool
 	exchanges int
 	one       oneSided
+	// agreed are ids that the peer has told us, and that we had and do not want. They count as
+	// known to both, so that they are told once a session.
+	agreed map[wire.TxID]bool
+	lacked int // ids that the peer told since the last exchange, and that we do want
+}
+
+// maxAgreed bounds what is agreed in a session. What is beyond is told again in each exchange.
+const maxAgreed = 4096
+
+// agree takes an id for known to both sides.
+func (s *reconSession) agree(id wire.TxID) {
+	if s.over || s.agreed[id] || len(s.agreed) >= maxAgreed {
+		return
+	}
+	if s.agreed == nil {
+		s.agreed = make(map[wire.TxID]bool)
+	}
+	s.agreed[id] = true
+	s.machine.Add(id)
+}
+
+// changed tells the session of an id that entered the set or left it.
+func (s *reconSession) changed(id wire.TxID, added, removed bool) {
+	switch {
+	case s.over:
+	case added && s.agreed[id]:
+		delete(s.agreed, id) // it is counted already
+	case added:
+		s.machine.Add(id)
+	case removed:
+		s.machine.Remove(id)
+	}
 }
 
 // reconKey names a session: a peer has one in each direction.
@@ -212,10 +246,17 @@ const reconScans = 2
 
 // scan has a look taken at the set as it is now, elsewhere.
 func (r *reconciler) scan(s *reconSession, scan *recon.Scan) {
-	ids := r.known.set.version()
+	ids, agreed := r.known.set.version(), slices.Collect(maps.Keys(s.agreed))
 	r.crew.spawn(func() {
 		r.scans <- struct{}{}
-		scan.Run(ids)
+		scan.Run(func(yield func(wire.TxID) bool) {
+			for id := range ids {
+				if !yield(id) {
+					return
+				}
+			}
+			slices.Values(agreed)(yield)
+		})
 		<-r.scans
 		r.step(s, recon.Scanned{Scan: scan})
 	})
@@ -230,16 +271,17 @@ type oneSided struct {
 }
 
 const (
-	// oneSidedTimes exchanges in a row, over oneSidedFor, in which at least oneSidedLeast
-	// ids were the peer's only, and eight times what was ours only.
+	// oneSidedTimes exchanges in a row, over oneSidedFor, in which the peer told at least
+	// oneSidedLeast ids that we lack and want, and eight times what was ours only. What we
+	// refused ourselves proves nothing.
 	oneSidedTimes = 4
 	oneSidedFor   = 20 * time.Second
 	oneSidedLeast = 8
 )
 
 // note takes the result of an exchange and says whether the alarm is on.
-func (o *oneSided) note(now time.Time, theirs, ours int) bool {
-	if theirs < oneSidedLeast || theirs < 8*ours {
+func (o *oneSided) note(now time.Time, lacked, ours int) bool {
+	if lacked < oneSidedLeast || lacked < 8*ours {
 		o.times = 0
 		return false
 	}
@@ -258,10 +300,12 @@ func (r *reconciler) compared(now time.Time, s *reconSession, c recon.Compared) 
 		p.pause, p.doubts = 0, 0
 		r.pauses[s.key.peer] = p
 	}
-	on := s.one.note(now, c.Theirs, c.Ours) && !r.links.has(s.key.peer)
+	lacked := s.lacked
+	s.lacked = 0
+	on := s.one.note(now, lacked, c.Ours) && !r.links.has(s.key.peer)
 	if on && !s.one.alarm {
 		r.log.Warn("a peer outside our mesh keeps knowing transactions that our mesh does not bring; are we surrounded?",
-			"peer", s.key.peer, "lacking", c.Theirs)
+			"peer", s.key.peer, "lacking", lacked)
 	}
 	r.alarm(s, on)
 }

@@ -88,25 +88,18 @@ func newLately(most int, while time.Duration) *lately {
 	return &lately{most: most, while: while, until: make(map[wire.TxID]time.Time)}
 }
 
-// put remembers an id from now on, and returns those that are forgotten.
-func (l *lately) put(now time.Time, id wire.TxID) (forgotten []wire.TxID) {
+// put remembers an id from now on, and forgets what is over.
+func (l *lately) put(now time.Time, id wire.TxID) {
 	d := dated{id, now.Add(l.while)}
 	l.until[id] = d.until
 	l.order = append(l.order, d)
-	return l.sweep(now)
-}
-
-// sweep forgets what is over.
-func (l *lately) sweep(now time.Time) (forgotten []wire.TxID) {
 	for len(l.order) > l.most || len(l.order) > 0 && !now.Before(l.order[0].until) {
 		d := l.order[0]
 		l.order = l.order[1:]
 		if until, ok := l.until[d.id]; ok && until.Equal(d.until) {
 			delete(l.until, d.id)
-			forgotten = append(forgotten, d.id)
 		}
 	}
-	return forgotten
 }
 
 func (l *lately) drop(id wire.TxID) { delete(l.until, id) }

@@ -156,7 +156,7 @@ func TestManyDifferences(t *testing.T) {
 	require.Zero(t, a.seen.blamed()+b.seen.blamed())
 }
 
-// R66: what policy refused is known, and so neither told nor fetched again.
+// R66: what policy refused is told once a session, and not fetched again.
 func TestConflictIsFetchedOnce(t *testing.T) {
 	g, c := testGenesis("conflict"), newClock()
 	var equal atomic.Int32 // exchanges
