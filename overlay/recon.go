@@ -36,6 +36,9 @@ const (
 	reconDoubts = 3
 	// reconMargin is what a stream may outlive its session's age.
 	reconMargin = time.Minute
+	// fetchHold is for how long at the most what is being fetched keeps large exchanges
+	// from beginning. After that they may begin for as long as they could not.
+	fetchHold = 3 * time.Second
 )
 
 // reconciler repairs what gossip forgot: it compares what is known with peers, in and outside
@@ -62,10 +65,12 @@ type reconciler struct {
 	mu       sync.Mutex // guards what follows
 	known    *knownTxs
 	large    recon.Large
+	keep     keeping
 	tracker  *fetch.Tracker
 	sessions map[reconKey]*reconSession
 	pauses   map[peer.ID]reconPeer // wanted peers without a session of ours
 	alarms   int
+	hurry    bool      // much came into the pool at once
 	looked   time.Time // when links were last looked after
 	unwatch  func()
 }
@@ -146,9 +151,12 @@ func (r *reconciler) load() {
 
 // drain tells the sessions what changed. If that is too much, all begin anew.
 func (r *reconciler) drain(now time.Time) {
-	news, lost := r.inbox.take()
+	news, many, lost := r.inbox.take()
 	for _, n := range news {
 		r.note(now, n)
+	}
+	if many {
+		r.hurry = true
 	}
 	if !lost {
 		return
@@ -186,6 +194,11 @@ func (r *reconciler) turn(ctx context.Context) time.Duration {
 		r.looked = now
 		r.lookAfterLinks(ctx, now)
 	}
+	if r.hurry {
+		r.hurry = false
+		r.hastenLocked("")
+	}
+	r.keepLarge(now)
 	requests, _ := r.tracker.Tick(now)
 	for _, q := range requests {
 		r.crew.spawn(func() { r.fetch(ctx, q) })
@@ -234,18 +247,52 @@ func (r *reconciler) learned(now time.Time, s *reconSession, ids []wire.TxID) {
 			s.agree(id)
 		}
 	}
+	r.keepLarge(now)
 }
 
-// hasten has what was fetched told to those who may lack it too.
+// keepLarge lets no large exchange begin while much is being fetched.
+func (r *reconciler) keepLarge(now time.Time) {
+	r.large.Keep(r.keep.note(now, r.tracker.Len() > recon.MaxSmall))
+}
+
+// keeping bounds for how long much that is being fetched, or is only said to be there,
+// keeps the place of large exchanges: half of the time, and fetchHold at once.
+type keeping struct {
+	since time.Time // of what is kept now; zero if nothing is
+	free  time.Time // until when nothing is kept
+}
+
+// note says whether the place is kept.
+func (k *keeping) note(now time.Time, much bool) bool {
+	switch {
+	case k.since.IsZero():
+		if much && !now.Before(k.free) {
+			k.since = now
+		}
+	case !much || now.Sub(k.since) >= fetchHold:
+		k.since, k.free = time.Time{}, now.Add(now.Sub(k.since))
+	}
+	return !k.since.IsZero()
+}
+
+// hasten has what was fetched told to those who may lack it too, once most of it is here:
+// each of them is told once then.
 func (r *reconciler) hasten(but peer.ID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.tracker.Len() > recon.MaxSmall {
+		return
+	}
+	r.hastenLocked(but)
+	r.poke()
+}
+
+func (r *reconciler) hastenLocked(but peer.ID) {
 	for _, s := range r.sessions {
 		if s.key.asks && s.key.peer != but {
 			r.stepLocked(s, recon.Hasten{})
 		}
 	}
-	r.poke()
 }
 
 // answer is the side of a session that a peer opened.

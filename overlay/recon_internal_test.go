@@ -170,15 +170,15 @@ func TestReconInboxIsBounded(t *testing.T) {
 	var b reconInbox
 	ids := make([]wire.TxID, maxReconNews)
 	b.changed(ids, nil)
-	news, lost := b.take()
+	news, _, lost := b.take()
 	require.Len(t, news, maxReconNews)
 	require.False(t, lost)
 	b.changed(ids, ids[:1])
 	b.changed(ids, nil)
-	news, lost = b.take()
+	news, _, lost = b.take()
 	require.Empty(t, news)
 	require.True(t, lost)
-	_, lost = b.take()
+	_, _, lost = b.take()
 	require.False(t, lost)
 }
 
@@ -269,4 +269,42 @@ func TestDoubtsCountInARow(t *testing.T) {
 		require.Equal(t, step.counts, r.rest("p", step.err), "%v", step.err)
 		require.Equal(t, step.pause, r.pauses["p"].pause, "%v", step.err)
 	}
+}
+
+// What is fetched, or only said to be there, keeps large exchanges waiting for a while, and
+// then lets them begin for as long.
+func TestFetchingKeepsThePlaceHalfOfTheTime(t *testing.T) {
+	var k keeping
+	now, kept := time.Unix(1_700_000_000, 0), time.Duration(0)
+	const step, steps = 100 * time.Millisecond, 1200
+	for range steps {
+		if k.note(now, true) {
+			kept += step
+		}
+		now = now.Add(step)
+	}
+	require.InDelta(t, (step * steps / 2).Seconds(), kept.Seconds(), fetchHold.Seconds())
+
+	k = keeping{}
+	require.True(t, k.note(now, true))
+	require.False(t, k.note(now.Add(time.Second), false), "it is here")
+	require.False(t, k.note(now.Add(time.Second), true), "not at once again")
+	require.True(t, k.note(now.Add(2*time.Second), true))
+	require.False(t, k.note(now.Add(2*time.Second+fetchHold), true), "not for ever")
+}
+
+// A rollback gives back more at once than gossip brings.
+func TestReconInboxSaysThatMuchCame(t *testing.T) {
+	var b reconInbox
+	ids := make([]wire.TxID, recon.MaxSmall+1)
+	for _, id := range ids {
+		b.changed([]wire.TxID{id}, nil)
+	}
+	_, many, _ := b.take()
+	require.False(t, many)
+	b.changed(ids, nil)
+	_, many, _ = b.take()
+	require.True(t, many)
+	_, many, _ = b.take()
+	require.False(t, many)
 }

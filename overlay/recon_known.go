@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/grapevine-p2p/grapevine/overlay/recon"
 	"github.com/grapevine-p2p/grapevine/validation"
 	"github.com/grapevine-p2p/grapevine/wire"
 )
@@ -55,6 +56,7 @@ const (
 type reconInbox struct {
 	mu   sync.Mutex // guards what follows
 	news []reconNews
+	many bool // more came in at once than gossip brings: what a rollback gave back, say
 	lost bool // too much came
 }
 
@@ -69,12 +71,12 @@ func (b *reconInbox) put(news ...reconNews) {
 	}
 }
 
-func (b *reconInbox) take() (news []reconNews, lost bool) {
+func (b *reconInbox) take() (news []reconNews, many, lost bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	news, lost = b.news, b.lost
-	b.news, b.lost = nil, false
-	return news, lost
+	news, many, lost = b.news, b.many, b.lost
+	b.news, b.many, b.lost = nil, false, false
+	return news, many, lost
 }
 
 // changed is told by the pool.
@@ -87,6 +89,11 @@ func (b *reconInbox) changed(added, removed []wire.TxID) {
 		news = append(news, reconNews{id, wasRemoved})
 	}
 	b.put(news...)
+	if len(added) > recon.MaxSmall {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.many = true
+	}
 }
 
 // judged is told of every verdict. Only what policy refused counts: what the ledger does not

@@ -13,6 +13,11 @@ const (
 	OpenBurst = 4
 )
 
+// MaxSmall is how many ids an exchange may tell, needed and offered together, without
+// being a large one. Every peer that has them tells the same ids; so many cost
+// less than the wait for the one place.
+const MaxSmall = 64
+
 const (
 	// maxTold is the most ids that one exchange tells each way. What is left is told
 	// by the next: fetching takes longer.
@@ -26,6 +31,8 @@ const (
 	// how much an estimate may exceed what plain ids then show.
 	maxGuess    = 4
 	guessMargin = 64
+	// busyPause bounds how long, beyond OpenGap, an initiator leaves alone who is busy.
+	busyPause = 500 * time.Millisecond
 	// largePoll is how often an initiator that needs the large place looks for it.
 	largePoll = 100 * time.Millisecond
 	// withheldMargin is how many needs may go unanswered, beside half of them: what

@@ -169,6 +169,7 @@ func (i *Initiator) receive(now time.Time, f Frame) {
 	case Busy:
 		i.again = true
 		i.rest(now, false)
+		i.until = i.openedAt.Add(OpenGap + time.Duration(i.rng.Int64N(int64(busyPause))))
 	case Symbols:
 		i.symbols(now, f)
 	case Listing:

@@ -44,6 +44,8 @@ func (i *Initiator) choose(now time.Time) {
 	theirs := (d + i.theirs - i.size) / 2
 	bySymbols := (max(next, needed(d))-have)*SymbolSize + theirs*(8+len(wire.TxID{}))
 	switch {
+	case d > 2*MaxSmall && have < i.limit && !i.hold(now): // estimates are often half as much too high
+		i.later(now)
 	case needed(d) > MaxSymbols || have == MaxSymbols || i.theirs*len(wire.TxID{}) < bySymbols:
 		i.all(now)
 	case have >= i.limit:

@@ -74,6 +74,10 @@ func (i *Initiator) resolved(now time.Time, s *Scan) {
 
 // tell asks for ids, offers ids, and ends our part of the exchange.
 func (i *Initiator) tell(now time.Time, needs []Short, offers []wire.TxID) {
+	if len(needs)+len(offers) > MaxSmall && !i.hold(now) {
+		i.later(now)
+		return
+	}
 	if len(needs) > maxTold || len(offers) > maxTold {
 		needs, offers = needs[:min(len(needs), maxTold)], offers[:min(len(offers), maxTold)]
 		i.again = true

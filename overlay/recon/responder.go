@@ -186,7 +186,12 @@ func (r *Responder) open(now time.Time, f Open) {
 	for i, c := range f.Counts {
 		counts[1+i] = mine[1+i].Count - c
 	}
-	r.answer(firstAnswer(Estimate(counts[:], r.size-f.Size)))
+	d := Estimate(counts[:], r.size-f.Size)
+	if d > 2*MaxSmall && !r.hold(now) { // estimates are often half as much too high
+		r.busy(now)
+		return
+	}
+	r.answer(firstAnswer(d))
 }
 
 func (r *Responder) more(now time.Time, f More) {

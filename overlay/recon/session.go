@@ -56,9 +56,18 @@ func (Compared) action() {}
 func (Close) action()    {}
 
 // Large is the one place for a large exchange that all sessions of a node share:
-// one that needs more than Live symbols or Live plain ids. The zero value is
-// free. It belongs to the goroutine that steps the sessions.
-type Large struct{ holder *half }
+// one that needs more than Live symbols or Live plain ids, or tells more than
+// MaxSmall ids. The zero value is free. It belongs to the goroutine that steps
+// the sessions.
+type Large struct {
+	holder *half
+	kept   bool
+}
+
+// Keep says whether what a large exchange told is still being fetched. Until it is
+// not, nobody takes the place: others would tell the same once more. For how long
+// at the most is up to the caller, since it is peers who decide when they answer.
+func (l *Large) Keep(busy bool) { l.kept = busy }
 
 // half is what the two sides of a session have in common.
 type half struct {
@@ -177,7 +186,7 @@ func (h *half) hold(now time.Time) bool {
 	switch {
 	case h.large.holder == h:
 		return true
-	case h.large.holder != nil || now.Before(h.holdAfter):
+	case h.large.holder != nil || h.large.kept || now.Before(h.holdAfter):
 		return false
 	}
 	h.large.holder, h.holdFrom = h, now

@@ -309,3 +309,56 @@ func TestListingOfASetThatWasEmptied(t *testing.T) {
 	}
 	require.Equal(t, recon.Compared{}, p.exchange())
 }
+
+// R63: what tells many ids waits for the one place, and that for what is being fetched.
+func TestTellingManyWaitsForWhatIsFetched(t *testing.T) {
+	for name, c := range map[string]struct {
+		asks, answers int // ids that only each side has
+		asking        bool
+		told          bool
+	}{
+		"few, while the asker fetches":               {20, 20, true, true},
+		"few, while the answerer fetches":            {20, 20, false, true},
+		"many to need, while the asker fetches":      {0, 300, true, false},
+		"many to need, while the answerer fetches":   {0, 300, false, false},
+		"many to offer, while the asker fetches":     {300, 0, true, false},
+		"many to offer, while the answerer fetches":  {300, 0, false, false},
+		"too many for a small one, however they are": {50, 50, true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rng := rand.New(rand.NewPCG(3, 4))
+			var asks, answers recon.Large
+			p := newPair(t, recon.DefaultConfig(), 1)
+			initiator, err := recon.NewInitiator(recon.DefaultConfig(), &asks, recon.Salt{1}, rng)
+			require.NoError(t, err)
+			responder, err := recon.NewResponder(recon.DefaultConfig(), &answers, recon.Salt{2})
+			require.NoError(t, err)
+			p.asks.session, p.answers.session = initiator, responder
+			p.fill(rng, 1000, c.asks, c.answers)
+			p.keen = true
+			told := 0
+			p.spy = func(_ int, f recon.Frame) {
+				switch f := f.(type) {
+				case recon.Need:
+					told += len(f.Shorts)
+				case recon.IDs:
+					told += len(f.IDs)
+				}
+			}
+			busy := &answers
+			if c.asking {
+				busy = &asks
+			}
+			busy.Keep(true)
+			p.run(20*time.Second, func() bool { return told > 0 })
+			require.Equal(t, c.told, told > 0)
+			require.Less(t, p.sent[0]+p.sent[1], 64<<10, "waiting is cheap")
+			busy.Keep(false)
+			p.run(10*time.Second, func() bool { return len(p.asks.set) == len(p.answers.set) && len(p.asks.set) == 1000+c.asks+c.answers })
+			require.Len(t, p.asks.set, 1000+c.asks+c.answers)
+			require.Len(t, p.answers.set, 1000+c.asks+c.answers)
+			require.NoError(t, p.asks.closed)
+			require.NoError(t, p.answers.closed)
+		})
+	}
+}
