@@ -285,6 +285,15 @@ func (r *roster) raise(p peer.ID, h head) {
 	})
 }
 
+// claim notes where a peer that was greeted says that its chain ends.
+func (r *roster) claim(p peer.ID, h head) {
+	r.update(p, func(m *member) {
+		if m.standing == greeted && h.height >= m.best.height {
+			m.best = h
+		}
+	})
+}
+
 // prove notes that a peer has a block of a height that its producer signed.
 func (r *roster) prove(p peer.ID, height uint64) {
 	r.update(p, func(m *member) { m.proven = max(m.proven, height) })

@@ -12,6 +12,7 @@ import (
 
 	"github.com/grapevine-p2p/grapevine/overlay/catchup"
 	"github.com/grapevine-p2p/grapevine/peerscore"
+	"github.com/grapevine-p2p/grapevine/validation/ledger"
 	"github.com/grapevine-p2p/grapevine/wire"
 )
 
@@ -47,20 +48,39 @@ type syncer struct {
 
 	mu      sync.Mutex // guards what follows
 	sched   *catchup.Scheduler
-	told    map[peer.ID]struct{} // the peers that sched knows
-	looked  time.Time            // at the roster
+	told    map[peer.ID]wire.BlockID // the peers that sched knows, and the head as high as ours that each was last asked about
+	looked  time.Time                // at the roster
 	sought  map[peer.ID]struct{}
+	claims  map[peer.ID]struct{}          // peers that said by a request where their chains end
 	open    map[uint64]context.CancelFunc // requests
 	bodies  map[wire.BlockID]fetchedBlock // bounded by the window of sched
 	adding  []wire.BlockID                // in this order
 	proving map[peer.ID]struct{}
+	before  ledger.Ref // our head when last no block waited to be added
+	caught  bool       // blocks came by catching up since then
 	meter   progress
 }
 
 // newScheduler makes what decides for a syncer.
 func newScheduler(cfg Config) (*catchup.Scheduler, error) {
 	rng := rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
-	return catchup.New(cfg.Sync, cfg.Chain, cfg.Genesis.ID().GenesisBlock(), rng)
+	return catchup.New(cfg.Sync, slotted{cfg.Chain}, cfg.Genesis.ID().GenesisBlock(), rng)
+}
+
+// slotted is a chain that tells the slots of its blocks.
+type slotted struct{ Chain }
+
+// SlotAt implements catchup.Slots.
+func (s slotted) SlotAt(height uint64) (uint64, bool) {
+	id, ok := s.BlockAt(height)
+	if !ok {
+		return 0, false
+	}
+	h, err := headerOf(s.Chain, id)
+	if err != nil {
+		return 0, false
+	}
+	return h.Body().Slot, true
 }
 
 func newSyncer(cfg Config, sched *catchup.Scheduler, r *roster, c *court, d *desk, w *crew, added func(wire.BlockID)) *syncer {
@@ -69,13 +89,14 @@ func newSyncer(cfg Config, sched *catchup.Scheduler, r *roster, c *court, d *des
 		protocol: SyncProtocol(id), genesis: id.GenesisBlock(), cfg: cfg, log: cfg.Logger,
 		roster: r, court: c, desk: d, crew: w, added: added, sched: sched,
 		wake: make(chan struct{}, 1), toAdd: make(chan struct{}, 1), proofs: make(chan struct{}, proofsAtOnce),
-		told: make(map[peer.ID]struct{}), sought: make(map[peer.ID]struct{}),
-		open: make(map[uint64]context.CancelFunc), bodies: make(map[wire.BlockID]fetchedBlock),
+		told: make(map[peer.ID]wire.BlockID), sought: make(map[peer.ID]struct{}),
+		claims: make(map[peer.ID]struct{}),
+		open:   make(map[uint64]context.CancelFunc), bodies: make(map[wire.BlockID]fetchedBlock),
 		proving: make(map[peer.ID]struct{}),
 	}
 }
 
-// maxSought bounds the peers that wait to be looked at for what they have.
+// maxSought bounds the peers that wait to be looked at for what they have, or say.
 const maxSought = 64
 
 // seek says that p has a block that we lack, however high our chain is.
@@ -179,6 +200,11 @@ func (s *syncer) step(ctx context.Context) time.Duration {
 		s.adding = append(s.adding, out.Add...)
 		poke(s.toAdd)
 	}
+	s.spreadLocked()
+	for p := range s.claims {
+		delete(s.claims, p)
+		s.crew.spawn(func() { s.prove(ctx, p) })
+	}
 	for _, a := range out.Ask {
 		s.sendLocked(ctx, a)
 	}
@@ -190,23 +216,29 @@ func (s *syncer) step(ctx context.Context) time.Duration {
 }
 
 // lookLocked tells the scheduler who is connected, how high their chains are known to be,
-// and who was said to have something. A claim of one more block is simply tried. It returns
-// when to look again.
+// and who was said to have something. A claim of one more block is simply tried, and one of
+// another head as high as ours, once. It returns when to look again.
 func (s *syncer) lookLocked(now time.Time) (again time.Duration) {
 	if since := now.Sub(s.looked); since < lookEvery && len(s.sought) == 0 {
 		return lookEvery - since
 	}
 	s.looked = now
-	ours := s.cfg.Chain.Head().Height
+	ours := s.cfg.Chain.Head()
 	heads := s.roster.heads()
-	here := make(map[peer.ID]struct{}, len(heads))
+	here := make(map[peer.ID]wire.BlockID, len(heads))
 	for _, m := range heads {
-		here[m.id] = struct{}{}
+		here[m.id] = s.told[m.id]
 		height := m.proven
-		if m.best.height == ours+1 {
+		if m.best.height == ours.Height+1 {
 			height = max(height, m.best.height)
 		}
 		s.sched.Peer(now, catchup.Source{Peer: peerscore.PeerID(m.id), RTT: m.rtt, Height: height})
+		if m.best.height == ours.Height && m.best.id != ours.ID && m.best.id != here[m.id] {
+			here[m.id] = m.best.id
+			if !s.cfg.Chain.HasBlock(m.best.id) { // of two chains as long, either may be the better
+				s.sched.Seek(peerscore.PeerID(m.id))
+			}
+		}
 	}
 	for p := range s.told {
 		if _, ok := here[p]; !ok {
@@ -219,6 +251,25 @@ func (s *syncer) lookLocked(now time.Time) (again time.Duration) {
 	}
 	clear(s.sought)
 	return idleWake
+}
+
+// spreadLocked has peers asked for what they have once we are on another chain than before:
+// where our chain ends, a request says. Blocks that come by catching up nobody announces.
+func (s *syncer) spreadLocked() {
+	if len(s.bodies) > 0 {
+		return
+	}
+	ours := s.cfg.Chain.Head()
+	at, ok := s.cfg.Chain.BlockAt(s.before.Height)
+	if s.caught && s.before.Height > 0 && (!ok || at != s.before.ID) {
+		for p := range s.told {
+			if s.roster.snapshot(p).best.height <= ours.Height {
+				s.sched.Seek(peerscore.PeerID(p))
+			}
+		}
+		s.nudge()
+	}
+	s.before, s.caught = ours, false
 }
 
 // cancelLocked gives a request up. Slowness is no offence.

@@ -89,6 +89,7 @@ func (s *syncer) settle(ctx context.Context, id wire.BlockID, a fetchedBlock, er
 	switch {
 	case err == nil, errors.Is(err, validation.AlreadyKnown):
 		s.sched.Added(id)
+		s.caught = s.caught || err == nil
 		delete(s.bodies, id)
 		err = nil
 	case ctx.Err() != nil:

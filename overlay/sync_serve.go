@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/peer"
+
 	"github.com/grapevine-p2p/grapevine/wire"
 )
 
@@ -22,8 +24,11 @@ func (s *syncer) answerSync(ctx context.Context, x *exchange) error {
 		return fmt.Errorf("overlay: read sync request: %w: %w", FrameGarbage, err)
 	}
 	// Taken first: whatever is served then reaches at least this far.
-	head := s.cfg.Chain.Head()
-	end := wire.SyncAnswer{ID: q.ID, Status: wire.StatusEnd, HeadHeight: head.Height, Head: head.ID}
+	ours := s.cfg.Chain.Head()
+	end := wire.SyncAnswer{ID: q.ID, Status: wire.StatusEnd, HeadHeight: ours.Height, Head: ours.ID}
+	if q.Headers && len(q.Blocks) > 0 {
+		s.hears(x.peer(), head{q.FromHeight, q.Blocks[0]})
+	}
 	if q.Headers {
 		if err := s.serveHeaders(ctx, x, q); err != nil {
 			return err
@@ -32,6 +37,22 @@ func (s *syncer) answerSync(ctx context.Context, x *exchange) error {
 		return err
 	}
 	return s.writeInTime(x, end.AppendTo(nil))
+}
+
+// hears takes note of where the chain ends of a peer that asks for what follows. It may be
+// of headers only that the peer goes by, and a lie; so the peer is asked to show it.
+func (s *syncer) hears(p peer.ID, at head) {
+	ours := s.cfg.Chain.Head().Height
+	if at.height < ours || s.hasHeader(at.id) {
+		return
+	}
+	s.roster.claim(p, at)
+	s.mu.Lock()
+	if len(s.claims) < maxSought {
+		s.claims[p] = struct{}{}
+	}
+	s.mu.Unlock()
+	s.nudge()
 }
 
 // serveBlocks writes the blocks of a request, within bounds.
@@ -121,17 +142,7 @@ func (s *syncer) headerHere(height uint64) *wire.Header {
 	if !ok {
 		return nil
 	}
-	var (
-		h   *wire.Header
-		err error
-	)
-	if keeper, ok := s.cfg.Chain.(HeaderKeeper); ok {
-		h, err = keeper.Header(id)
-	} else if b, berr := s.cfg.Chain.Block(id); berr == nil {
-		h = b.Header
-	} else {
-		err = berr
-	}
+	h, err := headerOf(s.cfg.Chain, id)
 	if err != nil {
 		if !errors.Is(err, NotFound) {
 			s.log.Warn("reading a header for a peer failed", "block", id, "err", err)
@@ -139,6 +150,18 @@ func (s *syncer) headerHere(height uint64) *wire.Header {
 		return nil
 	}
 	return h
+}
+
+// headerOf reads the header of a stored block, without its body where the chain can.
+func headerOf(chain Chain, id wire.BlockID) (*wire.Header, error) {
+	if keeper, ok := chain.(HeaderKeeper); ok {
+		return keeper.Header(id)
+	}
+	b, err := chain.Block(id)
+	if err != nil {
+		return nil, err
+	}
+	return b.Header, nil
 }
 
 // syncSlack is what an answer has beside its block.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/stretchr/testify/require"
 
 	"github.com/grapevine-p2p/grapevine/overlay"
@@ -76,6 +77,85 @@ func TestRefreshFindsAnotherBranch(t *testing.T) {
 	b.join(a)
 	eventually(t, func() bool { return b.chain.Head().ID == better.ID() }, "the branch with the lower slot wins")
 	require.Equal(t, better.ID(), a.chain.Head().ID)
+}
+
+// R108: of two chains as long the better one is found when hello shows the heads, and no
+// block of the other is fetched.
+func TestChainsAsLongAreComparedAtOnce(t *testing.T) {
+	g, c := testGenesis("as long"), newClock()
+	genesis := ledger.Ref{ID: g.ID().GenesisBlock()}
+	never := func(c *overlay.Config) { c.Limits.SyncRefresh = time.Hour }
+	a, b := start(t, g, c, never), start(t, g, c, never)
+	better := a.branch(genesis, even(2, 6)...)
+	worse := b.branch(genesis, even(4, 6)...)
+	b.join(a)
+	eventually(t, func() bool { return b.chain.Head().ID == better.ID() }, "the branch with the lower slot wins")
+	require.Equal(t, better.ID(), a.chain.Head().ID)
+	require.False(t, a.chain.HasBlock(worse.ID()))
+	require.Zero(t, a.seen.blamed()+b.seen.blamed())
+}
+
+// R109: who comes onto another chain by catching up has its peers look at it.
+func TestAnotherChainIsPassedOn(t *testing.T) {
+	g, c := testGenesis("passed on"), newClock()
+	genesis := ledger.Ref{ID: g.ID().GenesisBlock()}
+	never := func(c *overlay.Config) { c.Limits.SyncRefresh = time.Hour }
+	for name, extra := range map[string]uint64{"as long": 0, "one longer": 1, "much longer": 20} {
+		t.Run(name, func(t *testing.T) {
+			nodes := make([]*node, 4)
+			var better *wire.Block
+			for i := range nodes {
+				nodes[i] = start(t, g, c, never)
+				if i == len(nodes)-1 {
+					better = nodes[i].branch(genesis, even(2, 6+extra)...)
+					break
+				}
+				nodes[i].branch(genesis, even(4, 6)...)
+				if i > 0 {
+					nodes[i].join(nodes[i-1])
+				}
+			}
+			eventually(t, func() bool { return len(nodes[0].Peers())+len(nodes[2].Peers()) == 2 }, "a line of three")
+			nodes[3].join(nodes[2])
+			for _, n := range nodes {
+				eventually(t, func() bool { return n.chain.Head().ID == better.ID() }, "all along the line")
+				require.Zero(t, n.seen.blamed())
+			}
+		})
+	}
+}
+
+// R109: where a chain ends that an asker names has to be shown.
+func TestNamedHeadsAreClaims(t *testing.T) {
+	g, c := testGenesis("named"), newClock()
+	n := start(t, g, c, func(c *overlay.Config) { c.Limits.SyncRefresh = time.Hour })
+	n.grow(5, "", 0)
+	h := greetedHost(t, n)
+	asked := make(chan *wire.SyncRequest, 100)
+	h.SetStreamHandler(overlay.SyncProtocol(g.ID()), func(s network.Stream) {
+		defer s.Close()
+		raw, err := readRaw(bufio.NewReader(s))
+		if err != nil {
+			return
+		}
+		q, err := wire.DecodeSyncRequest(raw)
+		if err != nil {
+			return
+		}
+		asked <- q
+		end := wire.SyncAnswer{ID: q.ID, Status: wire.StatusEnd, HeadHeight: 1000, Head: wire.BlockID{7}}
+		_, _ = s.Write(frame(end.AppendTo(nil)))
+	})
+	poke(t, h, n, overlay.SyncProtocol(g.ID()), frame((&wire.SyncRequest{
+		ID: 1, FromHeight: 1000, Count: 1, Headers: true, Blocks: []wire.BlockID{{7}},
+	}).AppendTo(nil)))
+	select {
+	case q := <-asked:
+		require.EqualValues(t, 1000, q.FromHeight)
+	case <-time.After(patience):
+		require.Fail(t, "not asked to show it")
+	}
+	eventually(t, func() bool { return !n.Syncing().Active && n.Syncing().Target == 5 }, "nobody is followed")
 }
 
 // R90: headers from a height, or from where a locator meets the best chain.

@@ -120,6 +120,10 @@ func (s *Scheduler) askBlocks(now time.Time, src *source, active []*source, out 
 	if src.goal == nil || src.tokens < 1 {
 		return false
 	}
+	if s.hopeless(src) {
+		src.sought = false
+		return false
+	}
 	run := s.run(now, src, active, out)
 	if len(run) == 0 || !s.mayAsk(src, run[0].failed) {
 		return false

@@ -177,7 +177,7 @@ func TestSoughtPeersAreAskedHoweverLow(t *testing.T) {
 	for _, h := range main {
 		w.chain.add(h)
 	}
-	other := grow(main[:45], 2, 50, sized(1000))
+	other := grow(main[:45], 0, 50, sized(1000)) // of two as long, the lower id wins
 	p := honest(0, other)
 	w.join(p)
 	w.run(time.Minute, func() bool { return false })

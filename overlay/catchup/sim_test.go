@@ -66,6 +66,11 @@ func (s *store) HasBlock(id wire.BlockID) bool {
 
 func (s *store) BlockAt(h uint64) (wire.BlockID, bool) { id, ok := s.best[h]; return id, ok }
 
+func (s *store) SlotAt(h uint64) (uint64, bool) {
+	b, ok := s.has[s.best[h]]
+	return b.Slot, ok
+}
+
 func (s *store) add(h catchup.Header) {
 	s.has[h.ID] = h
 	if h.Height <= s.head.Height {

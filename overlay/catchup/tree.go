@@ -44,6 +44,9 @@ type path struct {
 	done  int     // nodes before it are in the chain
 	next  int     // nodes before it are not wanted
 	named int     // nodes before it are named, or in the chain
+
+	judged wire.BlockID // our head when loses was found out
+	loses  bool         // our chain is as long, and better
 }
 
 func (p *path) leaf() *node { return p.nodes[len(p.nodes)-1] }
