@@ -66,13 +66,22 @@ func newFairQueue(b fairBounds) *fairQueue {
 	return &fairQueue{bounds: b, lines: make(map[peer.ID]*line)}
 }
 
-// full says whether a message of p would make another be lost.
+// full says whether p should wait with a message of that size: it would cost p one that
+// waits. Where all lines together are full that is so only if none is so much longer that it
+// can yield the room and still be the longer one.
 func (q *fairQueue) full(p peer.ID, size int) bool {
-	if q.bytes+size > q.bounds.allBytes {
-		return true
+	held := 0
+	if l := q.lines[p]; l != nil {
+		if l.count >= q.bounds.peerMessages || l.bytes+size > q.bounds.peerBytes {
+			return true
+		}
+		held = l.bytes
 	}
-	l := q.lines[p]
-	return l != nil && (l.count >= q.bounds.peerMessages || l.bytes+size > q.bounds.peerBytes)
+	if q.bytes+size <= q.bounds.allBytes {
+		return false
+	}
+	heavy := q.lines[q.heaviest()]
+	return heavy == nil || heavy.bytes < held+2*size
 }
 
 // differs says whether some message of p that waits is of another class.

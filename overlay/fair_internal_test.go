@@ -92,12 +92,23 @@ func TestFairQueueAgainstNaive(t *testing.T) {
 				m := parcel{raw: make([]byte, rapid.IntRange(1, 20).Draw(t, "size")), class: rapid.SampledFrom([]int{0, 1, 7, 63, 64}).Draw(t, "class")}
 				m.raw[0] = serial
 				count, size := naive.of(p)
-				full := count >= bounds.peerMessages || size+len(m.raw) > bounds.peerBytes || naive.bytes()+len(m.raw) > bounds.allBytes
+				heaviest := 0
+				for _, o := range peers {
+					_, held := naive.of(o)
+					heaviest = max(heaviest, held)
+				}
+				full := count >= bounds.peerMessages || size+len(m.raw) > bounds.peerBytes ||
+					naive.bytes()+len(m.raw) > bounds.allBytes && heaviest < size+2*len(m.raw)
 				if q.full(p, len(m.raw)) != full {
 					t.Fatalf("full is %v, want %v", !full, full)
 				}
 				got, want := q.put(p, m), naive.put(p, m)
 				require.Equal(t, want, got)
+				if !full {
+					require.NotContains(t, got, lost{p, m})
+					after, _ := naive.of(p)
+					require.Equal(t, count+1, after, "whoever is told that there is room loses nothing for it")
+				}
 			},
 			"next": func(t *rapid.T) {
 				barred := rapid.SampledFrom(append(peers, "")).Draw(t, "barred")

@@ -14,8 +14,9 @@ type penBounds struct {
 }
 
 // pen keeps what came too early, within bounds in all and per peer. At a bound in all the
-// peer that holds most bytes loses, its newest first: what a peer sends can cost it places
-// of its own, and those of who holds more than it, but never one of a peer that holds less.
+// peer that holds most of what is short, items or bytes, loses, its newest first: what a peer
+// sends can cost it places of its own, and those of who holds more than it, but never one of a
+// peer that holds less.
 // It is not safe for concurrent use.
 type pen[T any] struct {
 	bounds penBounds // constant
@@ -50,22 +51,25 @@ func (p *pen[T]) put(from peer.ID, size int, what T) (stays bool) {
 	p.items = append(p.items, penned[T]{p.serial, from, size, what})
 	p.use[from] = usage{mine.items + 1, mine.bytes + size}
 	p.bytes += size
-	for len(p.items) > p.bounds.items || p.bytes > p.bounds.bytes {
-		p.evict(p.heaviest())
+	for len(p.items) > p.bounds.items {
+		p.evict(p.most(func(u usage) int { return u.items }))
+	}
+	for p.bytes > p.bounds.bytes {
+		p.evict(p.most(func(u usage) int { return u.bytes }))
 	}
 	return len(p.items) > 0 && p.items[len(p.items)-1].serial == p.serial
 }
 
-// heaviest is the peer that holds most bytes; of equals the one whose newest item is newer,
-// so that a newcomer displaces nobody who holds as much.
-func (p *pen[T]) heaviest() (heavy peer.ID) {
+// most is the peer that uses most; of equals the one whose newest item is newer, so that a
+// newcomer displaces nobody who uses as much.
+func (p *pen[T]) most(of func(usage) int) (peer peer.ID) {
 	most := -1
 	for _, item := range slices.Backward(p.items) {
-		if b := p.use[item.from].bytes; b > most {
-			heavy, most = item.from, b
+		if used := of(p.use[item.from]); used > most {
+			peer, most = item.from, used
 		}
 	}
-	return heavy
+	return peer
 }
 
 // evict drops the newest item of a peer.

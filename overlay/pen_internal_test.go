@@ -45,9 +45,16 @@ func (n *naivePen) put(from peer.ID, size, what int) bool {
 	n.items = append(n.items, naiveItem{from, size, what})
 	stays := true
 	for len(n.items) > n.bounds.items || n.bytes() > n.bounds.bytes {
+		share := func(i int) int { // of what there is too much of
+			if u := n.of(n.items[i].from); len(n.items) <= n.bounds.items {
+				return u.bytes
+			} else {
+				return u.items
+			}
+		}
 		worst := len(n.items) - 1 // the newest item of who holds most
 		for i := len(n.items) - 1; i >= 0; i-- {
-			if n.of(n.items[i].from).bytes > n.of(n.items[worst].from).bytes {
+			if share(i) > share(worst) {
 				worst = i
 			}
 		}
@@ -82,7 +89,8 @@ func TestPenAgainstNaive(t *testing.T) {
 					t.Fatalf("put said %v, want %v", got, want)
 				}
 				for _, o := range peers {
-					if lost := naive.of(o).items < before[o].items; lost && o != from && before[o].bytes <= before[from].bytes {
+					lost := naive.of(o).items < before[o].items
+					if lost && o != from && before[o].bytes <= before[from].bytes && before[o].items <= before[from].items {
 						t.Fatalf("%s with %v lost to %s with %v", o, before[o], from, before[from])
 					}
 				}
@@ -124,4 +132,24 @@ func TestPenAgainstNaive(t *testing.T) {
 			},
 		})
 	})
+}
+
+// Who has filled all places with little things does not push out a few large ones.
+func TestPenCountsWhatIsShort(t *testing.T) {
+	p := newPen[int](penBounds{items: 8, bytes: 1000, peerItems: 4, peerBytes: 500})
+	for i := range 8 {
+		require.True(t, p.put(peer.ID([]string{"a", "b"}[i%2]), 1, i))
+	}
+	require.True(t, p.put("honest", 100, 8))
+	require.True(t, p.put("honest", 100, 9))
+	require.False(t, p.put("a", 1, 10), "it would hold most again")
+	require.Equal(t, map[peer.ID]usage{"a": {3, 3}, "b": {3, 3}, "honest": {2, 200}}, p.use)
+
+	p = newPen[int](penBounds{items: 100, bytes: 1000, peerItems: 100, peerBytes: 900})
+	require.True(t, p.put("heavy", 900, 0))
+	for i := range 50 {
+		require.True(t, p.put("many", 2, i))
+	}
+	require.True(t, p.put("many", 2, 50), "it is bytes that are short")
+	require.Equal(t, map[peer.ID]usage{"many": {51, 102}}, p.use)
 }

@@ -113,6 +113,37 @@ func TestSluiceShedsNothingWhereAllPayAlike(t *testing.T) {
 	})
 }
 
+// R42: however many fill all the room there is, whoever has less than they waits for none of it.
+func TestSluiceHasRoomForWhoHoldsLittle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shed := make(map[peer.ID]int)
+		s := newSluice(2, fairBounds{peerMessages: 100, peerBytes: 1000, allBytes: 100}, func(p peer.ID, n int) { shed[p] += n })
+		ctx, cancel := context.WithCancel(t.Context())
+		var floods sync.WaitGroup
+		for _, p := range []peer.ID{"a", "b", "c"} {
+			s.enter(p)
+			floods.Go(func() {
+				for s.put(ctx, p, someParcel(1, 5)) == nil {
+				}
+			})
+		}
+		synctest.Wait()
+		require.GreaterOrEqual(t, s.queue.bytes, 90)
+		s.enter("honest")
+		begun := time.Now()
+		patient, done := context.WithTimeout(t.Context(), time.Minute)
+		defer done()
+		require.NoError(t, s.put(patient, "honest", someParcel(2, 0)))
+		require.Zero(t, time.Since(begun))
+		require.Equal(t, 1, s.queue.waits("honest"))
+		require.LessOrEqual(t, s.queue.bytes, 100)
+		require.NotEmpty(t, shed, "who holds most lost one")
+		require.Zero(t, shed["honest"])
+		cancel()
+		floods.Wait()
+	})
+}
+
 func TestSluiceRoomIsNoticed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, shed := newTestSluice(2, 2)
