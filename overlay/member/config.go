@@ -8,8 +8,9 @@ import (
 
 // Config holds the times and bounds of a [Machine]. Start from [DefaultConfig].
 type Config struct {
-	// ProbeEvery is the time from one probe to the next; each goes to another link.
-	ProbeEvery time.Duration
+	// QuietMost is how long a link is quiet before its peer is probed; in a network
+	// so small that all are linked, less: QuietEach for each member.
+	QuietEach, QuietMost time.Duration
 	// PingEvery is the time to wait for an answer before the next ping, and Pings
 	// how many of them go unanswered in a probe that failed.
 	PingEvery time.Duration
@@ -40,7 +41,8 @@ type Config struct {
 // in a network of 200; docs/figures/member.md has what was measured.
 func DefaultConfig() Config {
 	return Config{
-		ProbeEvery:   500 * time.Millisecond, // every node is probed once in this time by somebody, on average
+		QuietEach:    300 * time.Millisecond, // small networks may have few links for each node
+		QuietMost:    10 * time.Second,       // with ten dials each, who falls silent is asked by somebody within half a second on average
 		PingEvery:    500 * time.Millisecond, // the round trip of the longest path on earth, and a half
 		Pings:        4,
 		Indirect:     3, // SWIM, memberlist
@@ -66,7 +68,7 @@ func (c Config) Validate() error {
 		name string
 		have time.Duration
 	}{
-		{"ProbeEvery", c.ProbeEvery},
+		{"QuietEach", c.QuietEach},
 		{"PingEvery", c.PingEvery},
 		{"SuspectMin", c.SuspectMin},
 		{"Grace", c.Grace},
@@ -92,6 +94,9 @@ func (c Config) Validate() error {
 		if f.have < 1 || f.have > f.most {
 			errs = append(errs, fmt.Errorf("%s is %d, want 1 to %d", f.name, f.have, f.most))
 		}
+	}
+	if c.QuietMost < c.QuietEach {
+		errs = append(errs, fmt.Errorf("QuietMost is %v, want at least QuietEach, %v", c.QuietMost, c.QuietEach))
 	}
 	if c.SuspectMax < c.SuspectMin {
 		errs = append(errs, fmt.Errorf("SuspectMax is %v, want at least SuspectMin, %v", c.SuspectMax, c.SuspectMin))

@@ -1,7 +1,7 @@
 // Package member keeps a bounded, signed view of who is in the network and who has fallen silent.
 //
 // A [Machine] is SWIM over the links that a node has anyway, with Lifeguard's
-// lessons. Every link is probed in turn; a peer that does not answer, neither
+// lessons. A link that falls quiet is probed; a peer that does not answer, neither
 // directly nor through others, is accused, and every node that hears of it
 // looks for itself before it believes. The accused refutes with a new version
 // of its signed record, which everybody can check.

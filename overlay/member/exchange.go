@@ -25,7 +25,10 @@ func (m *Machine) received(ev Received, out []Action) []Action {
 	if err != nil {
 		return append(out, Fault{ev.From, err})
 	}
-	m.heard, l.heard, l.unanswered = m.now, m.now, time.Time{}
+	m.heard, l.unanswered = m.now, time.Time{}
+	if len(f.pings)+len(f.acks) > 0 {
+		m.rest(l)
+	}
 	out = m.lives(ev.From, out)
 	for _, n := range f.pings {
 		m.pinged(ev.From, n)

@@ -85,27 +85,25 @@ type Machine struct {
 	signer  Signer
 	rng     *rand.Rand
 
-	now     time.Time // of the last event
-	own     Record
-	sealed  time.Time // when own was
-	broken  error     // why own could not be sealed; nil if it could
-	view    view
-	links   map[peerscore.PeerID]*link
-	order   []peerscore.PeerID // of links, sorted
-	round   []peerscore.PeerID // links to be probed yet in this round
-	probes  []*probe           // under way, oldest first
-	heard   time.Time          // last frame of anybody
-	health  int                // Lifeguard's: 0 is well, up to maxHealth
-	left    bool               // we said farewell
-	counts  Counts
-	probeAt time.Time
-	synAt   time.Time
-	out     []*outbox // frames of this step, in the order of their making
+	now    time.Time // of the last event
+	own    Record
+	sealed time.Time // when own was
+	broken error     // why own could not be sealed; nil if it could
+	view   view
+	links  map[peerscore.PeerID]*link
+	order  []peerscore.PeerID // of links, sorted
+	probes []*probe           // under way, oldest first
+	heard  time.Time          // last frame of anybody
+	health int                // Lifeguard's: 0 is well, up to maxHealth
+	left   bool               // we said farewell
+	counts Counts
+	synAt  time.Time
+	out    []*outbox // frames of this step, in the order of their making
 }
 
 // link is what is known of one connection.
 type link struct {
-	heard                    time.Time
+	due                      time.Time // when it is probed, should it be quiet until then
 	unanswered               time.Time // when we first asked since we heard; zero if we did not
 	records, accuse, request allowance
 }
@@ -174,7 +172,6 @@ func later(a, b time.Time) time.Time {
 
 func (m *Machine) start(now time.Time) {
 	m.now, m.sealed, m.heard = now, now, now
-	m.probeAt = now.Add(m.spread(m.config.ProbeEvery))
 	m.synAt = now.Add(m.spread(m.config.SynEvery))
 }
 
@@ -187,6 +184,9 @@ func (m *Machine) about(d time.Duration) time.Duration { return d - d/10 + m.spr
 // postpone moves what was due while we slept: we did not listen, and what we did
 // not hear then means nothing.
 func (m *Machine) postpone(slept time.Duration) {
+	for _, l := range m.links {
+		l.due = l.due.Add(slept)
+	}
 	for _, p := range m.probes {
 		p.due = p.due.Add(slept)
 	}
@@ -207,7 +207,7 @@ func (m *Machine) connected(p peerscore.PeerID) {
 	if p == m.self || m.links[p] != nil || len(m.links) >= maxLinks {
 		return
 	}
-	m.links[p] = &link{heard: m.now}
+	m.links[p] = &link{due: m.now.Add(m.spread(m.config.QuietMost))}
 	i, _ := slices.BinarySearch(m.order, p)
 	m.order = slices.Insert(m.order, i, p)
 	m.view.pin(p, true)
@@ -222,7 +222,6 @@ func (m *Machine) gone(ev Gone, out []Action) []Action {
 	}
 	delete(m.links, ev.Peer)
 	m.order = slices.DeleteFunc(m.order, func(p peerscore.PeerID) bool { return p == ev.Peer })
-	m.round = slices.DeleteFunc(m.round, func(p peerscore.PeerID) bool { return p == ev.Peer })
 	m.view.pin(ev.Peer, false)
 	if s := m.view.get(ev.Peer); s != nil && s.State == Alive {
 		s.accusers = nil // held while the link spoke against them
@@ -234,10 +233,7 @@ func (m *Machine) gone(ev Gone, out []Action) []Action {
 }
 
 func (m *Machine) tick(out []Action) []Action {
-	if !m.now.Before(m.probeAt) {
-		m.probeAt = later(m.probeAt.Add(m.about(m.config.ProbeEvery)), m.now) // ticks do not stretch it
-		m.probeNext()
-	}
+	m.probeQuiet()
 	out = m.driveProbes(out)
 	out = m.driveSuspects(out)
 	if !m.now.Before(m.synAt) && len(m.order) > 0 {

@@ -31,7 +31,7 @@ func TestRecordsSpreadInLogarithmicRounds(t *testing.T) {
 	rounds := make(map[int]float64)
 	for _, n := range []int{25, 200} {
 		config := DefaultConfig()
-		config.ProbeEvery = time.Hour // silence but for digests
+		config.QuietEach, config.QuietMost = time.Hour, time.Hour // silence but for digests
 		w := newWorld(t, seed, n, 8, config)
 		w.run(2 * time.Minute)
 		for _, x := range w.nodes {
@@ -144,7 +144,7 @@ func TestConfigIsRefusedWithAllReasons(t *testing.T) {
 	require.NoError(t, DefaultConfig().Validate())
 	err := Config{SuspectMax: -1, ExpireAfter: -1}.Validate()
 	for _, name := range []string{
-		"ProbeEvery", "PingEvery", "Pings", "Indirect", "SuspectMin", "SuspectMax", "Confirm", "Grace",
+		"QuietEach", "PingEvery", "Pings", "Indirect", "SuspectMin", "SuspectMax", "Confirm", "Grace",
 		"Fanout", "SynEvery", "RefreshEvery", "ExpireAfter", "RefuteEvery", "MaxMembers", "MaxPerGroup",
 	} {
 		require.ErrorContains(t, err, name+" is")

@@ -19,16 +19,31 @@ type probe struct {
 // maxProbes bounds the probes under way.
 const maxProbes = 256
 
-// probeNext begins to probe the next link of the round; each round has its own
-// order.
-func (m *Machine) probeNext() {
-	if len(m.round) == 0 {
-		m.round = m.some(len(m.order))
-	}
-	if len(m.round) > 0 {
-		target := m.round[0]
-		m.round = m.round[1:]
-		m.probe(target)
+// quiet is the time without a word after which a peer is probed. It is much the
+// same for both ends of a link, since it is that of the network and not of a
+// node: one question serves both, and whoever dies, the next question on each of
+// its links is put to it.
+func (m *Machine) quiet() time.Duration {
+	members := max(1, len(m.view.list))
+	return min(m.config.QuietMost, m.config.QuietEach*time.Duration(members))
+}
+
+// rest puts the next question over a link off. Only questions and answers do so,
+// which both ends take part in; and no two times are the same. What all nodes
+// pass on at one moment, such as a rumour, would else have all questions asked
+// at one moment, and who dies behind it would not be asked for long.
+func (m *Machine) rest(l *link) {
+	quiet := m.quiet()
+	l.due = m.now.Add(quiet - quiet/4 + m.spread(quiet/2+1))
+}
+
+// probeQuiet begins to probe the links that were quiet for too long.
+func (m *Machine) probeQuiet() {
+	for _, p := range m.order {
+		if l := m.links[p]; !m.now.Before(l.due) {
+			m.rest(l)
+			m.probe(p)
+		}
 	}
 }
 
