@@ -78,7 +78,8 @@ type asked struct {
 // LookoutConfig says how a Lookout asks and judges.
 type LookoutConfig struct {
 	// PerSecond questions are put to a peer of a busy mesh, SuspectPerSecond to
-	// one with evidence against it; of a quiet one's messages at most MaxShare.
+	// one with evidence against it or that gave us nothing yet; of a quiet one's
+	// messages at most MaxShare.
 	PerSecond, SuspectPerSecond, MaxShare float64
 
 	// Patience is the time, beside twice the round trip, for which a copy is held
@@ -253,7 +254,7 @@ func (l *Lookout) Hold(now time.Time, p PeerID, key uint64, rtt time.Duration) (
 		return until, false
 	}
 	wanted := l.config.PerSecond
-	if w.evidence > 0 {
+	if w.evidence > 0 || w.gave.IsZero() {
 		wanted = l.config.SuspectPerSecond
 	}
 	if l.rng.Float64()*max(l.rate, 1e-9) >= min(wanted, l.config.MaxShare*l.rate) {

@@ -71,6 +71,23 @@ func TestAStallOfOursVoidsWhatIsOpen(t *testing.T) {
 	}
 }
 
+// TestWhoGaveNothingYetIsAskedMore: Sybils that crowd a new node's mesh are to be
+// found in its first seconds.
+func TestWhoGaveNothingYetIsAskedMore(t *testing.T) {
+	l, now := meshOf(t, 4)
+	l.First(now, "b")
+	var held [2]int
+	for key := range uint64(1_000) { // at a hundred messages a second: 40 and 10
+		for i, p := range []peerscore.PeerID{"a", "b"} {
+			if _, ok := l.Hold(now, p, key, 0); ok {
+				held[i]++
+			}
+		}
+	}
+	require.Greater(t, held[0], 2*held[1])
+	require.Positive(t, held[1])
+}
+
 func TestNobodyIsAskedInASmallMesh(t *testing.T) {
 	l, now := meshOf(t, 3)
 	for key := range uint64(10_000) {
