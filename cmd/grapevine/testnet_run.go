@@ -272,6 +272,9 @@ func printTestnetReport(w io.Writer, s *scenario.Scenario, r *report.Report, too
 	if h := r.Chain.Heads; h != nil {
 		add("heads", fmt.Sprintf("%d at the end", *h))
 	}
+	if h := r.Heal; h != nil {
+		add("healing", healText(h))
+	}
 	if r.Attack.Attackers > 0 {
 		add("attack", attackText(r.Attack))
 	}
@@ -295,6 +298,21 @@ func ranText(r *report.Report, took time.Duration) string {
 		return text + fmt.Sprintf("%.1f s", took.Seconds())
 	}
 	return text + fmt.Sprintf("%.1f s of virtual time in %.1f s", *r.VirtualS, took.Seconds())
+}
+
+// healText says how the parts of a network became one.
+func healText(h *report.Heal) string {
+	if h.EqualS == nil {
+		return "the parts of the network did not become equal"
+	}
+	text := fmt.Sprintf("all equal %.2f s after the partition", *h.EqualS)
+	if h.EqualAfterCrossingS != nil {
+		text += fmt.Sprintf(", %.2f s after the first connection across", *h.EqualAfterCrossingS)
+	}
+	if h.WirePerMissing != nil {
+		text += fmt.Sprintf(", at %.2f bytes for each that was missing", *h.WirePerMissing)
+	}
+	return text
 }
 
 func attackText(a report.Attack) string {

@@ -54,6 +54,7 @@ type Report struct {
 	Bytes     Bytes        `json:"bytes"`
 	Attack    Attack       `json:"attack"`
 	Members   *Members     `json:"members,omitempty"` // no key where nobody was asked
+	Heal      *Heal        `json:"heal,omitempty"`    // no key where no partition ended
 	Resources Resources    `json:"resources"`
 
 	// FailedExpectations holds one sentence for each promise that the run
@@ -176,6 +177,21 @@ type Members struct {
 	FalseDeaths           int      `json:"false_deaths"`
 	FalseDeathsPerNodeDay *float64 `json:"false_deaths_per_node_day"`
 	Suspicions            int      `json:"suspicions"` // times that any one node suspected any other
+}
+
+// Heal is how the parts of a network became one again after its last partition.
+// They are equal when every honest node knows all transactions that any honest
+// one knew when the links came back, and all are on one head.
+type Heal struct {
+	CrossedS            *float64 `json:"crossed_s"`              // from the end of the partition to the first connection between parts; null without one
+	EqualS              *float64 `json:"equal_s"`                // from there until all were equal; null if they never were
+	EqualAfterCrossingS *float64 `json:"equal_after_crossing_s"` // from that connection
+	// MissingBytes are the transactions that honest nodes lacked at the end of the
+	// partition of what others had, counted for each that lacked it.
+	MissingBytes uint64  `json:"missing_bytes"`
+	WireBytes    *uint64 `json:"wire_bytes"` // sent by all from then until all were equal, whatever for
+	// WirePerMissing is wire_bytes ÷ missing_bytes; null without either.
+	WirePerMissing *float64 `json:"wire_per_missing"`
 }
 
 // Resources is what the run cost in memory and processor time.

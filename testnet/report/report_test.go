@@ -50,6 +50,10 @@ func full() *report.Report {
 			Deaths: 4, NoticedRatio: report.Measured(0.75), NoticedMS: &report.Percentiles{P50: 7000, P90: 8000, P99: 9000, Max: 9500},
 			FalseDeaths: 1, FalseDeathsPerNodeDay: report.Measured(0.1), Suspicions: 12,
 		},
+		Heal: &report.Heal{
+			CrossedS: report.Measured(0.5), EqualS: report.Measured(3.5), EqualAfterCrossingS: report.Measured(3.0),
+			MissingBytes: 5000, WireBytes: report.Measured(uint64(7500)), WirePerMissing: report.Ratio(7500, 5000),
+		},
 		Resources: report.Resources{HeapMBPerNode: report.Measured(12.5), CPUSPerDelivery: report.Measured(0.0012), CPUS: report.Measured(0.72), MempoolShare: report.Measured(0.5)},
 		TraceHash: report.Measured("c0ffee"),
 	}

@@ -275,6 +275,9 @@ func (g *stage) partitions(ctx context.Context) {
 			return
 		}
 		g.world.wires.split(nil)
+		if k == len(g.s.Partitions)-1 {
+			g.heal(ctx, groups)
+		}
 	}
 }
 

@@ -20,6 +20,8 @@ type published struct {
 // published lists what honest places made while the load lasted, but for what
 // was refused. The observers of the makers say so, not those who asked them.
 func (g *stage) published() []published {
+	g.course.mu.Lock()
+	defer g.course.mu.Unlock()
 	var list []published
 	for i, p := range g.places {
 		if !p.honest {
@@ -179,6 +181,7 @@ func (g *stage) report() *report.Report {
 			Wire: &sent, PayloadDelivered: payload, WirePerPayload: report.Ratio(float64(sent), float64(payload)),
 		},
 		Attack:    g.attack(phase),
+		Heal:      g.healing.report(),
 		Resources: report.Resources{HeapMBPerNode: report.Ratio(float64(c.heap)/1e6, float64(g.s.Nodes))},
 	}
 	if r.FloorMS == nil {

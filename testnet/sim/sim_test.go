@@ -91,6 +91,10 @@ func TestPartitionAndHealing(t *testing.T) {
 	require.Greater(t, r.Tx.LatencyMS.Max, 1000.0, "what was sent during the partition came late or never")
 	require.Equal(t, 1, *r.Chain.Heads)
 	require.Positive(t, *r.Chain.Rollbacks, "both halves made blocks")
+	require.NotNil(t, r.Heal)
+	require.Positive(t, r.Heal.MissingBytes)
+	require.Greater(t, *r.Heal.WirePerMissing, 1.0)
+	require.Less(t, *r.Heal.EqualS, 30.0)
 }
 
 func TestNodesThatRestart(t *testing.T) {

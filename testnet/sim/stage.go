@@ -38,6 +38,7 @@ type stage struct {
 	load      time.Time // when it begins
 	status    *status
 	course    course
+	healing   healing
 	trace     *trace // nil unless asked for
 }
 
@@ -91,7 +92,7 @@ func (g *stage) seat(j job, relays map[string]Relay) error {
 		if p.Key, p.ID, err = identity(s.Seed, i); err != nil {
 			return err
 		}
-		p.NewHost = func(extra ...libp2p.Option) (host.Host, error) { return g.world.newHost(i, p.Key, extra...) }
+		p.NewHost = func(extra ...libp2p.Option) (host.Host, error) { return g.attend(g.world.newHost(i, p.Key, extra...)) }
 		p.Home = filepath.Join(j.Home, fmt.Sprintf("seat-%04d", i))
 		if err := os.MkdirAll(p.Home, 0o700); err != nil {
 			return fmt.Errorf("make the home of seat %d: %w", i, err)
