@@ -21,7 +21,7 @@ func newPartMeters(counters func(name, help string, labels ...string) *prometheu
 	return partMeters{
 		txs:     counters("block_transactions_total", "Transactions of announced blocks, by source (known, filled, asked).", "source"),
 		bytes:   counters("block_part_bytes_total", "Bytes of frames with parts of blocks, by direction (in, out).", "direction"),
-		lapses:  counters("block_part_lapses_total", "What peers did not do while a block was put together, by what (late, empty, again).", "what"),
+		lapses:  counters("block_part_lapses_total", "What peers did not do while a block was put together, by what (late, empty, again, withheld).", "what"),
 		accused: counter("block_chunks_refuted_total", "Blocks whose producer signed chunks of another body."),
 	}
 }

@@ -49,6 +49,7 @@ type compactor struct {
 
 	machine *compact.Machine // owned by run, as links
 	links   map[peer.ID]*compactLink
+	debts   *debtBook
 
 	mu       sync.Mutex // guards what follows
 	incoming map[peer.ID]*exchange
@@ -61,7 +62,7 @@ func newCompactor(ctx context.Context, o *Overlay) (*compactor, error) {
 	c := &compactor{
 		cfg: o.cfg, host: o.host, protocol: CompactProtocol(o.id), log: o.log, roster: o.roster, court: o.court, crew: o.crew,
 		desk: o.desk, lane: o.lane, mesh: o.bkLinks, holders: o.holders, ctx: ctx,
-		events: make(chan compactEvent), links: make(map[peer.ID]*compactLink), incoming: make(map[peer.ID]*exchange),
+		events: make(chan compactEvent), links: make(map[peer.ID]*compactLink), debts: newDebtBook(), incoming: make(map[peer.ID]*exchange),
 	}
 	return c, c.begin()
 }
@@ -121,7 +122,8 @@ func (c *compactor) step(event compactEvent) {
 			c.gaveUp(wire.BlockID{}, fmt.Errorf("%w: panic: %v", validation.Unavailable, r))
 		}
 	}()
-	c.carryOut(event(time.Now()))
+	now := time.Now()
+	c.carryOut(now, event(now))
 }
 
 // tell hands an event to the machine, unless Run is over.
@@ -134,7 +136,8 @@ func (c *compactor) tell(event compactEvent) bool {
 	}
 }
 
-func (c *compactor) carryOut(actions []compact.Action) {
+func (c *compactor) carryOut(now time.Time, actions []compact.Action) {
+	owed := false
 	for _, a := range actions {
 		switch a := a.(type) {
 		case compact.Send:
@@ -145,12 +148,18 @@ func (c *compactor) carryOut(actions []compact.Action) {
 			c.court.judge(peer.ID(a.Link), fmt.Errorf("overlay: %w", a.Why))
 		case compact.Missed:
 			call3(c.cfg.Hooks.BlockLapse, a.Block, a.Link, a.What)
+		case compact.Settled:
+			c.settled(now, a)
+			owed = true
 		case compact.Accuse:
 			c.log.Warn("a producer signed chunks of another body", "block", a.Block, "err", a.Why)
 			call2(c.cfg.Hooks.BlockAccused, a.Block, a.Why)
 		case compact.GaveUp:
 			c.gaveUp(a.Block, a.Why)
 		}
+	}
+	if owed {
+		c.judgeDebts()
 	}
 }
 
@@ -269,6 +278,7 @@ func (c *compactor) listen(ctx context.Context, x *exchange, raw []byte) error {
 	}
 	c.incoming[p] = x
 	c.mu.Unlock()
+	defer c.excuse(p)
 	defer func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()

@@ -86,6 +86,8 @@ func offenceFor(err error) (peerscore.Offence, bool) {
 		return peerscore.Avoidable, true
 	case errors.Is(err, errNotReading):
 		return peerscore.SlowReader, true
+	case errors.Is(err, errWithheld):
+		return peerscore.BrokenPromise, true
 	}
 	// Who met the error in a header says so by headerFault.
 	offence := validation.ConsequenceOf(err).Tx

@@ -48,6 +48,7 @@ var verdicts = map[string]struct {
 	"RecordSignature":     {RecordSignature, peerscore.BadFrame},
 	"errTooManyAvoidable": {errTooManyAvoidable, peerscore.Avoidable},
 	"errNotReading":       {errNotReading, peerscore.SlowReader},
+	"errWithheld":         {errWithheld, peerscore.BrokenPromise},
 	// Our own failures, and what proves nothing.
 	"NotFound":         {NotFound, 0},
 	"errApart":         {errApart, 0},

@@ -8,8 +8,8 @@ import (
 	"github.com/grapevine-p2p/grapevine/wire"
 )
 
-// Action is what the caller is to do: [Send], [Built], [Blame], [Missed], [Accuse] or
-// [GaveUp].
+// Action is what the caller is to do: [Send], [Built], [Blame], [Missed], [Settled], [Accuse]
+// or [GaveUp].
 type Action interface{ action() }
 
 // Send is a frame for a link. Frames of one link have to arrive in order, but for [Ask],
@@ -41,6 +41,15 @@ type Missed struct {
 	What  Lapse
 }
 
+// Settled is what a link owed over a block, and what of that had not come when the block was
+// forgotten, long after. It proves nothing by itself: see [Withholders].
+type Settled struct {
+	Link   peerscore.PeerID
+	Block  wire.BlockID
+	Owed   int // answers and chunks
+	Unpaid int
+}
+
 // Accuse is a provable fault of a block's producer, of whom all parts are right and the
 // whole is not. It does not make the block invalid.
 type Accuse struct {
@@ -54,12 +63,13 @@ type GaveUp struct {
 	Why   error // wraps a Failure
 }
 
-func (Send) action()   {}
-func (Built) action()  {}
-func (Blame) action()  {}
-func (Missed) action() {}
-func (Accuse) action() {}
-func (GaveUp) action() {}
+func (Send) action()    {}
+func (Built) action()   {}
+func (Blame) action()   {}
+func (Missed) action()  {}
+func (Settled) action() {}
+func (Accuse) action()  {}
+func (GaveUp) action()  {}
 
 // Way is how the last missing part of a block came.
 type Way string

@@ -26,6 +26,11 @@ type Config struct {
 	EarlyBytes int
 	EarlyFor   time.Duration
 
+	// Owing is how long, at least, what was asked of a link may take before it counts as
+	// withheld, where other blocks make this one forgotten. Where blocks are far enough apart,
+	// it may take Keep.
+	Owing time.Duration
+
 	// FillWait is how long a node that was sent a header along a mesh link waits for the
 	// transactions that come with it before it asks.
 	FillWait time.Duration
@@ -71,6 +76,7 @@ func DefaultConfig() Config {
 		GiveUp:     10 * time.Second,
 		EarlyBytes: 512 << 10,
 		EarlyFor:   2 * time.Second,
+		Owing:      5 * time.Second,
 		FillWait:   25 * time.Millisecond,
 		Parallel:   3,
 		Rounds:     8,

@@ -20,8 +20,8 @@
 //   - What it hands out ([Built]) is the body that the header signs.
 //   - A link is blamed ([Blame]) only for what no honest node does, whatever is lost,
 //     late or in another order: a transaction of another place, a chunk that does not
-//     prove or comes twice, an answer to nothing. Who is slow has a lapse ([Missed]), to be
-//     judged against others. Chunks that prove and give another body are the producer's
+//     prove or comes twice, an answer to nothing. Who is slow has a lapse ([Missed]), and who
+//     keeps back what it owes has debts ([Settled]), to be judged against others. Chunks that prove and give another body are the producer's
 //     fault ([Accuse]); the relay of a header is never blamed for a body.
 //   - Block validity does not depend on chunks: a body that tx_root signs is valid
 //     whatever chunk_root says, and is then sent in the other ways.

@@ -17,6 +17,7 @@ type ask struct {
 	sent     time.Time
 	due      time.Time
 	promised bool // the rest comes when the peer has it
+	empty    bool // answered with nothing by who said to have it all
 	late     bool
 }
 
@@ -136,6 +137,7 @@ func (m *Machine) sendAsk(j *job, l *link, places []uint32) {
 		return
 	}
 	m.askID++
+	j.asked = m.now
 	size := j.missingBytes() * len(places) / max(j.draft.Open(), 1)
 	a := &ask{to: l, id: m.askID, places: slices.Clone(places), sent: m.now, due: m.now.Add(m.wait(l, size))}
 	j.asks = append(j.asks, a)
@@ -154,6 +156,7 @@ const oneFlight = 16 << 10
 // onFill takes transactions: the one Fill that a link may send unasked, or an answer.
 func (m *Machine) onFill(j *job, t *mate, f *Fill) error {
 	if j.draft == nil || j.over {
+		j.paid(t, f)
 		return nil // what crossed with our being done
 	}
 	if f.ID == 0 {
@@ -192,6 +195,7 @@ func (m *Machine) onFill(j *job, t *mate, f *Fill) error {
 		a.late, a.due = false, m.now.Add(m.cfg.GiveUp)
 	case len(a.places) > 0:
 		if t.dry = true; t.whole && len(f.Txs) == 0 && !a.late {
+			a.empty = true
 			m.act(Missed{t.link.ID, j.id, Empty})
 		}
 		a.places = nil

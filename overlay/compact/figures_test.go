@@ -50,20 +50,28 @@ var figures = []figure{
 }
 
 func (f figure) run(seed uint64, nodes int) *world {
-	rng := rand.New(rand.NewPCG(seed, 1))
-	w := newWorld(nodes, min(20, nodes/3), compact.DefaultConfig(), rng, f.known)
+	w := f.world(seed, nodes)
+	f.start(w, seed, 20*time.Second)
+	return w
+}
+
+// world is the network before anything is sent, and start sends it a block.
+func (f figure) world(seed uint64, nodes int) *world {
+	return newWorld(nodes, min(20, nodes/3), compact.DefaultConfig(), rand.New(rand.NewPCG(seed, 1)), f.known)
+}
+
+func (f figure) start(w *world, seed uint64, limit time.Duration) {
 	b, coded := block(transactions(int(seed)<<20, f.txs, 250), nil)
 	for k, n := range w.nodes {
-		n.silent = k > 0 && rng.Float64() < f.silent
+		n.silent = k > 0 && w.rng.Float64() < f.silent
 		for _, tx := range b.Txs() {
-			if k == 0 || rng.Float64() >= f.lacks {
+			if k == 0 || w.rng.Float64() >= f.lacks {
 				n.has[tx.ID()] = true
 				n.pool = append(n.pool, tx)
 			}
 		}
 	}
-	w.run(b, coded, 20*time.Second)
-	return w
+	w.run(b, coded, limit)
 }
 
 // TestFigures holds the machines in a simulated network against their targets: everybody

@@ -26,10 +26,13 @@ type job struct {
 	txs   []*wire.Transaction // the body, once it is known
 	over  bool                // whole, or given up
 	ends  time.Time           // of the attempt, or of serving it
+	ended time.Time           // when it was over
+	asked time.Time           // when something was last asked for, or said to come
 	mates map[peerscore.PeerID]*mate
 
 	// Asking for transactions.
 	asks  []*ask
+	debts []*ask // once it is over: those asks
 	round int
 	askAt time.Time // the first round; zero is not planned
 
@@ -50,9 +53,10 @@ type job struct {
 
 // mate is what one link has to do with one block.
 type mate struct {
-	link   *link
-	barred bool // committed a fault over this block
-	header bool // sent its header
+	link    *link
+	barred  bool // committed a fault over this block
+	header  bool // sent its header
+	excused bool // its stream broke, and what it owed may be lost
 
 	whole   bool // said to have it
 	seeking bool
@@ -67,6 +71,7 @@ type mate struct {
 	got    Bitmap // chunks that it sent us
 	asked  Bitmap // chunks that it is to send
 	wanted Bitmap // chunks that it ever was asked for
+	coming Bitmap // chunks that it ever said are on their way
 	told   Bitmap // chunks it knows that we have
 	due    time.Time
 	slow   bool // was late with chunks
@@ -159,6 +164,7 @@ func (m *Machine) advance(j *job) {
 func (m *Machine) tick(j *job) {
 	switch {
 	case !j.ends.After(m.now) && j.over:
+		m.settle(j)
 		m.forget(j)
 		return
 	case !j.ends.After(m.now):
@@ -253,6 +259,8 @@ func (m *Machine) giveUp(j *job, why error) {
 
 func (m *Machine) end(j *job) {
 	j.over, j.ends = true, m.now.Add(m.cfg.Keep)
+	j.ended = m.now
+	j.debts = append(j.debts, j.asks...)
 	j.asks, j.askAt, j.stallAt = nil, time.Time{}, time.Time{}
 	j.seeking = false
 	for _, t := range j.mates {

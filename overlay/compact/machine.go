@@ -44,8 +44,9 @@ type Machine struct {
 
 type link struct {
 	Link
-	rtt   roundTrip
-	early early
+	rtt     roundTrip
+	early   early
+	excused time.Time // when it was last forgiven what it owed
 }
 
 // New returns a machine without links and blocks.
@@ -84,7 +85,8 @@ func (m *Machine) DropLink(now time.Time, id peerscore.PeerID) []Action {
 	m.now = now
 	m.links = slices.Delete(m.links, k, k+1)
 	for _, j := range m.order {
-		j.asks = slices.DeleteFunc(j.asks, func(a *ask) bool { return a.to.ID == id })
+		owes := func(a *ask) bool { return a.to.ID == id }
+		j.asks, j.debts = slices.DeleteFunc(j.asks, owes), slices.DeleteFunc(j.debts, owes)
 		delete(j.mates, id)
 		m.advance(j)
 	}
@@ -285,6 +287,9 @@ func (m *Machine) room() bool {
 	k := slices.IndexFunc(m.order, func(j *job) bool { return j.over })
 	if k < 0 {
 		return false
+	}
+	if !m.now.Before(m.order[k].asked.Add(m.cfg.Owing)) {
+		m.settle(m.order[k])
 	}
 	m.forget(m.order[k])
 	return true

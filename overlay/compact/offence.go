@@ -36,6 +36,8 @@ const (
 	Late Lapse = "late"
 	// Empty: who had said to have it did not give it.
 	Empty Lapse = "empty"
+	// Withheld: what it owed never came.
+	Withheld Lapse = "withheld"
 	// Again: a chunk that it had sent before; it may have lost its memory.
 	Again Lapse = "again"
 )

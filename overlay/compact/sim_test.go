@@ -43,6 +43,7 @@ type world struct {
 	done  []time.Duration
 	how   []compact.How
 	odd   []compact.Action
+	owed  []compact.Settled
 }
 
 type simNode struct {
@@ -54,8 +55,9 @@ type simNode struct {
 	has     map[wire.TxID]bool
 	header  bool
 	wake    time.Duration
-	silent  bool // announces, asks and takes, and gives nothing but headers
-	busy    bool // its uplink
+	silent  bool    // announces, asks and takes, and gives nothing but headers
+	rate    float64 // bytes per second, up and down
+	busy    bool    // its uplink
 	turn    int
 	downEnd time.Duration
 }
@@ -120,7 +122,8 @@ func newWorld(n, dials int, cfg compact.Config, rng *rand.Rand, known func(w *wo
 	w := &world{rng: rng}
 	for i := range n {
 		w.nodes = append(w.nodes, &simNode{
-			id: peerscore.PeerID(fmt.Sprintf("node%03d", i)), byID: map[peerscore.PeerID]*simLink{}, has: map[wire.TxID]bool{},
+			rate: simRate,
+			id:   peerscore.PeerID(fmt.Sprintf("node%03d", i)), byID: map[peerscore.PeerID]*simLink{}, has: map[wire.TxID]bool{},
 		})
 	}
 	for _, a := range w.nodes {
@@ -228,14 +231,14 @@ func (w *world) packet(a *simNode, l *simLink, queue *[]parcel) {
 	w.bytes += size + ackBytes/2
 	l.inFlight += size
 	a.busy = true
-	takes := time.Duration(float64(size) / simRate * float64(time.Second))
+	takes := time.Duration(float64(size) / a.rate * float64(time.Second))
 	w.after(takes, func() {
 		a.busy = false
 		w.serve(a)
 	})
 	w.after(takes+l.latency, func() {
 		b := l.to
-		b.downEnd = max(b.downEnd, w.now) + takes
+		b.downEnd = max(b.downEnd, w.now) + time.Duration(float64(size)/b.rate*float64(time.Second))
 		w.after(b.downEnd-w.now, func() {
 			w.after(l.latency, func() {
 				l.inFlight -= size
@@ -300,6 +303,8 @@ func (w *world) act(a *simNode, actions []compact.Action) {
 			w.built++
 			w.done = append(w.done, w.now)
 			w.how = append(w.how, x.How)
+		case compact.Settled:
+			w.owed = append(w.owed, x)
 		default:
 			w.odd = append(w.odd, x)
 		}

@@ -79,7 +79,11 @@ func (m *Machine) onHave(j *job, t *mate, f *Have) error {
 		t.has = all(j.layout.Total())
 		t.waiting = nil
 	}
+	if f.Coming {
+		t.coming = t.coming.With(f.Chunks)
+	}
 	if f.Coming && !j.over {
+		j.asked = m.now
 		m.expect(j, t, f.Chunks.Without(j.have).Without(t.got))
 	}
 	if t.seeking && !t.whole {
@@ -266,6 +270,7 @@ func (m *Machine) pull(j *job) {
 		t := j.mates[l.ID]
 		if t != nil && wants[t] != nil {
 			t.due = m.soon(j, t)
+			j.asked = m.now
 			m.send(l, &Want{Block: j.id, Chunks: *wants[t]})
 		}
 	}

@@ -23,15 +23,18 @@ func unharmed(t *testing.T, _, ours *report.Report) {
 	require.Equal(t, ours.Block.Expected, ours.Block.Delivered)
 }
 
+// withheld are blocks for long enough that what nobody gave counts as kept back.
+var withheld = []string{"txs.for=1s", "blocks={size: 128KiB, tx_size: 8KiB, every: 1s, count: 6, producers: 2, pooled: 0%}", "drain=45s"}
+
 // blockSieges are those of attackers of blocks.
 var blockSieges = []siege{
 	{kind: "tampered-list", count: 1, bare: "lenient", changes: sized, harm: all(lasts, charges), defended: charged},
 	{kind: "bad-chunks", count: 1, bare: "lenient", changes: sized, harm: all(lasts, charges), defended: charged},
 	{kind: "header-flood", count: 1, bare: "lenient", changes: sized, harm: all(lasts, wire(2)), defended: all(evicts, charged)},
-	{kind: "bodiless", count: 1, bare: "lenient", changes: sized, harm: lasts, defended: unharmed},
-	{kind: "block-withholder", params: "gives: nothing", count: 1, bare: "lenient", changes: sized, harm: lasts, defended: unharmed},
-	{kind: "block-withholder", params: "gives: some", count: 1, bare: "lenient", changes: sized, harm: lasts, defended: unharmed},
-	{kind: "block-withholder", params: "gives: promises", count: 1, bare: "lenient", changes: sized, harm: lasts, defended: unharmed},
+	{kind: "bodiless", count: 1, bare: "lenient", changes: withheld, harm: all(lasts, charges), defended: charged},
+	{kind: "block-withholder", params: "gives: nothing", count: 1, bare: "lenient", changes: withheld, harm: all(lasts, charges), defended: charged},
+	{kind: "block-withholder", params: "gives: some", count: 1, bare: "lenient", changes: withheld, harm: all(lasts, charges), defended: charged},
+	{kind: "block-withholder", params: "gives: promises", count: 1, bare: "lenient", changes: withheld, harm: all(lasts, charges), defended: charged},
 }
 
 // TestAttacksOnBlocks: the scenarios as they ship.

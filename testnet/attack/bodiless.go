@@ -3,6 +3,7 @@ package attack
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"slices"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -20,6 +21,7 @@ type bodiless struct {
 	parts
 	head *wire.Header // the highest that others announced; nil before the first
 	done uint64       // the last slot used
+	made []wire.BlockID
 	size int
 }
 
@@ -38,8 +40,13 @@ func (b *bodiless) message(n *node, m *message) {
 	}
 }
 
-// frame leaves every question without an answer.
-func (*bodiless) frame(*node, peer.ID, compact.Frame) {}
+// frame leaves every question about its own blocks without an answer. Of others it has
+// nothing.
+func (b *bodiless) frame(n *node, from peer.ID, f compact.Frame) {
+	if ask, ok := f.(*compact.Ask); ok && !slices.Contains(b.made, ask.Block) {
+		b.send(n, from, &compact.Fill{Block: ask.Block, ID: ask.ID})
+	}
+}
 
 func (b *bodiless) beat(n *node, now time.Time) {
 	slot, begun := n.seat.Genesis.SlotAt(uint64(now.UnixMilli()))
@@ -57,7 +64,9 @@ func (b *bodiless) beat(n *node, now time.Time) {
 		Slot: slot, Time: uint64(now.UnixMilli()),
 	}
 	topic := overlay.BlockTopic(n.network)
-	m, err := n.compose(topic, b.promise(n, body).AppendTo(nil))
+	c := b.promise(n, body)
+	b.made = append(b.made, c.Header.ID())
+	m, err := n.compose(topic, c.AppendTo(nil))
 	if err != nil {
 		return
 	}

@@ -1,0 +1,138 @@
+package compact
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/grapevine-p2p/grapevine/peerscore"
+)
+
+// excuseEvery is how often a link is forgiven what it owes because its stream broke: a line
+// that breaks more often is of no use, and who breaks it to owe nothing gains little.
+const excuseEvery = 5 * time.Minute
+
+// Excuse forgives a link what it owes now: the stream broke on which it would have come.
+func (m *Machine) Excuse(now time.Time, id peerscore.PeerID) {
+	l := m.linkOf(id)
+	if l == nil || now.Before(l.excused.Add(excuseEvery)) && !l.excused.IsZero() {
+		return
+	}
+	l.excused = now
+	for _, j := range m.order {
+		if t := j.mates[id]; t != nil {
+			t.excused = true
+		}
+	}
+}
+
+// settle says what each link owed over a block that is forgotten now, long after the last
+// was asked for, and what of it never came, however late.
+func (m *Machine) settle(j *job) {
+	// A promise is void once the block came from elsewhere, but not that of one who said to
+	// have it all: its answer was on the way. Others take theirs back when they give up, which
+	// may be later than we did.
+	hopeless := j.txs == nil && !m.now.Before(j.ended.Add(m.cfg.Owing))
+	for _, l := range m.links {
+		t := j.mates[l.ID]
+		if t == nil || t.barred || t.excused {
+			continue
+		}
+		var s Settled
+		for _, a := range j.debts {
+			if a.to == l {
+				s.Owed++
+				if a.empty || len(a.places) > 0 && (!a.promised || t.whole || hopeless) {
+					s.Unpaid++
+				}
+			}
+		}
+		if owed := t.wanted.With(t.coming); !j.broken {
+			s.Owed += owed.Count()
+			s.Unpaid += owed.Without(t.got).Count()
+		}
+		if s.Owed > 0 {
+			s.Link, s.Block = l.ID, j.id
+			m.act(s)
+		}
+	}
+}
+
+// paid takes note of an answer that came after the block had.
+func (j *job) paid(t *mate, f *Fill) {
+	k := slices.IndexFunc(j.debts, func(a *ask) bool { return a.id == f.ID && a.to == t.link })
+	if k < 0 {
+		return
+	}
+	a := j.debts[k]
+	a.promised = f.More
+	if !f.More {
+		a.places = nil
+		return
+	}
+	a.places = slices.DeleteFunc(a.places, func(i uint32) bool { _, ok := slices.BinarySearch(f.Places, i); return ok })
+}
+
+// Account is what one link owed over some blocks, and did not give.
+type Account struct {
+	Link   peerscore.PeerID
+	Owed   int // answers and chunks
+	Unpaid int // of these, what never came
+	Blocks int // over which something never came
+}
+
+// Add books what a block left.
+func (a *Account) Add(s Settled) {
+	a.Owed += s.Owed
+	a.Unpaid += s.Unpaid
+	if s.Unpaid > 0 {
+		a.Blocks++
+	}
+}
+
+// Age halves what is booked, so that old sins do not add up.
+func (a *Account) Age() {
+	a.Owed, a.Unpaid = a.Owed/2, a.Unpaid/2
+	a.Blocks = min(a.Blocks, a.Unpaid)
+}
+
+// Bounds of what is nobody's fault.
+const (
+	debtorOwed   = 3    // answers and chunks, or nothing can be said of shares
+	debtorUnpaid = 3    // that never came
+	debtorBlocks = 2    // over so many blocks
+	debtorShare  = 0.2  // beyond four times the median's
+	debtorPeers  = 4    // with fewer there is no median
+	debtorOurs   = 0.05 // the median's share from which on it is our own line
+	debtorAbove  = 4
+)
+
+// Withholders are the links, in the order given, that keep back what they owe while others
+// give it. Nobody is one where the median link keeps back, too: then it is our own line, or
+// we that stood still.
+func Withholders(accounts []Account) []peerscore.PeerID {
+	var shares []float64
+	for _, a := range accounts {
+		if a.Owed >= debtorOwed {
+			shares = append(shares, float64(a.Unpaid)/float64(a.Owed))
+		}
+	}
+	if len(shares) < debtorPeers {
+		return nil
+	}
+	slices.SortFunc(shares, cmp.Compare[float64])
+	median := shares[len(shares)/2]
+	if median >= debtorOurs {
+		return nil
+	}
+	var out []peerscore.PeerID
+	for _, a := range accounts {
+		if a.Owed < debtorOwed || a.Unpaid < debtorUnpaid || a.Blocks < debtorBlocks {
+			continue
+		}
+		if float64(a.Unpaid)/float64(a.Owed) >= debtorShare+debtorAbove*median {
+			out = append(out, a.Link)
+		}
+	}
+	return out
+}
