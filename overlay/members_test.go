@@ -19,6 +19,7 @@ import (
 	"github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/grapevine-p2p/grapevine/overlay"
@@ -79,6 +80,30 @@ func TestMembershipSwitchedOff(t *testing.T) {
 	require.Zero(t, off.MemberStats())
 	require.NotContains(t, off.host.Mux().Protocols(), overlay.MemberProtocol(g.ID()))
 	require.Zero(t, n.seen.blamed()+off.seen.blamed())
+}
+
+// Whatever membership has under way when the node stops, nothing stays behind: links, one
+// whose peer says nothing, and farewells to it.
+func TestMembersLeaveNothingBehind(t *testing.T) {
+	g, c := testGenesis("members leak"), newClock()
+	before := goleak.IgnoreCurrent()
+	ha, hb, silent := newHost(t), newHost(t), newHost(t)
+	silent.SetStreamHandler(overlay.MemberProtocol(g.ID()), func(network.Stream) {}) // never read
+	a, b := startOn(t, ha, newChain(t, g, c)), startOn(t, hb, newChain(t, g, c))
+	a.join(b)
+	greet(t, silent, a)
+	s, err := silent.NewStream(t.Context(), ha.ID(), overlay.MemberProtocol(g.ID()))
+	require.NoError(t, err)
+	_, err = s.Write([]byte{0}) // half a length
+	require.NoError(t, err)
+	eventually(t, func() bool { return a.MemberStats().Links >= 1 && b.MemberStats().Links >= 1 }, "linked")
+	a.stop()
+	b.stop()
+	eventually(t, func() bool { return len(ours()) == 0 }, "every goroutine ends")
+	for _, h := range []host.Host{ha, hb, silent} {
+		require.NoError(t, h.Close())
+	}
+	goleak.VerifyNone(t, before)
 }
 
 // R76: who stops says farewell, and is dead to all at once; a new life with the same key has
@@ -238,7 +263,7 @@ func TestStoppedMember(t *testing.T) {
 	takesFor(t, x.host.ID(), member.Suspect, nodes[0])
 	takesFor(t, x.host.ID(), member.Dead, nodes...)
 	require.Greater(t, nodes[0].peer(x.host.ID()).Silence, 2*time.Second, "it is connected, and owes an answer")
-	require.Equal(t, member.Dead, nodes[0].MemberState(x.host.ID()))
+	require.Equal(t, member.Dead, nodes[0].member(x.host.ID()).State)
 	t.Logf("dead to all after %v", time.Since(stopped))
 	require.Less(t, time.Since(stopped), 15*time.Second)
 	liar.replay(x.host.ID())

@@ -80,18 +80,6 @@ func (o *Overlay) MemberStats() MemberStats {
 	return out
 }
 
-// MemberState is what this node believes of a peer, connected or not; Unknown of one that is
-// not in its view. It is quick, for use by whoever dials.
-func (o *Overlay) MemberState(p peer.ID) swim.State {
-	m := o.members
-	if m == nil {
-		return swim.Unknown
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.machine.State(peerscore.PeerID(p))
-}
-
 // silence is for how long a linked peer has owed us an answer, 0 if it owes none. m may be nil.
 func (m *members) silence(p peer.ID) time.Duration {
 	if m == nil {
