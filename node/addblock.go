@@ -100,7 +100,7 @@ func (c *chain) settleLocked(news headNews) {
 	c.locals.moved(news.lost, news.applied)
 	for i := len(news.lost) - 1; i >= 0; i-- {
 		for _, tx := range news.lost[i].Txs() {
-			_ = c.returnLocked(tx) // refused where the new chain has it, or leaves no place for it
+			c.refusedLocked(tx, c.returnLocked(tx)) // where the new chain has it, or leaves no place for it
 		}
 	}
 	if len(news.lost) > 0 {

@@ -53,6 +53,7 @@ type watcher interface {
 	poolChanged(c mempool.Change, pool *mempool.Pool)
 	accepted(tx validation.CheckedTx, pooled bool)
 	moved(ready []api.Event)
+	ended(tx validation.CheckedTx, how api.Kind) // a local one that was not in the pool
 	headChanged(n headNews)
 	evidence(ev *wire.Evidence)
 
@@ -277,13 +278,41 @@ func (c *chain) AddTx(_ context.Context, tx validation.CheckedTx, from peerscore
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	err := c.addLocked(tx)
-	if local, _ := c.locals.has(tx.ID()); err != nil && from == "" && local && !c.pool.Has(tx.ID()) && !c.locals.included(tx.ID()) {
-		c.locals.lapsed(tx.ID(), err, c.ledger.Head().Height)
+	if from == "" {
+		c.refusedLocked(tx, err)
 	}
 	if err != nil && !errors.Is(err, validation.AlreadyKnown) {
 		c.recent.Add(tx.Clone())
 	}
 	return err
+}
+
+// refusedLocked ends a transaction of this node's own that the pool does not take, or not
+// back; err is what it said, nil if it took it.
+func (c *chain) refusedLocked(tx validation.CheckedTx, err error) {
+	id := tx.ID()
+	if err == nil || !c.locals.live(id) || c.pool.Has(id) {
+		return
+	}
+	c.locals.lapsed(tx, err, c.ledger.Head().Height)
+	if kind, ok := kindOfEnd(c.locals.ended(id)); ok {
+		c.watch.ended(tx, kind)
+	}
+}
+
+// retryEarly gives the pool local transactions again that it did not take for want of those
+// before them: a node that was killed has its own on disk, and gets what others submitted
+// elsewhere from its peers.
+func (c *chain) retryEarly() {
+	txs := c.locals.takeEarly()
+	if len(txs) == 0 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, tx := range txs {
+		c.refusedLocked(tx, c.addLocked(tx))
+	}
 }
 
 // GlanceTxs implements overlay.TxGlancer.

@@ -69,6 +69,12 @@ func (b *bench) state(t *testing.T, tx *wire.Transaction) api.State {
 	return s.State
 }
 
+func (b *bench) final(t *testing.T) ledger.Ref {
+	t.Helper()
+	_, final := b.chain.ends()
+	return final
+}
+
 // restart opens the node anew on the same disk.
 func (b *bench) restart(t *testing.T) {
 	t.Helper()
@@ -162,6 +168,83 @@ func TestAnInvalidatedLocalTransactionOutlivesItsResubmission(t *testing.T) {
 	b.forge(t, side, 31)
 	for i, tx := range ours {
 		require.Equal(t, api.Pending, b.state(t, tx), "nonce %d", i)
+	}
+}
+
+// The chain that won has another transaction in the place of ours.
+func TestWhatALostForkHeldAndTheNextForbidsHasEnded(t *testing.T) {
+	b := newBench(t, 5, vfs.NewMem())
+	genesis := b.chain.Head()
+	ours, rival := b.payment(0, 1_000), b.payment(0, 800)
+	require.Equal(t, api.Pending, b.submit(t, ours))
+	b.forge(t, genesis, 2, ours)
+	require.Equal(t, api.Included, b.state(t, ours))
+	sub := b.Backend().Subscribe(nil)
+	side := b.forge(t, genesis, 3, rival)
+	side = b.forge(t, side, 4)
+	require.Equal(t, api.Invalid, b.state(t, ours))
+	require.Contains(t, kinds(t, sub), api.TxInvalid)
+
+	side = b.forge(t, side, 5)
+	side = b.forge(t, side, 6)
+	b.forge(t, side, 7)
+	require.Less(t, uint64(0), b.final(t).Height)
+	b.restart(t)
+	require.Equal(t, api.Invalid, b.state(t, ours))
+	require.Empty(t, b.chain.locals.txs, "for good")
+}
+
+// What was accepted here behind nonces that were submitted elsewhere outlives a kill, which
+// costs the pool those others: they come from peers again, or in a block.
+//
+// R19: what was accepted is not lost.
+func TestAcceptedBehindWhatWasSubmittedElsewhereOutlivesAKill(t *testing.T) {
+	b := newBench(t, 5, vfs.NewMem())
+	const elsewhere, here, mayWait = 60, 40, 50
+	theirs := func() {
+		for nonce := range uint64(elsewhere) {
+			tx, err := b.chain.checker.Tx(t.Context(), b.clock, b.payment(nonce, 1_000).Bytes())
+			require.NoError(t, err)
+			require.NoError(t, b.chain.AddTx(t.Context(), tx, "peer"))
+		}
+	}
+	theirs()
+	var ours []*wire.Transaction
+	for i := range uint64(here) {
+		tx := b.payment(elsewhere+i, 1_000)
+		require.Equal(t, api.Pending, b.submit(t, tx))
+		ours = append(ours, tx)
+	}
+	b.cfg.Mempool.MaxNonceGap = mayWait
+	b.restart(t)
+	for range 2 {
+		b.chain.retryEarly()
+		for _, tx := range ours {
+			require.Equal(t, api.Accepted, b.state(t, tx), "it waits for the others")
+		}
+	}
+	theirs()
+	b.chain.retryEarly()
+	for _, tx := range ours {
+		require.Equal(t, api.Pending, b.state(t, tx))
+	}
+	require.Empty(t, b.chain.locals.early)
+	require.Len(t, b.chain.untold(0, 1000), here)
+}
+
+// A burst that was accepted while the clock was set back is pooled again at once.
+func TestARestartFollowsNoncesNotTheClock(t *testing.T) {
+	b := newBench(t, 1, vfs.NewMem())
+	var ours []*wire.Transaction
+	for nonce := range uint64(80) {
+		ours = append(ours, b.payment(nonce, 1_000))
+		b.submit(t, ours[nonce])
+		b.clock = b.clock.Add(-time.Second)
+	}
+	b.cfg.Mempool.MaxNonceGap = 10
+	b.restart(t)
+	for _, tx := range ours {
+		require.Equal(t, api.Pending, b.state(t, tx))
 	}
 }
 

@@ -85,6 +85,24 @@ func (e *events) poolChanged(c mempool.Change, pool *mempool.Pool) {
 	e.metrics.poolBytes.Set(float64(stats.Bytes))
 }
 
+// ended tells of a local transaction that ended while it was not in the pool.
+func (e *events) ended(tx validation.CheckedTx, how api.Kind) {
+	e.publish(api.Event{Kind: how, Tx: e.tx(tx)})
+}
+
+// kindOfEnd is the event for an end that is kept of a local transaction.
+func kindOfEnd(end string) (api.Kind, bool) {
+	switch end {
+	case endExpired:
+		return api.TxExpired, true
+	case endEvicted:
+		return api.TxEvicted, true
+	case endInvalid:
+		return api.TxInvalid, true
+	}
+	return "", false
+}
+
 func removalKind(r mempool.Reason) (api.Kind, bool) {
 	switch r {
 	case mempool.Replaced:

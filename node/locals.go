@@ -29,9 +29,10 @@ type locals struct {
 
 	flushing sync.Mutex // taken before mu
 
-	mu   sync.Mutex // guards what follows; taken after the chain's
-	txs  map[wire.TxID]*local
-	ends []ending
+	mu    sync.Mutex // guards what follows; taken after the chain's
+	txs   map[wire.TxID]*local
+	ends  []ending
+	early map[wire.TxID]validation.CheckedTx // not pooled yet: nonces before theirs are missing
 }
 
 type local struct {
@@ -63,7 +64,7 @@ const (
 )
 
 func newLocals(s *store.Store) *locals {
-	return &locals{store: s, wake: make(chan struct{}, 1), txs: make(map[wire.TxID]*local)}
+	return &locals{store: s, wake: make(chan struct{}, 1), txs: make(map[wire.TxID]*local), early: make(map[wire.TxID]validation.CheckedTx)}
 }
 
 // adopt makes tx a local one before it is in the pool and on disk. An end of
@@ -149,13 +150,15 @@ func (l *locals) hush(id wire.TxID) {
 	}
 }
 
-// included tells whether a block of the best chain holds a transaction.
-func (l *locals) included(id wire.TxID) bool {
+// live tells whether a transaction is a local one that has not ended, in a block or otherwise.
+func (l *locals) live(id wire.TxID) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	t := l.txs[id]
-	return t != nil && !t.block.IsZero()
+	return t != nil && t.live()
 }
+
+func (t *local) live() bool { return t.end == "" && t.block.IsZero() }
 
 // none tells whether there are no local transactions.
 func (l *locals) none() bool {
@@ -226,11 +229,13 @@ func (l *locals) revivable() []validation.CheckedTx {
 			txs = append(txs, t.tx)
 		}
 	}
-	slices.SortFunc(txs, func(a, b validation.CheckedTx) int {
-		x, y := a.Terms(), b.Terms()
-		return cmp.Or(x.Sender.Compare(y.Sender), cmp.Compare(x.Nonce, y.Nonce))
-	})
+	slices.SortFunc(txs, bySenderAndNonce)
 	return txs
+}
+
+func bySenderAndNonce(a, b validation.CheckedTx) int {
+	x, y := a.Terms(), b.Terms()
+	return cmp.Or(x.Sender.Compare(y.Sender), cmp.Compare(x.Nonce, y.Nonce))
 }
 
 func (l *locals) revived(id wire.TxID) {
@@ -363,19 +368,42 @@ func (l *locals) restored(tx validation.CheckedTx, block wire.BlockID, final boo
 	}
 }
 
-// lapsed ends a restored transaction that the pool does not take any more. What
-// only the present head forbids may be possible again after a rollback.
-func (l *locals) lapsed(id wire.TxID, why error, height uint64) {
+// lapsed ends a transaction that was accepted and that the pool does not take any more. What
+// only the present head forbids may be possible again after a rollback, and what merely lacks
+// those before it, once they have come.
+func (l *locals) lapsed(tx validation.CheckedTx, why error, height uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	id := tx.ID()
 	t := l.txs[id]
 	switch {
+	case t == nil: // disowned meanwhile
+		return
+	case errors.Is(why, validation.NonceTooFar):
+		l.early[id] = tx
+		return
 	case errors.Is(why, validation.Expired):
 		t.end = endExpired
-	case errors.Is(why, validation.PoolFull), errors.Is(why, validation.Underpriced), errors.Is(why, validation.NonceTooFar):
+	case errors.Is(why, validation.PoolFull), errors.Is(why, validation.Underpriced):
 		t.end = endEvicted
 	default:
 		t.end, t.height = endInvalid, height
 	}
 	l.dueLocked(id, t)
+}
+
+// takeEarly returns what lacks the nonces before its own, in the order of nonces, and
+// forgets it.
+func (l *locals) takeEarly() []validation.CheckedTx {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var txs []validation.CheckedTx
+	for id, tx := range l.early {
+		if t := l.txs[id]; t != nil && t.live() {
+			txs = append(txs, tx)
+		}
+	}
+	clear(l.early)
+	slices.SortFunc(txs, bySenderAndNonce)
+	return txs
 }

@@ -109,7 +109,7 @@ func (p *private) sweep() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for id := range p.held {
-		if local, _ := p.chain.locals.has(id); !local || p.chain.HasTx(id) || p.chain.locals.ended(id) != "" || p.chain.locals.included(id) {
+		if !p.chain.locals.live(id) || p.chain.HasTx(id) {
 			delete(p.held, id)
 		}
 	}

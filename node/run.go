@@ -203,6 +203,7 @@ func (n *Node) keepHouse(ctx context.Context) error {
 			return nil
 		case <-expire.C:
 			n.chain.expire()
+			n.chain.retryEarly()
 			n.private.sweep()
 		case <-announce.C:
 			if n.announcer.idle() {

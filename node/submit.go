@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/grapevine-p2p/grapevine/node/api"
@@ -135,6 +136,7 @@ func (c *chain) restoreLocals() error {
 		return err
 	}
 	_, final := c.ends()
+	var pending []validation.CheckedTx
 	for _, k := range kept {
 		tx, err := c.checker.StoredTx(k.Tx)
 		if err != nil { // the rules have changed since
@@ -152,12 +154,15 @@ func (c *chain) restoreLocals() error {
 			continue
 		}
 		c.locals.restored(tx, wire.BlockID{}, false)
-		c.mu.Lock()
-		err = c.addLocked(tx)
-		head := c.ledger.Head().Height
-		c.mu.Unlock()
-		if err != nil {
-			c.locals.lapsed(tx.ID(), err, head)
+		pending = append(pending, tx)
+	}
+	// Not as they were accepted: clocks are set back.
+	slices.SortFunc(pending, bySenderAndNonce)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, tx := range pending {
+		if err := c.addLocked(tx); err != nil {
+			c.locals.lapsed(tx, err, c.ledger.Head().Height)
 		}
 	}
 	return nil
