@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/grapevine-p2p/grapevine/internal/crashdisk"
@@ -246,6 +248,35 @@ func TestARestartFollowsNoncesNotTheClock(t *testing.T) {
 	for _, tx := range ours {
 		require.Equal(t, api.Pending, b.state(t, tx))
 	}
+}
+
+// However often the same bytes are submitted at the same time, they are accepted once.
+func TestSubmittingAtOnceIsSubmittingOnce(t *testing.T) {
+	b := newBench(t, 1, vfs.NewMem())
+	sub := b.Backend().Subscribe(nil)
+	tx, err := b.chain.checker.Tx(t.Context(), b.clock, b.payment(0, 1_000).Bytes())
+	require.NoError(t, err)
+	for range 2 { // before either is on disk
+		require.NoError(t, b.chain.addLocal(tx))
+	}
+	for range 2 {
+		require.NoError(t, b.store.PutLocalTx(tx.Tx(), b.clock))
+		b.chain.keptLocal(tx)
+	}
+	require.Equal(t, []api.Kind{api.TxAccepted, api.TxPending}, kinds(t, sub))
+
+	var wallets sync.WaitGroup
+	next := b.payment(1, 1_000)
+	for range 20 {
+		wallets.Go(func() {
+			status, err := b.Submit(t.Context(), next.Bytes())
+			assert.NoError(t, err)
+			assert.Equal(t, api.Pending, status.State)
+		})
+	}
+	wallets.Wait()
+	require.Equal(t, []api.Kind{api.TxAccepted, api.TxPending}, kinds(t, sub))
+	require.Len(t, b.announcer.take(), 1, "announced once; the first was not submitted")
 }
 
 func TestAnEndIsKeptOnceItIsFinal(t *testing.T) {

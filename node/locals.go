@@ -98,15 +98,18 @@ func (l *locals) disown(id wire.TxID) {
 	}
 }
 
-// kept notes that the store has the transaction. It may have left the pool
-// meanwhile; then its end is due.
-func (l *locals) kept(id wire.TxID) {
+// kept notes that the store has the transaction, and says whether that is news. It may have
+// left the pool meanwhile; then its end is due.
+func (l *locals) kept(id wire.TxID) (news bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if t := l.txs[id]; t != nil {
-		t.durable, t.before = true, nil
-		l.dueLocked(id, t)
+	t := l.txs[id]
+	if t == nil || t.durable {
+		return false
 	}
+	t.durable, t.before = true, nil
+	l.dueLocked(id, t)
+	return true
 }
 
 // has tells whether the transaction is a local one that has not ended, and

@@ -116,8 +116,9 @@ func (n *Node) Prefill(txs []validation.CheckedTx) error {
 func (c *chain) keptLocal(tx validation.CheckedTx) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.locals.kept(tx.ID())
-	c.watch.accepted(tx, c.pool.Has(tx.ID()))
+	if c.locals.kept(tx.ID()) {
+		c.watch.accepted(tx, c.pool.Has(tx.ID()))
+	}
 }
 
 // storageError makes an error of the store one that the API knows.
