@@ -70,6 +70,12 @@ func (s *source) reach() uint64 {
 	return s.Height
 }
 
+// reaches says whether there is a block of a branch that a source can be asked for. One that
+// is used on a branch keeps the branch's place in the window.
+func (s *source) reaches(p *path) bool {
+	return p.left() == 0 || p.nodes[p.done].Height <= s.reach()
+}
+
 // refill counts the requests that time allows.
 func (s *source) refill(now time.Time, c Config) {
 	s.tokens = min(float64(c.AsksBurst), s.tokens+now.Sub(s.filled).Seconds()*float64(c.AsksPerSecond))

@@ -183,13 +183,13 @@ func (s *Scheduler) aim(now time.Time, active []*source) {
 			src.stale = true
 		}
 		src.settle()
-		if src.version == s.tree.version && !src.stale {
+		if src.version == s.tree.version && !src.stale && (src.goal == nil || src.reaches(src.goal)) {
 			continue
 		}
 		src.version, src.stale, src.goal = s.tree.version, false, nil
 		for _, p := range s.tree.paths {
 			switch {
-			case !src.mayHave(p), src.lacking(p, now):
+			case !src.mayHave(p), !src.reaches(p), src.lacking(p, now):
 			case src.goal == nil || p.leaf().Height > src.goal.leaf().Height:
 				src.goal = p
 			}
