@@ -46,11 +46,12 @@ type Network struct {
 	// Bootstrap is how many honest nodes the others are told of, with whose help they find
 	// Dials peers by themselves; who restarts is told of nobody. Zero is a drawn topology.
 	Bootstrap int     `yaml:"bootstrap"`
-	Latency   Latency `yaml:"latency"`       // one way
-	Mbps      float64 `yaml:"mbps"`          // 10^6 bits per second up and down of every node; zero is without bound
-	Classes   []Class `yaml:"classes"`       // kinds of lines instead of Mbps, their shares adding up to one
-	Loss      float64 `yaml:"loss,share"`    // of packets that vanish
-	Reorder   float64 `yaml:"reorder,share"` // of packets held back so that later ones overtake them
+	Latency   Latency `yaml:"latency"`         // one way
+	Mbps      float64 `yaml:"mbps"`            // 10^6 bits per second up and down of every node; zero is without bound
+	Classes   []Class `yaml:"classes"`         // kinds of lines instead of Mbps, their shares adding up to one
+	Loss      float64 `yaml:"loss,share"`      // of packets that vanish
+	Reorder   float64 `yaml:"reorder,share"`   // of packets held back so that later ones overtake them
+	Duplicate float64 `yaml:"duplicate,share"` // of packets that arrive twice
 }
 
 // Class is a share of nodes with one kind of line. Zero Mbps are without bound.

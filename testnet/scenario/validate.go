@@ -144,6 +144,8 @@ func (c *check) network() {
 	}
 	c.share("network.loss", n.Loss, false)
 	c.share("network.reorder", n.Reorder, false)
+	c.share("network.duplicate", n.Duplicate, false)
+	c.want(n.Duplicate == 0 || c.s.World == report.WorldSim, "network.duplicate", "%v, which world %s alone knows", n.Duplicate, report.WorldSim)
 }
 
 func (c *check) mbps(path string, v float64) {

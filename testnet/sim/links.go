@@ -3,6 +3,7 @@ package sim
 import (
 	"math/rand/v2"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -46,7 +47,11 @@ type wires struct {
 
 	cut atomic.Pointer[[]int] // group of each seat while the network is split
 
-	rng *rand.Rand // owned by the router, as what follows
+	rng *rand.Rand // owned by the router
+
+	duplicate float64    // constant
+	mu        sync.Mutex // guards what follows
+	twice     *rand.Rand
 }
 
 // split cuts every link between groups; nil heals.
@@ -100,6 +105,16 @@ func (w *wires) parted(from, to int) bool {
 
 func (w *wires) chance(share float64) bool { return share > 0 && w.rng.Float64() < share }
 
+// doubled draws whether a packet arrives twice. Safe for concurrent use.
+func (w *wires) doubled() bool {
+	if w.duplicate == 0 {
+		return false
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.twice.Float64() < w.duplicate
+}
+
 // meter counts what a host sends.
 type meter struct {
 	bytes   atomic.Uint64
@@ -110,6 +125,7 @@ type meter struct {
 type socket struct {
 	*simnet.SimConn
 	meter *meter
+	wires *wires
 }
 
 // WriteTo implements net.PacketConn.
@@ -118,6 +134,9 @@ func (s *socket) WriteTo(b []byte, to net.Addr) (int, error) {
 	if err == nil {
 		s.meter.bytes.Add(uint64(len(b) + packetHeaders))
 		s.meter.packets.Add(1)
+		if s.wires.doubled() {
+			_, _ = s.SimConn.WriteTo(b, to) // what the network does is not for the sender to hear of
+		}
 	}
 	return n, err
 }

@@ -22,6 +22,7 @@ const (
 	streamFill
 	streamLinks
 	streamSiege
+	streamCopies
 )
 
 func stream(seed, of uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, of)) }

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/marcopolo/simnet"
@@ -193,6 +194,38 @@ func TestRoute(t *testing.T) {
 	w.split(nil)
 	_, ok := send(w, 0, 3)
 	require.True(t, ok, "healed")
+}
+
+// TestDoubled holds duplicates to their definition, and that nobody pays for them.
+func TestDoubled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, err := newWorld(&scenario.Scenario{
+			Seed: 1, Nodes: 2,
+			Network: scenario.Network{Duplicate: 0.25, Latency: scenario.Latency{Range: [2]time.Duration{time.Millisecond, time.Millisecond}}},
+		})
+		require.NoError(t, err)
+		from := w.listen(0, &net.UDPAddr{IP: ipOf(0), Port: port})
+		to := w.listen(1, &net.UDPAddr{IP: ipOf(1), Port: port})
+		w.start()
+		defer w.close()
+		defer func() {
+			require.NoError(t, from.Close())
+			require.NoError(t, to.Close())
+		}()
+		const packets = 4000
+		got, buf := 0, make([]byte, 10)
+		for range packets {
+			_, err := from.WriteTo([]byte("packet"), to.LocalAddr())
+			require.NoError(t, err)
+			for require.NoError(t, to.SetReadDeadline(time.Now().Add(10*time.Millisecond))); ; got++ {
+				if _, _, err := to.ReadFrom(buf); err != nil {
+					break
+				}
+			}
+		}
+		require.InDelta(t, 1.25*packets, got, 0.03*packets)
+		require.EqualValues(t, packets*(len("packet")+packetHeaders), w.meters[0].bytes.Load())
+	})
 }
 
 // TestBesieged: besiegers dial the others only, as many as asked; these dial as if the

@@ -43,6 +43,7 @@ func newWorld(s *scenario.Scenario) (*world, error) {
 	}
 	w := &world{wires: &wires{
 		latency: latency, loss: s.Network.Loss, reorder: s.Network.Reorder, rng: stream(s.Seed, streamLinks),
+		duplicate: s.Network.Duplicate, twice: stream(s.Seed, streamCopies),
 	}}
 	if s.Blocks.Count == 0 {
 		w.wires.tick = tick
@@ -92,7 +93,7 @@ func (w *world) sent() uint64 {
 func (w *world) listen(i int, at *net.UDPAddr) net.PacketConn {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return &socket{w.net.NewEndpoint(at, w.lines[i]), w.meters[i]}
+	return &socket{w.net.NewEndpoint(at, w.lines[i]), w.meters[i], w.wires}
 }
 
 func addrOf(i int) string { return fmt.Sprintf("/ip4/%s/udp/%d/quic-v1", ipOf(i), port) }
