@@ -112,13 +112,14 @@ func (n *node) greet(ctx context.Context, h host.Host, p peer.ID, greeted map[ne
 	}
 }
 
-func (n *node) hello() []byte {
+// hello is what we say of ourselves, to a peer whose chain is so high.
+func (n *node) hello(theirs uint64) []byte {
 	h := &wire.Hello{
 		Network: n.network, NetworkName: n.seat.Genesis.Network, Protocol: overlay.ProtocolVersion, Agent: "attacker",
 		Clock: uint64(time.Now().UnixMilli()),
 	}
 	if r, ok := n.rule.(boaster); ok {
-		r.boast(h)
+		r.boast(h, theirs)
 	}
 	return h.AppendTo(nil)
 }
@@ -132,7 +133,7 @@ func (n *node) sayHello(ctx context.Context, h host.Host, p peer.ID) {
 	}
 	defer s.Close()
 	_ = s.SetDeadline(time.Now().Add(helloTime))
-	if writeFrame(s, n.hello()) == nil {
+	if writeFrame(s, n.hello(0)) == nil {
 		_, _ = readFrame(bufio.NewReader(s))
 	}
 }
@@ -141,8 +142,12 @@ func (n *node) answerHello(h host.Host) {
 	h.SetStreamHandler(overlay.HelloProtocol, func(s network.Stream) {
 		defer s.Close()
 		_ = s.SetDeadline(time.Now().Add(helloTime))
-		if _, err := readFrame(bufio.NewReader(s)); err == nil {
-			_ = writeFrame(s, n.hello())
+		b, err := readFrame(bufio.NewReader(s))
+		if err != nil {
+			return
+		}
+		if theirs, err := wire.DecodeHello(b); err == nil {
+			_ = writeFrame(s, n.hello(theirs.Height))
 		}
 	})
 }

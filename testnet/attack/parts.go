@@ -28,7 +28,7 @@ type onFrame interface {
 	frame(n *node, from peer.ID, f compact.Frame)
 }
 
-func (*parts) boast(h *wire.Hello) { h.Services |= overlay.ServiceFrames }
+func (*parts) boast(h *wire.Hello, _ uint64) { h.Services |= overlay.ServiceFrames }
 
 func (p *parts) serve(ctx context.Context, n *node, h host.Host) {
 	p.ctx, p.h, p.out = ctx, h, make(map[peer.ID]*line)

@@ -35,8 +35,11 @@ type (
 	eternal interface{ always() }
 	// aimed rules want a link to the victim of the run.
 	aimed interface{ aims() }
-	// boaster rules change what hello says.
-	boaster interface{ boast(h *wire.Hello) }
+	// boaster rules change what hello says to a peer whose chain is so high; 0 where
+	// it has not said so yet.
+	boaster interface {
+		boast(h *wire.Hello, theirs uint64)
+	}
 	// supplied rules make something ready before they take part.
 	supplied interface{ supply(seat sim.Seat) }
 	// server rules answer requests.
