@@ -1,9 +1,9 @@
 package attack_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -26,24 +26,33 @@ drain: 5s
 txs: {per_second: 10, size: 250, for: 3s}
 `
 
-// tree has no link to spare: whoever passes on nothing cuts it. Of this seed it
-// is one piece, and attackers sit between honest nodes.
-var tree = []string{"network.dials=1", "seed=2"}
+// crowd is a network whose honest nodes reach each other over few links of their
+// own, while all attackers are linked to all of them. Of this seed the honest
+// are one piece without attackers.
+var (
+	crowd     = []string{"nodes=11", "network.dials=1", "seed=1"}
+	attackers = places + 2 // two honest nodes have one in common
+	besiegers = fmt.Sprintf(", links: %d", 11-attackers)
+)
 
 // catching is what makes some nodes ask others for blocks.
-var catching = []string{"nodes=10", "blocks={producers: 3, slot: 1s}", "txs.for=10s", "drain=20s", "churn=[{from: 1s, to: 5s, share: 40%, down: 4s}]"}
+var catching = []string{"nodes=12", "network.dials=5", "blocks={producers: 3, slot: 1s}", "txs.for=8s", "drain=12s", "churn=[{from: 1s, to: 4s, share: 40%, down: 4s}]"}
 
-// siege is an attack on nodes that lack what stands against it.
+// siege is an attack on nodes that lack what stands against it. All of its runs
+// are of one network: the same nodes, links and seed.
 type siege struct {
 	kind, params string // of the attackers
 	count        int
+	links        string   // of the attackers, where they have other links than everybody
+	from         string   // when they begin; with the load, unless said
 	bare         string   // relay of nodes that lack it
-	changes      []string // of tiny, for all three runs
-	lacks        []string // more of them, for the two runs without the defence
+	mended       string   // relay of bare nodes that lack one thing less, which suffices; may be empty
+	changes      []string // of tiny
 	idle         string   // attackers of the run without attack; those of the attack that never begin, unless said
 
 	// harm holds the runs of bare nodes against each other, calm being the one
-	// without attack. Figures are counts, since times depend on the machine.
+	// without attack; of those who do none it says so. Figures are counts, since
+	// times depend on the machine.
 	harm func(t *testing.T, calm, bare *report.Report)
 	// defended is what else there is to say about nodes as they are; nil where
 	// nothing stands against the attack yet but that it stops nobody.
@@ -52,7 +61,7 @@ type siege struct {
 
 var (
 	loses = func(t *testing.T, _, bare *report.Report) {
-		require.Less(t, bare.Tx.Delivered, bare.Tx.Expected)
+		require.Less(t, 2*bare.Tx.Delivered, bare.Tx.Expected)
 	}
 	lasts = func(t *testing.T, _, bare *report.Report) {
 		require.NotNil(t, bare.Attack.EvictedRatio)
@@ -100,20 +109,29 @@ func all(checks ...func(*testing.T, *report.Report, *report.Report)) func(*testi
 	}
 }
 
-// plain is a relay without defences of ours, and nobody is a run's attackers
-// where they break their rule from the beginning.
+// plain is a relay without defences of ours, and behaved are a run's attackers
+// where liars would break their rule from the beginning.
 const (
-	plain  = report.RelayStock
-	nobody = " "
+	plain   = report.RelayStock
+	behaved = "{kind: silent, count: 7, from: 1h}"
 )
 
+// swallowing are attackers who keep messages to themselves.
+func swallowing(kind, from string, changes ...string) siege {
+	return siege{
+		kind: kind, count: attackers, links: besiegers, from: from, changes: append(slices.Clone(crowd), changes...),
+		bare: "unrepaired", mended: "repaired", harm: loses,
+		idle: fmt.Sprintf("{kind: covert-flash, count: %d%s, from: 1h}", attackers, besiegers),
+	}
+}
+
 var sieges = []siege{
-	{kind: "silent", count: 3, bare: plain, lacks: tree, harm: loses},
-	{kind: "withholder", count: 3, bare: plain, lacks: tree, harm: loses},
-	{kind: "cold-boot", count: 3, bare: plain, lacks: tree, idle: "{kind: covert-flash, count: 3, from: 1h}", harm: loses},
-	{kind: "covert-flash", count: 3, bare: plain, lacks: tree, harm: loses},
-	{kind: "eclipse", count: 3, bare: plain, lacks: tree, harm: loses},
-	{kind: "censor", count: 3, bare: plain, changes: []string{"txs.origins=1"}, lacks: tree, harm: loses},
+	swallowing("silent", ""),
+	swallowing("withholder", ""),
+	swallowing("cold-boot", ""),
+	swallowing("covert-flash", "1s"),
+	swallowing("eclipse", ""),
+	swallowing("censor", "", "txs.origins=1"),
 
 	{kind: "spammer", count: 1, bare: "lenient", harm: all(lasts, copies(2)), defended: evicts},
 	{kind: "valid-spam", params: "per_second: 20", count: 1, bare: plain, harm: copies(5)},
@@ -126,6 +144,7 @@ var sieges = []siege{
 			require.Zero(t, *calm.Tx.Dropped)
 			require.Positive(t, *bare.Tx.Dropped)
 		},
+		defended: func(t *testing.T, _, ours *report.Report) { require.Zero(t, *ours.Tx.Dropped) },
 	},
 	{
 		kind: "equivocator", count: 1, bare: "lenient", changes: []string{"blocks={producers: 3, slot: 1s}"},
@@ -135,52 +154,69 @@ var sieges = []siege{
 		},
 	},
 
-	{kind: "lying-sync", params: "lie: silence", count: 4, bare: "patient", changes: catching, idle: nobody, harm: behind, defended: abreast},
-	// Nobody needs patience with a claim of which not even a header comes: TestLiarBoasts says that it is made.
-	{kind: "lying-sync", params: "lie: less", count: 4, bare: "patient", changes: catching, idle: nobody, harm: abreast, defended: abreast},
-	{kind: "lying-sync", params: "lie: rubbish", count: 4, bare: "patient", changes: catching, idle: nobody, harm: charges, defended: abreast},
+	{kind: "lying-sync", params: "lie: silence", count: 7, bare: "patient", changes: catching, idle: behaved, harm: behind, defended: abreast},
+	{kind: "lying-sync", params: "lie: rubbish", count: 7, bare: "patient", changes: catching, idle: behaved, harm: all(charges, abreast), defended: abreast},
+	{kind: "lying-sync", params: "lie: less", count: 7, bare: "patient", changes: catching, idle: behaved, harm: abreast, defended: abreast},
 
-	{kind: "control-flood", params: "message: ihave, per_second: 5", count: 1, bare: plain, harm: wire(5)},
-	{kind: "control-flood", params: "message: iwant", count: 1, bare: plain, harm: wire(1.5)},
-	{kind: "control-flood", params: "message: graft, per_second: 200", count: 1, bare: plain, harm: wire(1.3)},
+	{kind: "control-flood", params: "message: ihave, per_second: 5", count: 1, bare: plain, harm: wire(5), defended: evicts},
+	{kind: "control-flood", params: "message: iwant", count: 1, bare: plain, harm: wire(1.5), defended: evicts},
+	{kind: "control-flood", params: "message: graft, per_second: 200", count: 1, bare: plain, harm: wire(1.3), defended: evicts},
 	{kind: "control-flood", params: "message: prune, per_second: 200", count: 1, bare: "lenient", harm: all(lasts, wire(1.5)), defended: evicts},
-	{kind: "control-flood", params: "message: idontwant, per_second: 5", count: 1, bare: plain, harm: wire(5)},
+	{kind: "control-flood", params: "message: idontwant, per_second: 5", count: 1, bare: plain, harm: wire(5), defended: evicts},
 	{
 		kind: "control-flood", params: "message: subscriptions, per_second: 10", count: 1, bare: plain,
 		harm: func(t *testing.T, calm, bare *report.Report) {
 			require.Greater(t, *bare.Resources.HeapMBPerNode, 2**calm.Resources.HeapMBPerNode)
 		},
-		defended: func(t *testing.T, bare, ours *report.Report) {
+		defended: all(evicts, func(t *testing.T, bare, ours *report.Report) {
 			require.Less(t, *ours.Resources.HeapMBPerNode, *bare.Resources.HeapMBPerNode)
-		},
+		}),
 	},
 	{kind: "control-flood", params: "message: empty, per_second: 10", count: 1, bare: "lenient", harm: all(lasts, wire(5)), defended: evicts},
 }
 
-// TestSieges: every attacker does harm where nothing stands against it, and the
-// same attackers do none before they begin; nodes as they are lose nothing to
-// any of them, and ban nobody honest.
+// TestSieges runs every attacker three times in one network: before it begins
+// and while it attacks, against nodes that lack what stands against it, and while
+// it attacks nodes as they are. Bare nodes are harmed in the second run and not in
+// the first; nodes as they are lose nothing, and ban nobody honest. What that
+// proves is not the same for every kind.
+//
+//   - silent, withholder, cold-boot, covert-flash, eclipse, censor: attackers hold
+//     every place in the meshes of all. While they behave, all arrives through them;
+//     when they attack, more than half is lost. A fourth run is of nodes that lack the
+//     same but repair (announcements, the comparison of pools), and all arrives. So
+//     repair is the defence that is shown; what scores add is in attack-cold-boot
+//     and its like. That some of them aim at one victim is not shown here but by
+//     TestSybilsAim, and of a withholder no more than that it swallows.
+//   - spammer, oversize, prunes and empty elements: nodes that hold nothing against
+//     anybody are sent more for as long as it lasts; nodes as they are cut it off.
+//   - IHAVE, IWANT, GRAFT, IDONTWANT and subscriptions: the same against the plain
+//     library, since our node without its scores still has bounds that the library
+//     lacks.
+//   - slow-reader: the plain library drops messages for it, ours drops none.
+//   - valid-spam, duplicates, replayer: they multiply what the plain library handles.
+//     They do so to nodes as they are too, which is only shown to stop nobody.
+//   - equivocator: honest nodes roll back, with and without penalties; all agree in
+//     the end.
+//   - lying-sync, silence: who asks one peer at a time and waits for it is left behind.
+//   - lying-sync, rubbish and less: no harm, even to those; rubbish is charged for, and
+//     both show only that they stop nobody.
 func TestSieges(t *testing.T) {
 	for _, s := range slices.Concat(sieges, blockSieges) {
 		t.Run(strings.TrimSuffix(s.kind+" "+s.params, " "), func(t *testing.T) {
-			if s.params == "lie: silence" && os.Getenv("GRAPEVINE_ATTACKS") == "" {
-				t.Skip("what it costs depends on the moment, and on a busy machine it may cost nothing: make attacks has it")
-			}
-			attackers := func(from string) string {
-				return fmt.Sprintf("{kind: %s, count: %d, params: {%s}, from: %s}", s.kind, s.count, s.params, from)
-			}
-			idle := attackers("1h")
-			if s.idle != "" {
-				idle = s.idle
-			}
-			bareChanges := append(slices.Clone(s.changes), s.lacks...)
-			calm := besiege(t, s.bare, idle, bareChanges)
+			begin := cmp.Or(s.from, "0s")
+			calm := besiege(t, s.bare, cmp.Or(s.idle, s.attackers("1h")), s.changes)
 			require.Equal(t, calm.Tx.Expected, calm.Tx.Delivered)
-			bare := besiege(t, s.bare, attackers("0s"), bareChanges)
+			bare := besiege(t, s.bare, s.attackers(begin), s.changes)
 			s.harm(t, calm, bare)
-			ours := besiege(t, report.RelayGossip, attackers("0s"), s.changes)
+			if s.mended != "" {
+				mended := besiege(t, s.mended, s.attackers(begin), s.changes)
+				require.Equal(t, mended.Tx.Expected, mended.Tx.Delivered)
+			}
+			ours := besiege(t, report.RelayGossip, s.attackers(begin), s.changes)
 			require.Equal(t, ours.Tx.Expected, ours.Tx.Delivered)
 			require.Zero(t, *ours.Attack.HonestBanned)
+			require.Equal(t, bare.Links, ours.Links, "another network")
 			if s.defended != nil {
 				s.defended(t, bare, ours)
 			}
@@ -188,9 +224,21 @@ func TestSieges(t *testing.T) {
 	}
 }
 
+// attackers is the siege's, as a scenario writes them.
+func (s *siege) attackers(from string) string {
+	return fmt.Sprintf("{kind: %s, count: %d%s, params: {%s}, from: %s}", s.kind, s.count, s.links, s.params, from)
+}
+
+// done are the runs without attack, which several sieges share.
+var done = make(map[string]*report.Report)
+
 // besiege runs a tiny network with the given attackers over a relay.
 func besiege(t *testing.T, relay, attackers string, changes []string) *report.Report {
 	t.Helper()
+	key := fmt.Sprint(relay, attackers, changes)
+	if r := done[key]; r != nil {
+		return r
+	}
 	s, err := scenario.Parse("tiny.yaml", []byte(tiny))
 	require.NoError(t, err)
 	for _, c := range append([]string{"attackers=[" + attackers + "]"}, changes...) {
@@ -206,6 +254,7 @@ func besiege(t *testing.T, relay, attackers string, changes []string) *report.Re
 	text, err := json.Marshal(r)
 	require.NoError(t, err)
 	t.Logf("%s over %s, seed %d: %s", attackers, relay, s.Seed, text)
+	done[key] = r
 	return r
 }
 

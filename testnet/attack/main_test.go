@@ -12,40 +12,12 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"github.com/grapevine-p2p/grapevine/node"
 	"github.com/grapevine-p2p/grapevine/testnet/attack"
 	"github.com/grapevine-p2p/grapevine/testnet/report"
 	"github.com/grapevine-p2p/grapevine/testnet/scenario"
 	"github.com/grapevine-p2p/grapevine/testnet/sim"
 	"github.com/grapevine-p2p/grapevine/testnet/stock"
 )
-
-// defenceless are relays of whole nodes that lack one defence each: what an
-// attack does to them is what the defence is for.
-var defenceless = map[string]func(*node.Config){
-	"lenient": lenient,
-	// Two links in the mesh at most, and one to hear announcements from.
-	"thin": func(c *node.Config) {
-		c.Gossip.D, c.Gossip.Dlo, c.Gossip.Dhi, c.Gossip.Dout, c.Gossip.Dscore, c.Gossip.Dlazy = 2, 1, 2, 0, 0, 1
-	},
-	// Whoever is asked for blocks may take as long as it likes, and is asked again.
-	"patient": func(c *node.Config) {
-		c.Limits.SyncStall, c.Limits.SyncTime, c.Sync.Patience, c.Sync.Rest = time.Hour, time.Hour, time.Hour, time.Millisecond
-	},
-}
-
-// lenient nodes hold nothing against anybody.
-func lenient(c *node.Config) {
-	for o := 1; o < len(c.Score.Weights); o++ {
-		c.Score.Weights[o] = 1e-9
-	}
-	c.Score.Negligible, c.Score.BanAt, c.Score.TopicScoreCap, c.Score.MaxInferred = 1e-12, 1e9, 1e-9, 1e-3
-	// The penalty for what the router sees follows from the first threshold, and
-	// a ban must be below the last.
-	c.Score.Thresholds.Gossip, c.Score.Thresholds.Publish, c.Score.Thresholds.Graylist = -100, -1e12, -1e12
-	c.Score.Thresholds.OpportunisticGraft = 0
-	c.Limits.ChargesForgiven, c.Limits.BombsPerMinute = 1e9, 1e9 // nor cut anybody off for more than their share
-}
 
 // TestMain lets the test binary be the child of the runs that tests ask for.
 func TestMain(m *testing.M) {
