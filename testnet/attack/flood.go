@@ -8,6 +8,8 @@ import (
 
 	pb "github.com/libp2p/go-libp2p-pubsub/pb"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/grapevine-p2p/grapevine/testnet/scenario"
 )
 
 // flood sends control messages of one sort, as many as it is told to.
@@ -22,7 +24,7 @@ type flood struct {
 var floods = []string{"ihave", "iwant", "graft", "prune", "idontwant", "subscriptions", "empty"}
 
 func newFlood(p *params) rule {
-	f := &flood{pace: pace{perSecond: p.number("per_second", "frames to each peer", 20, 1, 10_000)}}
+	f := &flood{pace: pace{perSecond: p.number("per_second", "frames to each peer", scenario.FloodPerSecond, 1, 10_000)}}
 	f.make = map[string]func(*flood, *node, string) []byte{
 		"ihave": (*flood).ihave, "iwant": (*flood).iwant, "graft": (*flood).graft, "prune": (*flood).prune,
 		"idontwant": (*flood).idontwant, "subscriptions": (*flood).subscriptions, "empty": (*flood).empty,
@@ -54,7 +56,7 @@ const (
 
 	// emptyBytes fill a frame with elements of two bytes, each of them an
 	// object of more than a hundred where it is decoded.
-	emptyBytes = 256 << 10
+	emptyBytes = scenario.FloodFrame
 )
 
 // madeUp are ids that nobody has.

@@ -3,7 +3,7 @@ package attack
 import (
 	"time"
 
-	"github.com/grapevine-p2p/grapevine/wire"
+	"github.com/grapevine-p2p/grapevine/testnet/scenario"
 )
 
 // oversize sends messages over the limits: transactions that are too large, in
@@ -16,16 +16,10 @@ type oversize struct {
 	number byte
 }
 
-// Sizes that are over the limit of a transaction, and over that of any frame.
-const (
-	overTx    = wire.MaxTx + 64<<10
-	overFrame = 4 << 20
-)
-
 func newOversize(p *params) rule {
-	o := &oversize{size: overTx, every: time.Second / time.Duration(p.number("per_second", "messages to each peer", 4, 1, 10))}
+	o := &oversize{size: scenario.OversizeTx, every: time.Second / time.Duration(p.number("per_second", "messages to each peer", scenario.OversizePerSecond, 1, 10))}
 	if p.word("over", "which limit is broken", "transaction", "frame") == "frame" {
-		o.size = overFrame
+		o.size = scenario.OversizeFrame
 	}
 	return o
 }

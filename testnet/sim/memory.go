@@ -21,6 +21,8 @@ const (
 	whole       = 25.0   // the same where blocks travel whole, a copy to each mesh peer
 	perTxKB     = 0.5    // one transaction in one node, but for its bytes: indexes, seen caches, observer
 	perTxByte   = 8.0    // times a transaction's size, on each node: pool, message cache, queues, a block in the store
+	perFloodMB  = 3.0    // one link of an attacker that sends without end: queues and what is decoded of them
+	underWay    = 3.0    // times a frame of such an attacker, on each of its links
 	shapedBytes = 1300.0 // mean transaction of the real blocks
 	spare       = 0.9    // share of the available memory that a run may take
 	minimumMB   = 512.0  // below this no limit is worth setting
@@ -38,7 +40,38 @@ func estimate(s *scenario.Scenario) float64 {
 	if s.Relay == report.RelayGossip || s.Relay == report.RelayVine {
 		blocks = float64(s.Blocks.Size) / 1e6 * (flying + stored*float64(s.Blocks.Count))
 	}
-	return baseMB + nodes*(perNodeMB+float64(s.Network.Dials)*perLinkMB+blocks+txs/1e3)
+	return baseMB + nodes*(perNodeMB+float64(s.Network.Dials)*perLinkMB+blocks+txs/1e3) + flooding(s)
+}
+
+// flooding is what attackers add that send without end, in MB. Our nodes keep
+// nothing of it. The library keeps it: what looks like a message on all nodes,
+// what is told of oneself where it was told.
+func flooding(s *scenario.Scenario) (mb float64) {
+	for _, a := range s.Attackers {
+		perSecond, frame := a.Burden()
+		if perSecond == 0 {
+			continue
+		}
+		frame /= 1e6
+		attackers, links := float64(a.Number(s.Nodes)), float64(2*s.Network.Dials)
+		if a.Links > 0 {
+			links = float64(a.Links)
+		}
+		mb += attackers * links * (perFloodMB + underWay*frame)
+		if s.Relay == report.RelayGossip || s.Relay == report.RelayVine {
+			continue
+		}
+		sent := perSecond * frame // to each link, in a second
+		if s.Network.Mbps > 0 {
+			sent = min(sent, s.Network.Mbps/8/links)
+		}
+		copies := float64(s.Nodes)
+		if a.Kind == "control-flood" {
+			copies = links
+		}
+		mb += attackers * copies * sent * a.Lasts(s).Seconds()
+	}
+	return mb
 }
 
 // fits fails where the run would not fit in memory, and returns the limit to
