@@ -23,7 +23,8 @@ type job struct {
 	Scenario *scenario.Scenario
 	Home     string // an empty folder
 	Trace    bool
-	MemoryMB int // that the child should stay below
+	MemoryMB int           // that the child should stay below
+	Patience time.Duration // with virtual time that stands still
 }
 
 // frame is what a child writes to its standard output, one after the other.
@@ -85,7 +86,7 @@ func child(out *json.Encoder, relays map[string]Relay) error {
 	)
 	go func() {
 		defer close(told)
-		tell(out, st, done)
+		tell(out, st, newWatchdog(j.Patience, progressEvery), done)
 	}()
 	bubble(func() {
 		var g *stage
@@ -112,8 +113,8 @@ func child(out *json.Encoder, relays map[string]Relay) error {
 	return nil
 }
 
-// tell shows progress until done.
-func tell(out *json.Encoder, st *status, done <-chan struct{}) {
+// tell shows progress until done. A run that hangs it ends, since nobody else can.
+func tell(out *json.Encoder, st *status, w *watchdog, done <-chan struct{}) {
 	tick := time.NewTicker(progressEvery)
 	defer tick.Stop()
 	for {
@@ -124,6 +125,10 @@ func tell(out *json.Encoder, st *status, done <-chan struct{}) {
 			p := st.read()
 			if out.Encode(frame{Progress: &p}) != nil {
 				os.Exit(exitOrphaned)
+			}
+			if err := w.look(p); err != nil {
+				_ = out.Encode(frame{Error: err.Error()})
+				os.Exit(1)
 			}
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	"go.uber.org/goleak"
@@ -28,6 +29,12 @@ func TestMain(m *testing.M) {
 		"leaks": relay(func(ctx context.Context) error {
 			go func() { select {} }()
 			<-ctx.Done()
+			return nil
+		}),
+		"stalls": relay(func(ctx context.Context) error {
+			sim.Sleep(ctx, 3*time.Second)
+			for ctx.Err() == nil { //nolint:revive // virtual time stands still from now on
+			}
 			return nil
 		}),
 		"spins": relay(func(ctx context.Context) error {

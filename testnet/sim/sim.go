@@ -32,8 +32,9 @@ type Progress struct {
 
 // Run does the run that s describes, which must be valid, in a process of its
 // own, and returns its report. The end of ctx kills that process. Errors: the
-// run would not fit in memory, a node stopped or did not come up, the process
-// died (then with what it said last), ctx ended. What the run does not keep of
+// run would not fit in memory, a node stopped or did not come up, virtual time
+// stood still for two minutes, the process died (then with what it said last), ctx
+// ended. What the run does not keep of
 // its promises is no error; it is for Expect to judge.
 func Run(ctx context.Context, s *scenario.Scenario, o Options) (*report.Report, error) {
 	began := time.Now()
@@ -56,7 +57,7 @@ func Run(ctx context.Context, s *scenario.Scenario, o Options) (*report.Report, 
 		return fail(fmt.Errorf("make a temporary folder: %w", err))
 	}
 	defer os.RemoveAll(home)
-	r, err := parent(ctx, job{s, home, o.Trace, limit}, func(p Progress) {
+	r, err := parent(ctx, job{s, home, o.Trace, limit, stuckAfter}, func(p Progress) {
 		if o.Progress != nil {
 			p.TotalS = (s.Start.Wave + s.Settle + s.LoadFor() + s.Drain).Seconds()
 			p.WallS = time.Since(began).Seconds()
