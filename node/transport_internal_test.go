@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"math"
 	"math/big"
+	"math/rand/v2"
 	"net"
 	"runtime"
 	"strings"
@@ -281,6 +282,71 @@ type spy struct {
 func (s spy) NewConn(c net.Conn, isServer bool, scope network.PeerScope) (network.MuxedConn, error) {
 	s.raw <- c
 	return s.Transport.NewConn(c, isServer, scope)
+}
+
+// T12: QUIC packets of other versions, of connections that there are not, and that are none,
+// are answered with less than they were, and leave nothing.
+func TestT12StrangePacketsCostLittle(t *testing.T) {
+	h := publicHost(t)
+	port, err := addrOf(t, h, ma.P_QUIC_V1).Addrs[0].ValueForProtocol(ma.P_UDP)
+	require.NoError(t, err)
+	from := net.Dialer{LocalAddr: &net.UDPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+	c, err := from.Dial("udp4", "127.0.0.1:"+port)
+	require.NoError(t, err)
+	defer c.Close()
+	var answered, answers atomic.Int64
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		buf := make([]byte, 2048)
+		for {
+			n, err := c.Read(buf)
+			if err != nil {
+				return
+			}
+			answered.Add(int64(n))
+			answers.Add(1)
+		}
+	}()
+	before := runtime.NumGoroutine()
+	rng := rand.New(rand.NewPCG(12, 12))
+	// long is a packet with a long header, of a version and with connection ids of a length.
+	long := func(first byte, version uint32, ids byte, size int) []byte {
+		b := binary.BigEndian.AppendUint32([]byte{first}, version)
+		for range 2 {
+			b = append(b, ids)
+			for range ids {
+				b = append(b, byte(rng.Uint32()))
+			}
+		}
+		for len(b) < size {
+			b = append(b, byte(rng.Uint32()))
+		}
+		return b
+	}
+	sent := 0
+	send := func(b []byte) {
+		if n, err := c.Write(b); err == nil { // a full buffer loses it, as the network may
+			sent += n
+		}
+	}
+	for range 60 { // more of those that do not decrypt hold all places for handshakes, for five seconds
+		send(long(0xc0, 0x0a0a0a0a, 8, 1200))         // a version that is reserved to be refused
+		send(long(0xc0, 0x0a0a0a0a, 8, 64))           // the same, too short to be answered
+		send(long(0xc0, 0, 8, 1200))                  // a refusal, of what was not asked
+		send(long(0xc3, 1, 8, 1200))                  // a first packet that does not decrypt
+		send(long(0xd3, 1, 8, 1200))                  // 0-RTT of a connection that there never was
+		send(long(0xf0, 1, 20, 1200))                 // a retry
+		send(long(0xc3, 1, 255, 1200))                // ids that are too long
+		send(long(0x40|byte(rng.Uint32()), 1, 8, 40)) // a short header, of nobody's connection
+		send([]byte{0xc0})
+	}
+	require.Eventually(t, func() bool { return answers.Load() > 0 }, freeWithin, 10*time.Millisecond, "versions are negotiated")
+	welcomes(t, h, ma.P_QUIC_V1)
+	require.Less(t, answered.Load(), int64(sent)/3, "whoever gives another's address brings little upon it")
+	_ = c.Close()
+	<-done
+	freed(t, before, freeWithin)
 }
 
 // T13: pings and windows of the multiplexer without end cost little memory, and nobody else

@@ -345,6 +345,32 @@ func TestP20MessageIDsDoNotMeet(t *testing.T) {
 	require.Len(t, ids, 4+len(data))
 }
 
+// P21: who sends us back what it got from us earns nothing by it; who is first does.
+func TestP21EchoesEarnNothing(t *testing.T) {
+	g, c := testGenesis("P21"), newClock()
+	n := start(t, g, c, func(c *overlay.Config) { c.Gossip.InspectScores = 100 * time.Millisecond })
+	mirror, source := newPuppet(t, n), newPuppet(t, n)
+	for _, p := range []*puppet{mirror, source} {
+		p.subscribe(true, p.topic)
+		eventually(t, func() bool { return n.peer(p.ID()).InTxMesh }, "grafted")
+	}
+	for i := range 10 {
+		ours, theirs := transfer(g, "wallet 0", uint64(i)), transfer(g, "wallet 1", uint64(i))
+		n.submit(ours)
+		source.publish(theirs.Bytes())
+		eventually(t, func() bool { return mirror.received() == 2*(i+1) }, "both come")
+		mirror.publish(ours.Bytes())
+		mirror.publish(theirs.Bytes())
+	}
+	earned := func(p *puppet) float64 {
+		s, known := n.Score(p.ID())
+		require.True(t, known)
+		return s.Tx
+	}
+	eventually(t, func() bool { return earned(source) > 0 }, "it was first")
+	require.Zero(t, earned(mirror))
+}
+
 // P28: coming back refills no budget and restores no score.
 func TestP28ReconnectingRefillsNothing(t *testing.T) {
 	g, c := testGenesis("P28"), newClock()
