@@ -47,6 +47,7 @@ type link struct {
 	rtt     roundTrip
 	early   early
 	excused time.Time // when it was last forgiven what it owed
+	tardy   int       // chunks that it was late with of late, see late and prompt
 }
 
 // New returns a machine without links and blocks.

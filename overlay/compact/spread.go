@@ -33,6 +33,7 @@ func (m *Machine) seed(j *job, links []*link) {
 	j.seedAt = m.now.Add(m.cfg.SeedQuiet)
 	links = slices.Clone(links)
 	links = slices.DeleteFunc(links, func(l *link) bool { t := j.mate(l); return t.whole || t.barred })
+	links = trusted(links)
 	if len(links) == 0 {
 		return
 	}

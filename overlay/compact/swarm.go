@@ -116,6 +116,9 @@ func (m *Machine) onChunk(j *job, t *mate, f *Chunk) error {
 	case !f.Pushed && !t.wanted.Has(f.Index):
 		return fmt.Errorf("%w: chunk %d of block %s", Unasked, f.Index, j.id)
 	}
+	if t.asked.Has(f.Index) {
+		t.link.prompt()
+	}
 	t.lateAt = time.Time{}
 	t.got.Set(f.Index)
 	t.has.Set(f.Index)
@@ -218,6 +221,7 @@ func (m *Machine) overdue(j *job) {
 			if t.lateAt.IsZero() {
 				t.lateAt = m.now.Add(m.wait(l, t.asked.Count()*j.layout.Chunk))
 			}
+			l.late(t.asked.Count())
 			t.asked, t.slow = Bitmap{}, true
 		}
 		if passed(t.lateAt, m.now) {
@@ -288,13 +292,14 @@ func (m *Machine) free(t *mate) int {
 	return limit - t.asked.Count()
 }
 
-// idlest is the link with the fewest chunks under way to us, the nearest among equals.
+// idlest is the link with the fewest chunks under way to us, the nearest among equals; of
+// those that were late of late only where there is no other.
 func (m *Machine) idlest(holders []*mate) (best *mate) {
 	for _, t := range holders {
 		if m.free(t) <= 0 {
 			continue
 		}
-		if best == nil || cmp.Or(cmp.Compare(t.asked.Count(), best.asked.Count()), cmp.Compare(t.link.rtt.mean(), best.link.rtt.mean())) < 0 {
+		if best == nil || cmp.Or(cmp.Compare(t.link.rank(), best.link.rank()), cmp.Compare(t.asked.Count(), best.asked.Count()), cmp.Compare(t.link.rtt.mean(), best.link.rtt.mean())) < 0 {
 			best = t
 		}
 	}
