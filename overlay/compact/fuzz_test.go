@@ -45,7 +45,7 @@ func FuzzMachine(f *testing.F) {
 			}
 			first := uint32(rng.IntN(610))
 			ask := &compact.Ask{Block: b.ID(), ID: uint32(k % 5), Places: []uint32{first, first + 2}}
-			switch op % 13 {
+			switch op % 14 {
 			case 0:
 				take(m.Open(at, l, theirs.Header(), wire.Compact(theirs.Block()).ShortIDs, slices.Values(theirs.Txs()[:int(op)])))
 			case 1:
@@ -77,6 +77,8 @@ func FuzzMachine(f *testing.F) {
 				take(m.Tick(at))
 			case 12:
 				take(m.Arrived(at, theirs.ID(), theirs.Block().Txs))
+			case 13:
+				m.Excuse(at, l)
 			}
 		}
 		for range 2_000 {
@@ -92,6 +94,10 @@ func FuzzMachine(f *testing.F) {
 		}
 		_, ok := m.Next()
 		require.False(t, ok, "it never comes to rest")
+		for _, x := range kindOf[compact.Settled](seen) {
+			require.LessOrEqual(t, x.Unpaid, x.Owed)
+			require.Positive(t, x.Owed)
+		}
 		for _, x := range kindOf[compact.Built](seen) {
 			require.Equal(t, theirs.ID(), x.Block)
 			for i, p := range x.Parts {
