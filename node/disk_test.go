@@ -89,6 +89,10 @@ func TestAFullDiskStopsNothingButAcceptance(t *testing.T) {
 			})
 			_, err := middle.Backend().Submit(t.Context(), payment(g, 2, 0).Bytes())
 			require.ErrorIs(t, err, api.ErrStorage)
+			eventually(t, "nothing becomes of what was refused", func() bool {
+				s, err := middle.Backend().TxStatus(t.Context(), payment(g, 2, 0).ID())
+				return err == nil && s.State == api.Unknown
+			})
 
 			faults.Heal()
 			third := payment(g, 2, 0)
