@@ -66,7 +66,9 @@ func TestRecordOfAnEarlierLifeIsOutrun(t *testing.T) {
 // Moved is told to all, and what a link owes us is measured from the first
 // question on.
 func TestMovedAndSilence(t *testing.T) {
-	m := lone(t, DefaultConfig())
+	config := DefaultConfig()
+	config.QuietEach, config.QuietMost = 500*time.Millisecond, 500*time.Millisecond
+	m := lone(t, config)
 	m.Step(epoch, Connected{"friend"}, nil)
 	m.Step(epoch, Received{"friend", (&frame{records: [][]byte{sealed("friend", 1)}}).appendTo(nil)}, nil)
 	before := m.Own().Seq
