@@ -254,6 +254,12 @@ func (c *chain) Tx(id wire.TxID) (validation.CheckedTx, bool) {
 	return c.pool.Get(id)
 }
 
+// Included implements overlay.TxIndex. What cannot be read is not known.
+func (c *chain) Included(id wire.TxID) bool {
+	_, included, err := c.txPlace(id)
+	return err == nil && included
+}
+
 // WatchTxs implements overlay.TxSource. There is one watcher at a time.
 func (c *chain) WatchTxs(changed func(added, removed []wire.TxID)) (pooled []wire.TxID, stop func()) {
 	c.mu.Lock()

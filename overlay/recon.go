@@ -36,6 +36,9 @@ const (
 	reconDoubts = 3
 	// reconMargin is what a stream may outlive its session's age.
 	reconMargin = time.Minute
+	// rollbackCalm is how long after a rollback peers are told of what it gave back: until
+	// they have rolled it back as well, they would be told all of it in vain.
+	rollbackCalm = time.Second
 	// fetchHold is for how long at the most what is being fetched keeps large exchanges
 	// from beginning. After that they may begin for as long as they could not.
 	fetchHold = 3 * time.Second
@@ -70,7 +73,7 @@ type reconciler struct {
 	sessions map[reconKey]*reconSession
 	pauses   map[peer.ID]reconPeer // wanted peers without a session of ours
 	alarms   int
-	hurry    bool      // much came into the pool at once
+	hurry    time.Time // when to tell of much that came into the pool at once; zero if it is told
 	looked   time.Time // when links were last looked after
 	unwatch  func()
 }
@@ -155,8 +158,8 @@ func (r *reconciler) drain(now time.Time) {
 	for _, n := range news {
 		r.note(now, n)
 	}
-	if many {
-		r.hurry = true
+	if many && r.hurry.IsZero() {
+		r.hurry = now.Add(rollbackCalm)
 	}
 	if !lost {
 		return
@@ -194,8 +197,8 @@ func (r *reconciler) turn(ctx context.Context) time.Duration {
 		r.looked = now
 		r.lookAfterLinks(ctx, now)
 	}
-	if r.hurry {
-		r.hurry = false
+	if !r.hurry.IsZero() && !now.Before(r.hurry) {
+		r.hurry = time.Time{}
 		r.hastenLocked("")
 	}
 	r.keepLarge(now)
@@ -218,6 +221,7 @@ func (r *reconciler) idle(now time.Time) time.Duration {
 		sooner(s.machine.Next())
 	}
 	sooner(r.tracker.Next())
+	sooner(r.hurry, !r.hurry.IsZero())
 	return max(0, next.Sub(now))
 }
 
@@ -238,9 +242,14 @@ func (r *reconciler) learned(now time.Time, s *reconSession, ids []wire.TxID) {
 	from := fetch.Source{
 		Peer: peerscore.PeerID(s.key.peer), Preferred: m.direction == network.DirOutbound, RTT: m.rtt,
 	}
+	index, _ := r.source.(TxIndex)
 	for _, id := range ids {
 		switch {
 		case r.known.wanted(now, id):
+			if index != nil && index.Included(id) {
+				s.agree(id)
+				continue
+			}
 			s.lacked++
 			r.tracker.Announced(now, from, id)
 		case r.known.declined(now, id):

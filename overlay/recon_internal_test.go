@@ -308,3 +308,28 @@ func TestReconInboxSaysThatMuchCame(t *testing.T) {
 	_, many, _ = b.take()
 	require.False(t, many)
 }
+
+// indexed is a source that knows what is in the chain.
+type indexed struct {
+	TxSource
+	in wire.TxID
+}
+
+func (x indexed) Included(id wire.TxID) bool { return id == x.in }
+
+// R65: what a block of our chain has is not fetched from those who rolled it back.
+func TestWhatTheChainHasIsNotFetched(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	tracker, err := fetch.New(fetch.DefaultConfig(), fetch.Key{})
+	require.NoError(t, err)
+	machine := make(bag)
+	s := &reconSession{machine: machine}
+	r := &reconciler{
+		known: newKnownTxs(), source: indexed{in: testID(1)}, tracker: tracker,
+		roster: newRoster(Limits{}, nil, time.Now, nil, nil),
+	}
+	r.learned(now, s, []wire.TxID{testID(1), testID(2)})
+	require.Equal(t, 1, tracker.Len())
+	require.Equal(t, 1, s.lacked)
+	require.Equal(t, bag{testID(1): 1}, machine, "known to both, so that it is not told again")
+}

@@ -21,6 +21,14 @@ type TxSource interface {
 	WatchTxs(changed func(added, removed []wire.TxID)) (pooled []wire.TxID, stop func())
 }
 
+// TxIndex is a TxSource that knows what is in the chain. Where it does not, what a peer rolled
+// back is fetched again by those who still have it in their chain.
+type TxIndex interface {
+	// Included says whether a block of the best chain has a transaction. It may be asked some
+	// thousand times in a row.
+	Included(id wire.TxID) bool
+}
+
 const (
 	// maxReconNews bounds the changes that wait to be told to sessions. Beyond, all sessions
 	// begin anew.

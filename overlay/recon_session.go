@@ -53,7 +53,7 @@ type reconSession struct {
 }
 
 // maxAgreed bounds what is agreed in a session. What is beyond is told again in each exchange.
-const maxAgreed = 4096
+const maxAgreed = 8192
 
 // agree takes an id for known to both sides.
 func (s *reconSession) agree(id wire.TxID) {

@@ -181,6 +181,41 @@ func TestConflictIsFetchedOnce(t *testing.T) {
 	require.Zero(t, a.seen.blamed()+b.seen.blamed())
 }
 
+// R66: nor where the two halves of a network each bring one of two that conflict: nobody
+// fetches the other more than once, whoever tells it.
+func TestConflictOfTwoHalvesIsFetchedOnce(t *testing.T) {
+	g, c := testGenesis("halves"), newClock()
+	var equal [4]atomic.Int32 // exchanges
+	txs := []*wire.Transaction{
+		transfer(g, "wallet 0", 0),
+		transfer(g, "wallet 0", 0, func(b *wire.TxBody) { b.Amount = 2 }),
+	}
+	nodes, sources := make([]*node, 4), make([]*sourceChain, 4)
+	for i := range nodes {
+		nodes[i], sources[i] = startSource(t, g, c, func(cfg *overlay.Config) {
+			cfg.Hooks.ReconCompared = func(_ peerscore.PeerID, theirs, ours int) {
+				if theirs+ours == 0 {
+					equal[i].Add(1)
+				}
+			}
+		})
+		sources[i].pooling(nodes[i], txs[i/2])
+	}
+	nodes[0].join(nodes[1])
+	nodes[2].join(nodes[3])
+	for i := range 2 {
+		nodes[i].join(nodes[2])
+		nodes[i].join(nodes[3])
+	}
+	for i, s := range sources {
+		other := txs[1-i/2].ID()
+		eventually(t, func() bool { return s.times(other) > 0 }, "node %d fetches the other", i)
+		eventually(t, func() bool { return equal[i].Load() >= 1 }, "nothing differs for node %d", i)
+		require.Equal(t, 1, s.times(other), "node %d", i)
+		require.True(t, nodes[i].chain.has(txs[i/2].ID()), "each keeps its own")
+	}
+}
+
 // R65: who does not reconcile is left alone.
 func TestReconSwitchedOff(t *testing.T) {
 	g, c := testGenesis("off"), newClock()
