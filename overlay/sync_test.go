@@ -126,6 +126,8 @@ func TestAnotherChainIsPassedOn(t *testing.T) {
 }
 
 // R109: where a chain ends that an asker names has to be shown.
+//
+// S6: a height that is a lie.
 func TestNamedHeadsAreClaims(t *testing.T) {
 	g, c := testGenesis("named"), newClock()
 	n := start(t, g, c, func(c *overlay.Config) { c.Limits.SyncRefresh = time.Hour })

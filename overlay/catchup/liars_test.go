@@ -182,6 +182,8 @@ func checkEnd(t testing.TB, w *world, main branch) {
 }
 
 // R92: the window is held (the world watches it). 90 % of the peers lie, in every way that there is, each way on its own and all at once.
+//
+// S4, S7: to give a byte a second, or nothing of what one says to have.
 func TestNineOfTenLie(t *testing.T) {
 	main := grow(nil, 1, mainHeight, mixed)
 	const good, bad = 2, 18

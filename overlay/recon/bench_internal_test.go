@@ -111,6 +111,8 @@ func BenchmarkBadSketch(b *testing.B) {
 
 // R61: TestBadSketchStaysCheap counts looks, which are the same on every machine; what
 // a look costs is in the benchmark.
+//
+// S10: a sketch that leads nowhere is cheap.
 func TestBadSketchStaysCheap(t *testing.T) {
 	key := NewKey(Salt{1}, Salt{2})
 	for name, symbols := range worst {

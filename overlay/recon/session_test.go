@@ -311,6 +311,8 @@ func TestListingOfASetThatWasEmptied(t *testing.T) {
 }
 
 // R63: what tells many ids waits for the one place, and that for what is being fetched.
+//
+// S12: a difference that is large costs others nothing.
 func TestTellingManyWaitsForWhatIsFetched(t *testing.T) {
 	for name, c := range map[string]struct {
 		asks, answers int // ids that only each side has
