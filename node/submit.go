@@ -35,8 +35,7 @@ func (n *Node) Submit(ctx context.Context, raw []byte) (api.TxStatus, error) {
 		n.chain.locals.disown(tx.ID())
 		return api.TxStatus{}, storageError(err)
 	}
-	n.chain.keptLocal(tx)
-	if n.chain.locals.tell(tx.ID(), time.Now(), 0) {
+	if n.chain.keptLocal(tx) && n.chain.locals.tell(tx.ID(), time.Now(), 0) {
 		n.announcer.add(tx)
 	}
 	return n.txStatus(tx.ID())
@@ -112,13 +111,16 @@ func (n *Node) Prefill(txs []validation.CheckedTx) error {
 	return first
 }
 
-// keptLocal tells that a local transaction is on disk.
-func (c *chain) keptLocal(tx validation.CheckedTx) {
+// keptLocal tells that a local transaction is on disk. It says whether that is
+// news: of calls at the same time for one transaction, one has it.
+func (c *chain) keptLocal(tx validation.CheckedTx) (news bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.locals.kept(tx.ID()) {
-		c.watch.accepted(tx, c.pool.Has(tx.ID()))
+	if !c.locals.kept(tx.ID()) {
+		return false
 	}
+	c.watch.accepted(tx, c.pool.Has(tx.ID()))
+	return true
 }
 
 // storageError makes an error of the store one that the API knows.
