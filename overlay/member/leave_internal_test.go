@@ -25,8 +25,10 @@ func TestFarewell(t *testing.T) {
 	require.Empty(t, leaver.m.Leave(nil), "once is enough")
 	leaver.up = false
 	w.run(2 * time.Second)
-	require.Equal(t, 39, w.count(leaver.id, Dead))
+	require.GreaterOrEqual(t, w.count(leaver.id, Dead), 36, "links that are quiet tell it later")
 	require.Zero(t, suspected, "nobody had to ask")
+	w.run(15 * time.Second)
+	require.Equal(t, 39, w.count(leaver.id, Dead))
 
 	replayed := w.nodes[1].m.view.get(leaver.id).accusers[0]
 	keys := notary{self: leaver.id, pad: 130}
