@@ -115,6 +115,6 @@ func TestLostLinkIsFollowedUp(t *testing.T) {
 	w.step(friend, Received{loner.id, (&frame{acks: []uint64{1}}).appendTo(nil)})
 	loner.up = false
 	w.step(friend, Gone{Peer: loner.id, Lost: true})
-	w.run(12 * time.Second)
+	w.run(30 * time.Second)
 	require.Equal(t, 19, w.count(loner.id, Dead))
 }
