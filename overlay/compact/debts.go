@@ -26,44 +26,70 @@ func (m *Machine) Excuse(now time.Time, id peerscore.PeerID) {
 	}
 }
 
+// fullLine is the part of all that is owed over a block that, coming long after the block was
+// over, shows that our own line was full: what has not come by then may wait in the same
+// queue. A withholder cannot bring it about alone, for it would have to give.
+const fullLine = 4
+
+// tardily takes note of what comes long after its block was over.
+func (m *Machine) tardily(j *job) {
+	if !m.now.Before(j.ended.Add(m.cfg.Owing / 2)) {
+		j.tardy++
+	}
+}
+
 // settle says what each link owed over a block that is forgotten now, long after the last
 // was asked for, and what of it never came, however late.
 func (m *Machine) settle(j *job) {
-	// A promise is void once the block came from elsewhere, but not that of one who said to
-	// have it all: its answer was on the way. Others take theirs back when they give up, which
-	// may be later than we did.
-	hopeless := j.txs == nil && !m.now.Before(j.ended.Add(m.cfg.Owing))
+	var all []Settled
+	owed := 0
 	for _, l := range m.links {
 		t := j.mates[l.ID]
 		if t == nil || t.barred || t.excused {
 			continue
 		}
-		var s Settled
-		for _, a := range j.debts {
-			if a.to == l {
-				s.Owed++
-				if a.empty || len(a.places) > 0 && (!a.promised || t.whole || hopeless) {
-					s.Unpaid++
-				}
-			}
+		if s := m.settled(j, t); s.Owed > 0 {
+			all = append(all, s)
+			owed += s.Owed
 		}
-		if owed := t.wanted.With(t.coming); !j.broken {
-			s.Owed += owed.Count()
-			s.Unpaid += owed.Without(t.got).Count()
-		}
-		if s.Owed > 0 {
-			s.Link, s.Block = l.ID, j.id
+	}
+	full := j.tardy > 0 && j.tardy*fullLine >= owed
+	for _, s := range all {
+		if s.Unpaid == 0 || !full {
 			m.act(s)
 		}
 	}
 }
 
+// settled is what one link owed over a block.
+func (m *Machine) settled(j *job, t *mate) Settled {
+	// A promise is void once the block came from elsewhere, but not that of one who said to
+	// have it all: its answer was on the way. Others take theirs back when they give up, which
+	// may be later than we did.
+	hopeless := j.txs == nil && !m.now.Before(j.ended.Add(m.cfg.Owing))
+	s := Settled{Link: t.link.ID, Block: j.id}
+	for _, a := range j.debts {
+		if a.to == t.link {
+			s.Owed++
+			if a.empty || len(a.places) > 0 && (!a.promised || t.whole || hopeless) {
+				s.Unpaid++
+			}
+		}
+	}
+	if owed := t.wanted.With(t.coming); !j.broken {
+		s.Owed += owed.Count()
+		s.Unpaid += owed.Without(t.got).Count()
+	}
+	return s
+}
+
 // paid takes note of an answer that came after the block had.
-func (j *job) paid(t *mate, f *Fill) {
+func (m *Machine) paid(j *job, t *mate, f *Fill) {
 	k := slices.IndexFunc(j.debts, func(a *ask) bool { return a.id == f.ID && a.to == t.link })
 	if k < 0 {
 		return
 	}
+	m.tardily(j)
 	a := j.debts[k]
 	a.promised = f.More
 	if !f.More {

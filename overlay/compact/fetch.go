@@ -156,7 +156,7 @@ const oneFlight = 16 << 10
 // onFill takes transactions: the one Fill that a link may send unasked, or an answer.
 func (m *Machine) onFill(j *job, t *mate, f *Fill) error {
 	if j.draft == nil || j.over {
-		j.paid(t, f)
+		m.paid(j, t, f)
 		return nil // what crossed with our being done
 	}
 	if f.ID == 0 {

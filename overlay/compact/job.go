@@ -28,6 +28,7 @@ type job struct {
 	ends  time.Time           // of the attempt, or of serving it
 	ended time.Time           // when it was over
 	asked time.Time           // when something was last asked for, or said to come
+	tardy int                 // chunks and answers that came long after it was over
 	mates map[peerscore.PeerID]*mate
 
 	// Asking for transactions.

@@ -43,7 +43,13 @@ type world struct {
 	done  []time.Duration
 	how   []compact.How
 	odd   []compact.Action
-	owed  []compact.Settled
+	owed  []settled
+}
+
+// settled is what a node says that a link owed it.
+type settled struct {
+	by *simNode
+	compact.Settled
 }
 
 type simNode struct {
@@ -304,7 +310,7 @@ func (w *world) act(a *simNode, actions []compact.Action) {
 			w.done = append(w.done, w.now)
 			w.how = append(w.how, x.How)
 		case compact.Settled:
-			w.owed = append(w.owed, x)
+			w.owed = append(w.owed, settled{a, x})
 		default:
 			w.odd = append(w.odd, x)
 		}

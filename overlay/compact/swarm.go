@@ -124,6 +124,9 @@ func (m *Machine) onChunk(j *job, t *mate, f *Chunk) error {
 	t.has.Set(f.Index)
 	t.asked.Clear(f.Index)
 	t.due = m.soon(j, t)
+	if j.over {
+		m.tardily(j)
+	}
 	if j.over || j.broken || j.have.Has(f.Index) {
 		j.how.Spare++
 		return nil
