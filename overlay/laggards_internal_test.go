@@ -23,10 +23,40 @@ func TestReadingsTellWhoDoesNotRead(t *testing.T) {
 		o.dropped("full")
 	}
 	o.queued("stuck")
-	readings := o.readings(time.Now().Add(laggardStuck + time.Second))
+	now := time.Now().Add(laggardStuck + time.Second)
+	require.ElementsMatch(t, []peer.ID{"full", "stuck"}, o.troubled(now))
+	steady := map[peer.ID]bool{"full": true, "stuck": true}
+	o.excuse(steady)
+	readings := o.readings(now, steady)
 	require.Equal(t, peerscore.Reading{Peer: "a", Sent: 50}, readings[0])
 	require.Equal(t, []peerscore.PeerID{"full", "stuck"}, peerscore.Laggards(readings))
-	for _, r := range o.readings(time.Now()) {
+	for _, r := range o.readings(now, steady) {
 		require.Zero(t, r.Sent+r.Dropped, "each is told once")
 	}
+}
+
+// R97: what is not taken while the line carries nothing is not held against the peer, and
+// what was not taken before that still is.
+func TestDeadLinesAreNoLaggards(t *testing.T) {
+	o := newOutflow(100)
+	drop := func(times int) {
+		for range times {
+			o.dropped("p")
+		}
+	}
+	o.queued("p")
+	o.queued("other") // and it is not said to be steady either
+	drop(3)
+	o.excuse(map[peer.ID]bool{"p": true})
+	drop(40)
+	o.excuse(nil)
+	drop(4)
+	o.excuse(map[peer.ID]bool{"p": true})
+	drop(5) // not looked at yet
+	now := time.Now().Add(laggardStuck + time.Second)
+	require.Equal(t, []peerscore.Reading{
+		{Peer: "other", Sent: 1},
+		{Peer: "p", Sent: 1, Dropped: 3 + 4 + 5, Stuck: true},
+	}, o.readings(now, map[peer.ID]bool{"p": true}))
+	require.False(t, o.readings(now, nil)[1].Stuck)
 }

@@ -46,6 +46,7 @@ type way struct {
 	moved time.Time // when last something was written, or began to wait
 
 	sent, dropped int // since they were last told
+	looked        int // of dropped, those before it was last looked at whether the line carries anything
 }
 
 // newOutflow shares a queue of the router between own publications, which get its first

@@ -1,0 +1,117 @@
+package overlay
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/p2p/protocol/ping"
+	"github.com/quic-go/quic-go"
+)
+
+// pingPatience is how long a ping is waited for: far longer than any way there and back.
+const pingPatience = 3 * time.Second
+
+// lifelines tells peers that do not take what they are sent from lines that carry nothing.
+// It is asked of peers in trouble only, again and again while they are.
+type lifelines struct {
+	host host.Host // constant
+	crew *crew
+
+	mu    sync.Mutex // guards what follows
+	lines map[peer.ID]*lifeline
+}
+
+// lifeline is the line to one peer in trouble.
+type lifeline struct {
+	packets  uint64 // that had come in when last we looked
+	answered bool   // a ping, since then
+	asking   bool   // a ping is under way
+	looks    int    // in a row, in which something had come in
+}
+
+func newLifelines(h host.Host, c *crew) *lifelines {
+	return &lifelines{host: h, crew: c, lines: make(map[peer.ID]*lifeline)}
+}
+
+// look returns whose lines have carried something since the last look, and did so before
+// that as well: what falls into the moment at which a line ends or comes back proves
+// nothing. Others than those in trouble are forgotten.
+func (l *lifelines) look(ctx context.Context, troubled []peer.ID) (steady map[peer.ID]bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	was := l.lines
+	l.lines, steady = make(map[peer.ID]*lifeline, len(troubled)), make(map[peer.ID]bool)
+	for _, p := range troubled {
+		line, packets := was[p], received(l.host.Network(), p)
+		switch {
+		case line == nil:
+			line = new(lifeline)
+		case line.answered || packets > line.packets:
+			line.looks++
+		default:
+			line.looks = 0
+		}
+		steady[p] = line.looks > 1
+		line.packets, line.answered = packets, false
+		l.lines[p] = line
+		if !line.asking { // there may be nothing else to acknowledge
+			line.asking = l.crew.spawn(func() { l.ask(ctx, p, line) })
+		}
+	}
+	return steady
+}
+
+func (l *lifelines) ask(ctx context.Context, p peer.ID, line *lifeline) {
+	err := pinged(ctx, l.host, p)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	line.asking = false
+	// A refusal has come over the line as well.
+	line.answered = !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, context.DeadlineExceeded)
+}
+
+// received is how many packets have come over a peer's connections, as far as they count them:
+// those of QUIC, whose acknowledgements no peer can leave out.
+func received(n network.Network, p peer.ID) (packets uint64) {
+	for _, c := range n.ConnsToPeer(p) {
+		var q *quic.Conn
+		if c.As(&q) {
+			packets += q.ConnectionStats().PacketsReceived
+		}
+	}
+	return packets
+}
+
+// pinged sends one ping over a connection that there is.
+func pinged(ctx context.Context, h host.Host, p peer.ID) error {
+	ctx, cancel := context.WithTimeout(ctx, pingPatience)
+	defer cancel()
+	s, err := h.NewStream(network.WithNoDial(ctx, "only lines that there are"), p, ping.ID)
+	if err != nil {
+		return fmt.Errorf("overlay: open ping: %w", err)
+	}
+	defer func() { _ = s.Reset() }()
+	_ = s.SetDeadline(time.Now().Add(pingPatience))
+	defer context.AfterFunc(ctx, func() { _ = s.Reset() })()
+	b := make([]byte, ping.PingSize)
+	_, _ = rand.Read(b) // never fails
+	if _, err := s.Write(b); err != nil {
+		return fmt.Errorf("overlay: send ping: %w", err)
+	}
+	if _, err := io.ReadFull(s, b); err != nil {
+		if ctx.Err() != nil {
+			err = ctx.Err()
+		}
+		return fmt.Errorf("overlay: await ping: %w", err)
+	}
+	return nil
+}
