@@ -42,7 +42,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		QuietEach:    300 * time.Millisecond, // small networks may have few links for each node
-		QuietMost:    10 * time.Second,       // with ten dials each, who falls silent is asked by somebody within half a second on average
+		QuietMost:    6 * time.Second,        // with ten dials each, who falls silent is asked by somebody within a third of a second on average
 		PingEvery:    500 * time.Millisecond, // the round trip of the longest path on earth, and a half
 		Pings:        4,
 		Indirect:     3, // SWIM, memberlist

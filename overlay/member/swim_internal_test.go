@@ -18,7 +18,7 @@ func soak(usual int) int {
 	return usual
 }
 
-// TestDeathIsKnownToAll: in a network of 200, idle nodes spend no more than 300
+// TestDeathIsKnownToAll: in a network of 200, idle nodes spend no more than 450
 // bytes a second on the wire, and when one dies all others know within 10 s.
 func TestDeathIsKnownToAll(t *testing.T) {
 	w := newWorld(t, seedOf(t), 200, 10, DefaultConfig())
@@ -31,7 +31,7 @@ func TestDeathIsKnownToAll(t *testing.T) {
 	w.run(time.Minute)
 	idle := float64(w.sent()-before) / 200 / 60
 	t.Logf("idle: %.0f bytes/s per node", idle)
-	require.LessOrEqual(t, idle, 300.0)
+	require.LessOrEqual(t, idle, 450.0)
 
 	var took []time.Duration
 	deaths := soak(8)
@@ -59,7 +59,7 @@ func TestDeathIsKnownToAll(t *testing.T) {
 		took[len(took)/2], took[len(took)*9/10], took[len(took)*99/100], took[len(took)-1])
 	t.Logf("a death and a return in %v: %.0f bytes/s per node", w.now.Sub(began)/time.Duration(deaths),
 		float64(w.sent()-before)/200/w.now.Sub(began).Seconds())
-	require.LessOrEqual(t, took[len(took)*99/100], 13*time.Second)
+	require.LessOrEqual(t, took[len(took)*99/100], 10*time.Second)
 	require.Zero(t, w.falseDeaths)
 	require.Zero(t, w.faults)
 }
