@@ -17,6 +17,11 @@ const (
 	unitsPerGraft        = 500 // no honest peer comes near this budget at all
 )
 
+// graftsPerConnection are within any budget: both ends begin a connection by asking each
+// other into their mesh, and whoever has to start again and again is no flooder. Handshakes
+// cost more than these, and have bounds of their own.
+const graftsPerConnection = 4
+
 // admission is the budget of gossip that one peer has with one instance. It is asked before
 // pubsub decodes anything. What is over it is truncated or dropped; a peer that keeps sending
 // over it is charged for every so many units, is disconnected when that goes on, and banned
@@ -32,6 +37,8 @@ type admission struct {
 	lenient *rate.Limiter
 	patient *rate.Limiter
 	over    int // since the last charge was due
+	conn    string
+	fresh   int // GRAFT and PRUNE that are left of what conn may begin with
 }
 
 func newAdmission(perSecond, burst int, l Limits) *admission {
@@ -44,6 +51,24 @@ func newAdmission(perSecond, burst int, l Limits) *admission {
 		lenient:       perMinute(l.ChargesForgiven),
 		patient:       perMinute(l.ChargesToCut),
 	}
+}
+
+// begin notes that the peer uses a connection, by its id.
+func (a *admission) begin(conn string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if conn != a.conn {
+		a.conn, a.fresh = conn, graftsPerConnection
+	}
+}
+
+// takeGrafts takes as much of n as there is.
+func (a *admission) takeGrafts(now time.Time, n int) int {
+	a.mu.Lock()
+	free := min(n, a.fresh)
+	a.fresh -= free
+	a.mu.Unlock()
+	return free + take(a.grafts, now, n-free)
 }
 
 // ruling is what becomes of one RPC.
@@ -73,7 +98,7 @@ func (a *admission) admit(now time.Time, e elements, messages []parcel) (r rulin
 		units:         e.units,
 		ids:           take(a.ids, now, e.ids),
 		subscriptions: take(a.subscriptions, now, e.subscriptions),
-		grafts:        take(a.grafts, now, e.grafts),
+		grafts:        a.takeGrafts(now, e.grafts),
 	}
 	over = (e.ids-r.keep.ids)/idsPerUnit + (e.subscriptions-r.keep.subscriptions)*unitsPerSubscription +
 		(e.grafts-r.keep.grafts)*unitsPerGraft

@@ -1,6 +1,7 @@
 package overlay
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -72,6 +73,24 @@ func TestAdmissionGrowsStricter(t *testing.T) {
 			require.Less(t, first["truncated"], first["charged"])
 			require.Less(t, first["charged"], first["cut"])
 		})
+	}
+}
+
+// R89: who is killed and starts again twice a second is blamed for nothing, and who grafts as
+// often over one connection is.
+func TestGraftsOfManyLivesAreWithinBudget(t *testing.T) {
+	l := DefaultLimits()
+	for lives, blamed := range map[int]bool{600: false, 1: true} {
+		a := newAdmission(l.MessagesPerSecond, l.MessagesBurst, l)
+		now, cut := time.UnixMilli(1_000_000), false
+		for i := range 600 {
+			now = now.Add(500 * time.Millisecond)
+			a.begin(fmt.Sprint(i % lives))
+			r := a.admit(now, elements{units: 2, grafts: 2}, nil)
+			cut = cut || r.cut
+			require.True(t, blamed || r.charges == 0 && r.keep.grafts == 2, "life %d", i)
+		}
+		require.Equal(t, blamed, cut)
 	}
 }
 

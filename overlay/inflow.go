@@ -54,6 +54,7 @@ func (o *Overlay) bounded(ctx context.Context, in inflow) *boundedHost {
 // accept takes a gossip stream into its bounds and begins to read it.
 func (o *Overlay) accept(ctx context.Context, in inflow, s network.Stream, m *member) (network.Stream, func(), bool) {
 	l := o.cfg.Limits
+	in.units(m.budget).begin(s.Conn().ID())
 	ctx, cancel := context.WithCancel(ctx)
 	bounds := streamBounds{
 		frame: in.frame, firstFrame: l.FirstFrame, frameTime: l.FrameTime,

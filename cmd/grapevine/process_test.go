@@ -89,6 +89,9 @@ func (d *daemon) start(t *testing.T) {
 // launch starts the process. It does not outlive the test.
 func (d *daemon) launch() error {
 	d.cmd = exec.Command("grapevine", append([]string{"run", "--home", d.home}, d.args...)...)
+	d.cmd.Env = slices.DeleteFunc(os.Environ(), func(s string) bool { // no settings of a daemon, which would refuse them
+		return strings.HasPrefix(s, "GRAPEVINE_SOAK=") || strings.HasPrefix(s, "GRAPEVINE_SEED=")
+	})
 	d.cmd.Stdout, d.cmd.Stderr = d.log, d.log
 	if err := d.cmd.Start(); err != nil {
 		return err
