@@ -24,7 +24,7 @@ const (
 	// memberTick is how often the machine is told that time has passed.
 	memberTick = 100 * time.Millisecond
 	// memberLook is how often links and our own addresses are looked after.
-	memberLook = 500 * time.Millisecond
+	memberLook = time.Second
 )
 
 // members keeps the view of who is in the network: it carries what the machine of package

@@ -21,7 +21,7 @@ import (
 
 const (
 	// reconTick is how often links are looked after, at the least.
-	reconTick = 500 * time.Millisecond
+	reconTick = time.Second
 	// reconSecond is how long the side with the higher id leaves a new link to the other's
 	// session, so that the first exchange, which may be large, is not held twice.
 	reconSecond = 3 * time.Second
