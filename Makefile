@@ -1,5 +1,5 @@
 # What a contributor types. `make check` is what has to hold before a change lands.
-.PHONY: build test race check fmt generate fuzz bench soak laws attacks eclipse figures
+.PHONY: build test race check fmt generate fuzz bench soak hunt laws attacks eclipse figures
 
 build:
 	go build -trimpath -o grapevine ./cmd/grapevine
@@ -42,6 +42,13 @@ soak:
 	GRAPEVINE_SOAK=1 go test -timeout 4h -count 1 -run 'Kill' -v ./cmd/grapevine
 	GRAPEVINE_SEEDS=10000 go test -timeout 2h -count 1 -run 'EclipseByRestart' ./overlay/dial
 	GRAPEVINE_SOAK=20 go test -timeout 4h -count 1 -run 'DeathIsKnown|NoFalseDeaths' ./overlay/member
+
+# The simulations of the pure packages under HUNTS seeds each: bounds that hold
+# for all but one in a hundred make a gate that fails by luck.
+HUNTS ?= 100
+hunt:
+	go test -count $(HUNTS) -timeout 4h ./overlay/compact ./overlay/dial ./overlay/fetch ./overlay/member \
+		./overlay/recon ./overlay/stem ./overlay/catchup ./testnet/core ./mempool ./peerscore
 
 # The eclipse by restart in 10,000 lives: docs/figures/dial.md. An hour at most.
 eclipse:
