@@ -20,9 +20,9 @@ import (
 const handshakeTime = 9 * time.Second
 
 // newTCP makes the TCP transport, with the same securities and muxer as libp2p.New would,
-// but for its patience.
+// but for its patience, and for how much it lets wait before a block.
 func newTCP(key crypto.PrivKey, rm network.ResourceManager, g connmgr.ConnectionGater) (*tcp.TcpTransport, error) {
-	muxers := []tptu.StreamMuxer{{ID: yamux.ID, Muxer: yamux.DefaultTransport}}
+	muxers := []tptu.StreamMuxer{{ID: yamux.ID, Muxer: shallowMuxer{yamux.DefaultTransport}}}
 	byTLS, err := libp2ptls.New(libp2ptls.ID, key, muxers)
 	if err != nil {
 		return nil, err
@@ -31,7 +31,7 @@ func newTCP(key crypto.PrivKey, rm network.ResourceManager, g connmgr.Connection
 	if err != nil {
 		return nil, err
 	}
-	upgrader, err := tptu.New([]sec.SecureTransport{byTLS, byNoise}, muxers, nil, rm, g, tptu.WithAcceptTimeout(handshakeTime))
+	upgrader, err := tptu.New([]sec.SecureTransport{shallowSecurity{byTLS}, shallowSecurity{byNoise}}, muxers, nil, rm, g, tptu.WithAcceptTimeout(handshakeTime))
 	if err != nil {
 		return nil, err
 	}
