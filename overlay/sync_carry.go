@@ -10,6 +10,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/grapevine-p2p/grapevine/overlay/catchup"
 	"github.com/grapevine-p2p/grapevine/peerscore"
@@ -224,6 +225,8 @@ func (s *syncer) readBlocks(x *exchange, ask catchup.Ask) error {
 		}
 		a, end, err := s.answer(x, ask.ID, limit)
 		switch {
+		case errors.Is(err, FrameTooLarge) && i < len(ask.Blocks):
+			return s.whyTooLarge(x, ask.Blocks[i], ask.From+uint64(i), err)
 		case err != nil:
 			return err
 		case end:
@@ -250,20 +253,85 @@ func (s *syncer) readBlocks(x *exchange, ask catchup.Ask) error {
 // isBlock checks that a block is the one asked for, and its body the one that its header
 // signs.
 func (s *syncer) isBlock(b *wire.Block, id wire.BlockID, height uint64) error {
-	h := b.Header.Body()
-	switch {
-	case b.ID() == id:
-	case h.Height != height:
-		return fmt.Errorf("%w: height %d instead of %d", NotAsked, h.Height, height)
-	case !wire.VerifyHeader(s.cfg.Genesis.ID(), b.Header):
-		return headerFault{fmt.Errorf("%w: block %s", validation.BadSignature, b.ID())}
-	default:
-		return errElsewhere
+	if err := s.isHeader(b.Header, id, height); err != nil {
+		return err
 	}
-	if wire.TxRoot(b.TxIDs()) != h.TxRoot {
+	if wire.TxRoot(b.TxIDs()) != b.Header.Body().TxRoot {
 		return fmt.Errorf("%w: block %s", WrongBody, b.ID())
 	}
 	return nil
+}
+
+// isHeader checks that a header is that of the block asked for. That of another block of its
+// height is no lie: it is asked for by height, and the peer's chain may have changed.
+func (s *syncer) isHeader(h *wire.Header, id wire.BlockID, height uint64) error {
+	switch {
+	case h.ID() == id:
+		return nil
+	case h.Body().Height != height:
+		return fmt.Errorf("%w: height %d instead of %d", NotAsked, h.Body().Height, height)
+	case !wire.VerifyHeader(s.cfg.Genesis.ID(), h):
+		return headerFault{fmt.Errorf("%w: block %s", validation.BadSignature, h.ID())}
+	default:
+		return errElsewhere
+	}
+}
+
+// whyTooLarge says what an answer proves that announced more bytes than the block asked for
+// can have. It reads no more of it than the header.
+func (s *syncer) whyTooLarge(x *exchange, id wire.BlockID, height uint64, tooLarge error) error {
+	start, _ := x.in.Peek(wire.MaxHeader + syncSlack) // what there is of it
+	raw := headerAtStart(start)
+	if raw == nil {
+		return tooLarge
+	}
+	h, err := wire.DecodeHeader(raw)
+	if err != nil {
+		return undecodable(err)
+	}
+	if err := s.isHeader(h, id, height); err != nil {
+		return err
+	}
+	return tooLarge
+}
+
+// Field numbers of an answer and of a block.
+const (
+	answerBlock = 3
+	blockHeader = 1
+)
+
+// headerAtStart is the encoded header of the block in the answer that b is the start of, nil
+// if there is none.
+func headerAtStart(b []byte) []byte {
+	for {
+		num, typ, tag := protowire.ConsumeTag(b)
+		if tag < 0 {
+			return nil
+		}
+		if num == answerBlock && typ == protowire.BytesType {
+			_, length := protowire.ConsumeVarint(b[tag:])
+			if length < 0 {
+				return nil
+			}
+			b = b[tag+length:]
+			break
+		}
+		value := protowire.ConsumeFieldValue(num, typ, b[tag:])
+		if value < 0 {
+			return nil
+		}
+		b = b[tag+value:]
+	}
+	num, typ, tag := protowire.ConsumeTag(b)
+	if tag < 0 || num != blockHeader || typ != protowire.BytesType {
+		return nil
+	}
+	raw, n := protowire.ConsumeBytes(b[tag:])
+	if n < 0 {
+		return nil
+	}
+	return raw
 }
 
 // keep takes a block until its turn to be added comes.

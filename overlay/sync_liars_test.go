@@ -108,6 +108,12 @@ func TestLyingPeersAreDroppedForAnother(t *testing.T) {
 		h.Height = height
 		return &wire.Block{Header: wire.SignHeader(wire.NetworkID{}, key("producer 0"), &h)}
 	}
+	large := func(b *wire.Block) *wire.Block { // too large for first, whatever its header says
+		for i := range uint64(8) {
+			b.Txs = append(b.Txs, transfer(g, "wallet 1", i, func(b *wire.TxBody) { b.Payload = make([]byte, 1000) }))
+		}
+		return b
+	}
 	own := newChain(t, g, c) // of one block
 	own.force(first)
 	say := func(change func(a *wire.SyncAnswer)) answerer {
@@ -143,6 +149,10 @@ func TestLyingPeersAreDroppedForAnother(t *testing.T) {
 		"S5 larger than its header says": {1, telling(own, say(func(a *wire.SyncAnswer) {
 			a.Block = make([]byte, 1<<20)
 		})), peerscore.LyingAnswer},
+		"S5 a body larger than its header says":    {1, block(large(&wire.Block{Header: first.Header})), peerscore.LyingAnswer},
+		"S5 another height, and larger":            {1, block(large(seal(g, ledger.Ref{ID: genesis.ID, Height: 6}, 20, nil))), peerscore.LyingAnswer},
+		"S5 another network, and larger":           {1, block(large(forge(1))), peerscore.InvalidHeader},
+		"another block of that height, and larger": {1, block(large(seal(g, genesis, 4, nil))), 0},
 		"S5 cut short":                     {1, telling(own, func(*wire.SyncRequest, func(*wire.SyncAnswer)) {}), 0},
 		"S15 another height":               {1, block(seal(g, ledger.Ref{ID: genesis.ID, Height: 6}, 20, nil)), peerscore.LyingAnswer},
 		"another block of that height":     {1, block(seal(g, genesis, 4, nil)), 0},
