@@ -35,6 +35,9 @@ func newForeign(t *testing.T, network wire.NetworkID, careless bool) *foreign {
 	h := newHost(t)
 	ps, err := pubsub.NewGossipSub(ctx, h,
 		pubsub.WithMessageSignaturePolicy(pubsub.StrictNoSign), pubsub.WithNoAuthor(),
+		// The node may have it in its mesh before it has the node, and what it publishes
+		// then would go to nobody.
+		pubsub.WithFloodPublish(true),
 		pubsub.WithMessageIdFn(func(m *pb.Message) string {
 			sum := sha256.New()
 			sum.Write(network[:])
