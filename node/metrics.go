@@ -193,10 +193,10 @@ func (e *events) hooks() overlay.Hooks {
 			next.TxArrived(id, from, v, err)
 		}
 	}
-	h.TxDuplicate = func(from peerscore.PeerID) {
+	h.TxDuplicate = func(id wire.TxID, from peerscore.PeerID) {
 		m.duplicates.Inc()
 		if next.TxDuplicate != nil {
-			next.TxDuplicate(from)
+			next.TxDuplicate(id, from)
 		}
 	}
 	h.TxEchoed = func(id wire.TxID) {

@@ -20,7 +20,7 @@ type Hooks struct {
 	// where the bytes are no transaction.
 	TxArrived func(id wire.TxID, from peerscore.PeerID, v validation.Verdict, err error)
 	// TxDuplicate reports a further copy of a transaction.
-	TxDuplicate func(from peerscore.PeerID)
+	TxDuplicate func(id wire.TxID, from peerscore.PeerID)
 	// TxKept reports how many transactions wait for a peer on the topic.
 	TxKept func(waiting int)
 

@@ -471,7 +471,7 @@ func (o *Overlay) join(ctx context.Context) (txMesh, blockMesh *mesh, err error)
 			first: o.sentry.first,
 			duplicate: func(p peer.ID, raw []byte) {
 				id := wire.TxIDOf(raw)
-				call(o.cfg.Hooks.TxDuplicate, peerscore.PeerID(p))
+				call2(o.cfg.Hooks.TxDuplicate, id, peerscore.PeerID(p))
 				o.announcer.relayed(id, p)
 				o.sentry.copied(p, raw)
 				o.holders.came(p, id)

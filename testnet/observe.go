@@ -25,7 +25,7 @@ func (w *watch) hooks(i int) node.Observe {
 					w.dropped()
 				}
 			},
-			TxDuplicate:       func(peerscore.PeerID) { w.copy() },
+			TxDuplicate:       func(wire.TxID, peerscore.PeerID) { w.copy() },
 			RPCDropped:        func(peerscore.PeerID, string) { w.dropped() },
 			ValidationDropped: func(peerscore.PeerID, string) { w.dropped() },
 			BlockRebuilt: func(_ wire.BlockID, how overlay.Rebuilt) {

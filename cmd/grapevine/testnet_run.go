@@ -264,7 +264,7 @@ func printTestnetReport(w io.Writer, s *scenario.Scenario, r *report.Report, too
 		add("copies", fmt.Sprintf("%.2f of each transaction at a node", *c))
 	}
 	if b := r.Bytes.WirePerPayload; b != nil {
-		add("cost", fmt.Sprintf("%.2f bytes on the wire per byte of transaction delivered", *b))
+		add("cost", fmt.Sprintf("%.2f bytes on the wire per byte of transactions and whole blocks delivered", *b))
 	}
 	if i := r.Bytes.IdlePerNodeS; i != nil {
 		add("idle", fmt.Sprintf("%.0f bytes per node and second", *i))
@@ -335,7 +335,7 @@ func resourcesText(r report.Resources) string {
 		parts = append(parts, fmt.Sprintf("%.1f s of processor time", *r.CPUS))
 	}
 	if r.CPUSPerDelivery != nil {
-		parts = append(parts, fmt.Sprintf("%.0f µs of it per delivered transaction", *r.CPUSPerDelivery*1e6))
+		parts = append(parts, fmt.Sprintf("%.0f µs of it per message delivered", *r.CPUSPerDelivery*1e6))
 	}
 	if r.HeapMBPerNode != nil {
 		parts = append(parts, fmt.Sprintf("%.1f MB of memory per node", *r.HeapMBPerNode))

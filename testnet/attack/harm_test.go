@@ -99,7 +99,7 @@ func wire(times float64) func(*testing.T, *report.Report, *report.Report) {
 	}
 }
 
-// copies is the same of messages that nodes are handed.
+// copies is the same of the messages of others that nodes are handed.
 func copies(times float64) func(*testing.T, *report.Report, *report.Report) {
 	return func(t *testing.T, calm, bare *report.Report) {
 		require.Greater(t, *bare.Tx.CopiesPerDelivery, times**calm.Tx.CopiesPerDelivery)
@@ -138,8 +138,8 @@ var sieges = []siege{
 	swallowing("eclipse", ""),
 	swallowing("censor", "", "txs.origins=1"),
 
-	{kind: "spammer", count: 1, bare: "lenient", harm: all(lasts, copies(2)), defended: evicts},
-	{kind: "valid-spam", params: "per_second: 20", count: 1, bare: plain, harm: copies(5)},
+	{kind: "spammer", count: 1, bare: "lenient", harm: all(lasts, wire(2)), defended: evicts},
+	{kind: "valid-spam", params: "per_second: 20", count: 1, bare: plain, harm: wire(4)},
 	{kind: "duplicates", params: "copies: 20", count: 1, bare: plain, harm: copies(3)},
 	{kind: "oversize", params: "over: transaction, per_second: 2", count: 1, bare: "lenient", harm: all(lasts, wire(5)), defended: evicts},
 	{kind: "oversize", params: "over: frame, per_second: 2", count: 1, bare: "lenient", harm: all(lasts, wire(5)), defended: evicts},

@@ -114,7 +114,7 @@ func (r *run) report() *report.Report {
 			HeapMBPerNode:   report.Ratio(f.last.heap/1e6, honest),
 			MempoolShare:    &f.mempool,
 			CPUS:            report.Measured(f.last.cpu - f.first.cpu),
-			CPUSPerDelivery: report.Ratio(f.last.cpu-f.first.cpu, float64(t.tx.Delivered)),
+			CPUSPerDelivery: report.Ratio(f.last.cpu-f.first.cpu, float64(t.tx.Delivered+t.block.Delivered)),
 		},
 	}
 	if rep.Attack.Attackers > 0 {

@@ -111,7 +111,7 @@ func tiles(r *report.Report) []tile {
 	add("wire bytes per payload byte", r.Bytes.WirePerPayload, figure, "every packet and its headers counted")
 	add("idle traffic", r.Bytes.IdlePerNodeS, func(v float64) string { return bytesText(v) + "/s" }, "per node with nothing to send")
 	add("memory", r.Resources.HeapMBPerNode, func(v float64) string { return figure(v) + " MB" }, "per node")
-	add("processor time", r.Resources.CPUSPerDelivery, func(v float64) string { return figure(v*1e6) + " µs" }, "per delivered transaction, real time")
+	add("processor time", r.Resources.CPUSPerDelivery, func(v float64) string { return figure(v*1e6) + " µs" }, "per message delivered, real time")
 	if h := r.Chain.Heads; h != nil {
 		all = append(all, tile{"heads at the end", plain(float64(*h)), "1 is agreement"})
 	}

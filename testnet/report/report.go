@@ -84,8 +84,9 @@ type Spread struct {
 	DeliveryRatio *float64 `json:"delivery_ratio"`
 	// LatencyMS is over the delivered pairs; null when there are none.
 	LatencyMS *Percentiles `json:"latency_ms"`
-	// CopiesPerDelivery counts every copy that a receiver was handed, the
-	// first included; null when nothing was delivered or nobody counted.
+	// CopiesPerDelivery counts every copy that a receiver was handed, the first included. In world
+	// sim these are copies of the messages counted above, in local of all that came, an attacker's
+	// own included. Null when nothing was delivered or nobody counted.
 	CopiesPerDelivery *float64 `json:"copies_per_delivery"`
 }
 
@@ -119,7 +120,7 @@ type Bytes struct {
 	// see (worlds sim and core). In world local it is what nodes wrote to
 	// libp2p streams, above transport encryption; Notes says so.
 	Wire             *uint64 `json:"wire"`
-	PayloadDelivered uint64  `json:"payload_delivered"` // bytes of transactions, once per delivered pair
+	PayloadDelivered uint64  `json:"payload_delivered"` // bytes of transactions and of whole blocks, however these travel, once per delivered pair
 	// WirePerPayload is wire ÷ payload_delivered; null without either.
 	WirePerPayload *float64 `json:"wire_per_payload"`
 	// IdlePerNodeS is bytes per node and second when nobody sends anything.
@@ -197,7 +198,7 @@ type Heal struct {
 // Resources is what the run cost in memory and processor time.
 type Resources struct {
 	HeapMBPerNode *float64 `json:"heap_mb_per_node"` // 10^6 bytes
-	// CPUSPerDelivery is processor seconds per delivered transaction, with
+	// CPUSPerDelivery is cpu_s per delivered pair, of transactions and of blocks, with
 	// everything that the process does counted in.
 	CPUSPerDelivery *float64 `json:"cpu_s_per_delivery"`
 	CPUS            *float64 `json:"cpu_s"` // processor seconds, from the start of the load

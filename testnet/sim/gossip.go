@@ -107,7 +107,7 @@ func observe(o *Observer) node.Observe {
 	return node.Observe{
 		Overlay: overlay.Hooks{
 			TxArrived: func(id wire.TxID, _ peerscore.PeerID, v validation.Verdict, err error) {
-				o.Copy(Tx)
+				o.Copy(Tx, ID(id))
 				switch {
 				case v == validation.Accept:
 					o.Valid(Tx, ID(id))
@@ -115,7 +115,7 @@ func observe(o *Observer) node.Observe {
 					o.Count(Counts{Dropped: 1})
 				}
 			},
-			TxDuplicate:       func(peerscore.PeerID) { o.Copy(Tx) },
+			TxDuplicate:       func(id wire.TxID, _ peerscore.PeerID) { o.Copy(Tx, ID(id)) },
 			RPCDropped:        func(peerscore.PeerID, string) { o.Count(Counts{Dropped: 1}) },
 			ValidationDropped: func(peerscore.PeerID, string) { o.Count(Counts{Dropped: 1}) },
 			BlockRebuilt: func(_ wire.BlockID, how overlay.Rebuilt) {

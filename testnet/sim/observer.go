@@ -18,7 +18,7 @@ type Observer struct {
 	mu     sync.Mutex // guards what follows
 	first  [kinds]map[ID]time.Time
 	made   []made
-	copies [kinds]int
+	copies [kinds]map[ID]int
 	counts Counts
 	charge string           // the first that the node made to a peer
 	guilty map[peer.ID]bool // whom it charged
@@ -71,11 +71,15 @@ func (o *Observer) Made(kind Kind, id ID, size int) {
 }
 
 // Copy says that the node was handed a message by a peer, the first time or
-// again.
-func (o *Observer) Copy(kind Kind) {
+// again. Those of messages that do not count, such as an attacker's, are never
+// asked for.
+func (o *Observer) Copy(kind Kind, id ID) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.copies[kind]++
+	if o.copies[kind] == nil {
+		o.copies[kind] = make(map[ID]int)
+	}
+	o.copies[kind][id]++
 }
 
 // Count adds to what is counted.

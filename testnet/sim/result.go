@@ -55,11 +55,6 @@ func (g *stage) reap() (kind [kinds]harvest, phase [phases][kinds]harvest) {
 		g.gather(m, paths, &kind[m.kind], &phase[g.phaseOf(m.at)][m.kind])
 	}
 	for k := range kind {
-		for _, p := range g.places {
-			if p.honest {
-				kind[k].copies += p.Observer.copiesOf(Kind(k))
-			}
-		}
 		kind[k].finish()
 		for i := range phase {
 			phase[i][k].finish()
@@ -76,6 +71,7 @@ func (g *stage) gather(m published, paths func(from int) []time.Duration, harves
 			if i == m.origin || !p.honest {
 				continue
 			}
+			h.copies += p.Observer.copiesOf(m.kind, m.id)
 			at, seen := p.Observer.sawAt(m.kind, m.id)
 			if !seen && !g.due(p, m.at) {
 				continue // it was away
@@ -136,10 +132,10 @@ func (o *Observer) sawAt(kind Kind, id ID) (time.Time, bool) {
 	return at, ok
 }
 
-func (o *Observer) copiesOf(kind Kind) int {
+func (o *Observer) copiesOf(kind Kind, id ID) int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.copies[kind]
+	return o.copies[kind][id]
 }
 
 // counts are those of all honest places together.

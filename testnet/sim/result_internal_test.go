@@ -55,8 +55,9 @@ func TestOneDeliveryLess(t *testing.T) {
 				time.Sleep(100 * time.Millisecond)
 				for _, receiver := range []int{1, 2} {
 					o := g.places[receiver].Observer
-					o.Copy(Tx)
-					o.Copy(Tx)
+					o.Copy(Tx, id)
+					o.Copy(Tx, id)
+					o.Copy(Tx, ID{99}) // nobody's that count
 					if !(removed && k == 4 && receiver == 2) {
 						o.Valid(Tx, id)
 						time.Sleep(time.Second)

@@ -19,7 +19,7 @@ import (
 type witness interface {
 	Made(kind sim.Kind, id sim.ID, size int)
 	Valid(kind sim.Kind, id sim.ID)
-	Copy(kind sim.Kind)
+	Copy(kind sim.Kind, id sim.ID)
 	Count(c sim.Counts)
 }
 

@@ -59,7 +59,7 @@ func (n *notes) Valid(_ sim.Kind, id sim.ID) {
 	n.valid[id] = time.Now()
 }
 
-func (n *notes) Copy(sim.Kind) {
+func (n *notes) Copy(sim.Kind, sim.ID) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.copies++

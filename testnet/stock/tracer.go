@@ -80,7 +80,7 @@ func (t *tracer) RejectMessage(m *pubsub.Message, reason string) {
 // each of them in one of three manners.
 func (t *tracer) copied(m *pubsub.Message) {
 	if kind, ok := kindOf(m); ok && m.ReceivedFrom != t.self {
-		t.witness.Copy(kind)
+		t.witness.Copy(kind, idOf(m))
 	}
 }
 
