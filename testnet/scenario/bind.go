@@ -15,6 +15,7 @@ import (
 type binder struct {
 	file     *file
 	problems problems
+	meant    []string // paths that the writers of unknown keys may have meant
 }
 
 // binding is a value that reads its own form of YAML.
@@ -22,8 +23,10 @@ type binding interface {
 	bind(b *binder, path string, n *yaml.Node)
 }
 
+// fail refuses the value at path.
 func (b *binder) fail(n *yaml.Node, path, format string, args ...any) {
-	b.problems.add(b.file.place(n), "%s %s", path, fmt.Sprintf(format, args...))
+	b.file.unbound[path] = true
+	b.problems.add(b.file.place(n), "%s %s", name(path), fmt.Sprintf(format, args...))
 }
 
 // value puts n into v. How says how its numbers are written: the part of a
@@ -56,7 +59,9 @@ func (b *binder) fields(path string, n *yaml.Node, v reflect.Value) {
 	b.each(path, n, func(key, value *yaml.Node, at string) {
 		f, ok := fields[key.Value]
 		if !ok {
-			b.problems.add(b.file.place(key), "unknown key %s; the nearest known one is %s", at, resembling(path, key.Value, keys))
+			known := resembling(path, key.Value, keys)
+			b.meant = append(b.meant, known)
+			b.problems.add(b.file.place(key), "unknown key %s; the nearest known one is %s", at, known)
 			return
 		}
 		b.value(at, value, v.Field(f.index), f.how)
@@ -66,7 +71,7 @@ func (b *binder) fields(path string, n *yaml.Node, v reflect.Value) {
 // each calls do for every pair of the mapping n, each key once.
 func (b *binder) each(path string, n *yaml.Node, do func(key, value *yaml.Node, at string)) {
 	if n.Kind != yaml.MappingNode {
-		b.fail(n, name(path), "is %s, want keys and values", describe(n))
+		b.fail(n, path, "is %s, want keys and values", describe(n))
 		return
 	}
 	lines := make(map[string]int)
@@ -74,11 +79,11 @@ func (b *binder) each(path string, n *yaml.Node, do func(key, value *yaml.Node, 
 		key := n.Content[i]
 		at := under(path, key.Value)
 		if key.Kind != yaml.ScalarNode {
-			b.fail(key, name(path), "has %s for a key", describe(key))
+			b.problems.add(b.file.place(key), "%s has %s for a key", name(path), describe(key))
 			continue
 		}
 		if first, ok := lines[key.Value]; ok {
-			b.fail(key, at, "is there twice, first on line %d", first)
+			b.problems.add(b.file.place(key), "%s is there twice, first on line %d", at, first)
 			continue
 		}
 		lines[key.Value] = key.Line

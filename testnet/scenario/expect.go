@@ -17,6 +17,7 @@ func (e *Expect) bind(b *binder, path string, n *yaml.Node) {
 		case key.Value == "condition":
 			e.condition(b, at, value)
 		case key.Value != "known_gap":
+			b.meant = append(b.meant, under(path, "condition"))
 			b.problems.add(b.file.place(key), "unknown key %s; want condition and known_gap", at)
 		case value.Kind != yaml.ScalarNode || value.Value == "":
 			b.fail(value, at, "is %s, want the reason why the condition does not hold yet", describe(value))

@@ -40,18 +40,6 @@ func defaults() *Scenario {
 // is wrong, each on a line of its own that begins with the name and the line
 // in the file; there is no scenario then.
 func Parse(name string, text []byte) (*Scenario, error) {
-	s, err := read(name, text)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.Validate(); err != nil {
-		return nil, err
-	}
-	return s, nil
-}
-
-// read is Parse without Validate.
-func read(name string, text []byte) (*Scenario, error) {
 	f := &file{name: name}
 	if len(text) > MaxFile {
 		return nil, &problem{place{file: name}, fmt.Sprintf("the file has %d bytes, want at most %d", len(text), MaxFile)}
@@ -61,7 +49,12 @@ func read(name string, text []byte) (*Scenario, error) {
 		return nil, err
 	}
 	f.root = root
-	return bind(f)
+	s, wrong := bind(f)
+	wrong = append(wrong, s.impossible()...)
+	if err := wrong.err(); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // tree returns the mapping that a file consists of.
@@ -116,16 +109,18 @@ func syntaxProblem(name string, err error) error {
 	return p
 }
 
-// bind makes the scenario that the tree of f describes.
-func bind(f *file) (*Scenario, error) {
+// bind makes the scenario that the tree of f describes, as far as that goes.
+func bind(f *file) (*Scenario, problems) {
 	s := defaults()
 	s.Name = strings.TrimSuffix(filepath.Base(f.name), filepath.Ext(f.name))
 	s.file = f
-	f.places = make(map[string]place)
+	f.places, f.unbound = make(map[string]place), make(map[string]bool)
 	b := &binder{file: f}
 	b.fields("", f.root, reflect.ValueOf(s).Elem())
-	if err := b.problems.err(); err != nil {
-		return nil, err
+	for _, path := range b.meant {
+		if _, ok := f.places[path]; !ok {
+			f.unbound[path] = true
+		}
 	}
-	return s, nil
+	return s, b.problems
 }

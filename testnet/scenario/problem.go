@@ -64,6 +64,8 @@ type file struct {
 	root   *yaml.Node            // the mapping at the top
 	set    map[*yaml.Node]string // nodes that a setting put there, with the setting
 	places map[string]place      // by path: "network.dials", "churn.0.from"
+
+	unbound map[string]bool // paths whose values could not be taken, so that nothing follows from them
 }
 
 func (f *file) place(n *yaml.Node) place {
@@ -88,6 +90,25 @@ func (f *file) at(path string) place {
 		}
 		path = path[:cut]
 	}
+}
+
+// misses says whether the value at path, or what was to hold it, was not
+// understood.
+func (f *file) misses(path string) bool {
+	if f == nil {
+		return false
+	}
+	for unbound := range f.unbound {
+		if within(path, unbound) {
+			return true
+		}
+	}
+	return false
+}
+
+// within says whether path is that of outer, or below it.
+func within(path, outer string) bool {
+	return outer == "" || path == outer || strings.HasPrefix(path, outer+".")
 }
 
 // At says where the value at path, such as network.loss, was written: as

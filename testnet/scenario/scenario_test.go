@@ -241,7 +241,7 @@ func TestImpossible(t *testing.T) {
 		"network.mbps=0.0000001": "network.mbps is 1e-07, want 0 (without bound), or 0.01 to",
 		"verify_cost=1h":         "verify_cost is 1h0m0s, want 0 to 1s, or measured",
 		"network.classes=[{share: 0.5, up_mbps: 10, down_mbps: 10}]":                        "network.classes is shares that add up to 0.5",
-		"network.classes=[{share: 2}, {share: -1}]":                                         "network.classes.0 is 2, want more than 0",
+		"network.classes=[{share: 2}, {share: -1}]":                                         "network.classes.0.share is 2, want more than 0",
 		"txs={per_second: 5, for: 2s}":                                                      "txs is without a size",
 		"txs={per_second: 5, size: 250}":                                                    "txs.for is 0s, want how long",
 		"txs={per_second: 5, size: 250, shapes: mainnet, for: 1s}":                          "txs.size is 250 beside txs.shapes",
@@ -298,14 +298,70 @@ txs:
   per_second: 10
   for: 5s
 `))
+	require.Equal(t, []string{
+		"dir/bad.yaml:3: world", "dir/bad.yaml:5: network.dials", "dir/bad.yaml:6: network.latency.range",
+		"dir/bad.yaml:7: silent", "dir/bad.yaml:9: txs",
+	}, toldOf(err))
+
+	// What was not understood does not hide what is impossible.
+	_, err = scenario.Parse("dir/bad.yaml", []byte(`description: Bad.
+nodes: 20
+nodez: 20
+network:
+  dials: 20
+  latency: {range: [150ms, 20ms]}
+  mbps: -5
+silent: 110%
+txs: {per_second: 10, size: 250, for: 10}
+attackers:
+- {kind: spamer, count: 1}
+expect:
+- tx.p99 < 3
+- tx.latency_ms.p99 > 1.1x
+`))
+	require.Equal(t, []string{
+		"dir/bad.yaml:3: unknown", "dir/bad.yaml:5: network.dials", "dir/bad.yaml:6: network.latency.range", "dir/bad.yaml:7: network.mbps",
+		"dir/bad.yaml:8: silent", "dir/bad.yaml:9: txs.for", "dir/bad.yaml:11: attackers.0.kind", "dir/bad.yaml:13: expect.0", "dir/bad.yaml:14: expect.1",
+	}, toldOf(err))
+}
+
+// toldOf is the place and the first word of each line of err.
+func toldOf(err error) []string {
 	var lines []string
 	for line := range strings.SplitSeq(err.Error(), "\n") {
 		lines = append(lines, strings.Join(strings.SplitN(line, " ", 3)[:2], " "))
 	}
-	require.Equal(t, []string{
-		"dir/bad.yaml:3: world", "dir/bad.yaml:5: network.dials", "dir/bad.yaml:6: network.latency.range",
-		"dir/bad.yaml:7: silent", "dir/bad.yaml:9: txs",
-	}, lines)
+	return lines
+}
+
+// TestNothingFollows: a value that is wrong is told once, and not what would
+// be wrong with others if it were what a reader makes of it.
+func TestNothingFollows(t *testing.T) {
+	const network = "description: Small.\nnetwork: {dials: 4, latency: {range: [20ms, 150ms]}, bootstrap: 2}\n"
+	for name, test := range map[string]struct{ text, want string }{
+		"nodes misspelt":   {network + "nodez: 20\nsilent: 20%\ntxs: {per_second: 5, size: 250, for: 1s, origins: 3}\n", "x.yaml:3: unknown"},
+		"nodes no number":  {network + "nodes: many\nattackers: [{kind: silent, share: 20%, links: 1}]\n", "x.yaml:3: nodes"},
+		"too few nodes":    {network + "nodes: 1\npartitions: [{from: 1s, to: 2s, groups: [50%, 50%]}]\n", "x.yaml:3: nodes"},
+		"no such world":    {small + "world: simm\nmembers: true\ntxs: {per_second: 5, size: 128KiB, for: 1s}\n", "x.yaml:6: world"},
+		"no network":       {"description: Small.\nnodes: 10\nnetwork: fast\n", "x.yaml:3: network"},
+		"no file":          {"- 1\n", "x.yaml:1: the"},
+		"latency misspelt": {"description: Small.\nnodes: 10\nnetwork: {dials: 4, latency: {rnge: [1ms, 2ms]}}\n", "x.yaml:3: unknown"},
+		"no such preset":   {"description: Small.\nnodes: 10\nnetwork: {dials: 4, latency: {preset: aws-9, shares: [1]}}\n", "x.yaml:3: network.latency.preset"},
+		"size of no bytes": {small + "txs: {per_second: 5, size: big, for: 1s}\n", "x.yaml:6: txs.size"},
+		"negative time":    {small + "txs: {per_second: 5, size: 250, for: -1s}\n", "x.yaml:6: txs.for"},
+		"share of a class": {"description: Small.\nnodes: 10\nnetwork: {dials: 4, latency: {range: [1ms, 2ms]}, classes: [{share: half}, {share: 50%}]}\n", "x.yaml:3: network.classes.0.share"},
+		"count of blocks":  {small + "blocks: {count: some, every: 1s, size: 1000, tx_size: 250, producers: 2}\n", "x.yaml:6: blocks.count"},
+		"end of one":       {small + "partitions:\n- {from: 1s, to: soon, groups: [50%, 50%]}\n- {from: 2s, to: 3s, groups: [50%, 50%]}\n", "x.yaml:7: partitions.0.to"},
+		"beginning":        {small + "churn: [{from: later, to: 2s, share: 1, down: 1s}]\n", "x.yaml:6: churn.0.from"},
+		"how many attack":  {small + "attackers: [{kind: silent, share: 200%}]\ntxs: {per_second: 5, size: 250, for: 1s, origins: 3}\n", "x.yaml:6: attackers.0.share"},
+		"whole expect":     {small + "expect:\n- {check: nodes == 10}\n", "x.yaml:7: unknown"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := scenario.Parse("x.yaml", []byte(test.text))
+			require.Error(t, err)
+			require.Equal(t, []string{test.want}, toldOf(err), err.Error())
+		})
+	}
 }
 
 func TestSet(t *testing.T) {
@@ -427,5 +483,7 @@ network:
   mpbs: 5
 `))
 	fmt.Println(err)
-	// Output: scenarios/mine.yaml:7: unknown key network.mpbs; the nearest known one is network.mbps
+	// Output:
+	// scenarios/mine.yaml:5: network.dials is 20, want < nodes=20: a node dials others, each once
+	// scenarios/mine.yaml:7: unknown key network.mpbs; the nearest known one is network.mbps
 }

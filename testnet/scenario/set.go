@@ -41,8 +41,8 @@ func (s *Scenario) Set(setting string) error {
 	if err := next.put(setting, strings.Split(path, "."), value); err != nil {
 		return fmt.Errorf("--set %s: %w", setting, err)
 	}
-	bound, err := bind(next)
-	if err != nil {
+	bound, wrong := bind(next)
+	if err := wrong.err(); err != nil {
 		return err
 	}
 	*s = *bound
