@@ -17,6 +17,7 @@ import (
 // with relays that misbehave in ways of their own.
 func TestMain(m *testing.M) {
 	sim.Child(map[string]sim.Relay{
+		"deaf":    sim.RelayFunc(withOneDeaf),
 		"refuses": sim.RelayFunc(func(sim.Seat) (sim.Participant, error) { return nil, errors.New("no seat is good enough") }),
 		"panics":  relay(func(context.Context) error { panic("a bug in the code under test") }),
 		"leaves":  relay(func(context.Context) error { return nil }),
