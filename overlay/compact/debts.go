@@ -19,11 +19,53 @@ func (m *Machine) Excuse(now time.Time, id peerscore.PeerID) {
 		return
 	}
 	l.excused = now
-	for _, j := range m.order {
+	for _, j := range slices.Concat(m.order, m.owing) {
 		if t := j.mates[id]; t != nil {
 			t.excused = true
 		}
 	}
+}
+
+// maxOwing bounds the blocks of which only what is owed is kept: it is enough for a block
+// every sixth of a second, and each costs some 200 bytes for each link.
+const maxOwing = 32
+
+// lend keeps of a block that was forgotten what is owed over it, until it would count.
+func (m *Machine) lend(j *job) {
+	j.draft, j.txs, j.pieces, j.coded = nil, nil, nil, nil
+	if len(m.owing) >= maxOwing {
+		m.owing = slices.Delete(m.owing, 0, 1)
+	}
+	m.owing = append(m.owing, j)
+	m.collect()
+}
+
+// collects is when what is owed over a forgotten block counts.
+func (m *Machine) collects(j *job) time.Time { return j.asked.Add(m.cfg.Owing) }
+
+// collect settles what has been owed for long enough.
+func (m *Machine) collect() {
+	m.owing = slices.DeleteFunc(m.owing, func(j *job) bool {
+		if m.now.Before(m.collects(j)) {
+			return false
+		}
+		m.settle(j)
+		return true
+	})
+}
+
+// owed is the forgotten block over which f may pay what its sender owes; nil if there is
+// none.
+func (m *Machine) owed(f Frame) *job {
+	switch f.(type) {
+	case *Fill, *Chunk:
+	default:
+		return nil
+	}
+	if k := slices.IndexFunc(m.owing, func(j *job) bool { return j.id == f.Of() }); k >= 0 {
+		return m.owing[k]
+	}
+	return nil
 }
 
 // fullLine is the part of all that is owed over a block that, coming long after the block was
@@ -66,7 +108,7 @@ func (m *Machine) settled(j *job, t *mate) Settled {
 	// A promise is void once the block came from elsewhere, but not that of one who said to
 	// have it all: its answer was on the way. Others take theirs back when they give up, which
 	// may be later than we did.
-	hopeless := j.txs == nil && !m.now.Before(j.ended.Add(m.cfg.Owing))
+	hopeless := j.lost && !m.now.Before(j.ended.Add(m.cfg.Owing))
 	s := Settled{Link: t.link.ID, Block: j.id}
 	for _, a := range j.debts {
 		if a.to == t.link {

@@ -133,27 +133,81 @@ func TestDebtsOfChunks(t *testing.T) {
 	require.Equal(t, compact.Settled{Link: "b", Block: b.ID(), Owed: 2, Unpaid: 1}, s.settledOf("b"))
 }
 
-// R100: where other blocks make one forgotten soon, what was asked for long enough ago counts.
+// R100: where other blocks make one forgotten soon, what was asked for is owed all the same, and
+// for as long as ever.
 func TestDebtsOutliveAFlurryOfBlocks(t *testing.T) {
 	b, _ := block(transactions(0, 30, 250), nil)
+	flurry := func(s *stage, blocks int) {
+		for k := range blocks {
+			next, _ := block(transactions(1_000+k, 1, 250), nil)
+			s.open("b", next, next.Txs()...)
+		}
+	}
+	most := compact.DefaultConfig().Blocks
 	for name, c := range map[string]struct {
-		after  time.Duration
-		unpaid int
-	}{"at once": {100 * time.Millisecond, 0}, "seconds later": {6 * time.Second, 1}} {
+		meanwhile    func(s *stage, a *compact.Ask)
+		owed, unpaid int
+	}{
+		"forgotten at once":  {func(s *stage, _ *compact.Ask) { flurry(s, most) }, 1, 1},
+		"forgotten when due": {func(s *stage, _ *compact.Ask) { s.pass(6 * time.Second); flurry(s, most) }, 1, 1},
+		"answered late": {func(s *stage, a *compact.Ask) {
+			flurry(s, most)
+			s.pass(4 * time.Second)
+			s.receive("a", answer(b, a))
+		}, 1, 0},
+		"nothing, which others forgot as well": {func(s *stage, a *compact.Ask) {
+			flurry(s, most)
+			s.receive("a", &compact.Fill{Block: b.ID(), ID: a.ID})
+		}, 1, 0},
+		"its stream broke": {func(s *stage, _ *compact.Ask) { flurry(s, most); s.Excuse(s.at, "a") }, 0, 0},
+		"it went":          {func(s *stage, _ *compact.Ask) { flurry(s, most); s.take(s.DropLink(s.at, "a")) }, 0, 0},
+		"it comes again":   {func(s *stage, _ *compact.Ask) { flurry(s, most); s.open("b", b, b.Txs()...) }, 0, 0},
+		"too many since": {func(s *stage, _ *compact.Ask) {
+			for k := range most + 32 {
+				next, _ := block(transactions(2_000+2*k, 2, 250), nil)
+				s.open("b", next, next.Txs()[:1]...)
+				s.pass(50 * time.Millisecond)
+				s.take(s.Arrived(s.at, next.ID(), next.Block().Txs))
+			}
+		}, 0, 0},
+	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t, none, "a", "b")
 			s.open("a", b, b.Txs()[:28]...)
 			asks := only[*compact.Ask](s.pass(50*time.Millisecond), "a")
 			require.Len(t, asks, 1)
 			s.take(s.Arrived(s.at, b.ID(), b.Block().Txs))
-			s.pass(c.after)
-			for k := range compact.DefaultConfig().Blocks {
-				next, _ := block(transactions(1_000+k, 1, 250), nil)
-				s.open("b", next, next.Txs()...)
-			}
-			require.Equal(t, c.unpaid, s.settledOf("a").Unpaid)
+			s.pass(100 * time.Millisecond)
+			c.meanwhile(s, asks[0])
+			got := s.settledOf("a")
+			require.Equal(t, []int{c.owed, c.unpaid}, []int{got.Owed, got.Unpaid})
+			require.Empty(t, kindOf[compact.Blame](s.seen))
 		})
 	}
+}
+
+// R100: so are chunks.
+func TestDebtsOfChunksOutliveAFlurryOfBlocks(t *testing.T) {
+	b, coded := cold()
+	chunks := chunksOf(t, b, coded)
+	s := newStage(t, none, "a", "b")
+	s.open("a", b)
+	s.receive("a", &compact.Have{Block: b.ID(), Whole: true})
+	wanted := only[*compact.Want](s.seen, "a")[0].Chunks
+	s.take(s.Arrived(s.at, b.ID(), b.Block().Txs))
+	for k := range compact.DefaultConfig().Blocks {
+		next, _ := block(transactions(1_000+k, 1, 250), nil)
+		s.open("b", next, next.Txs()...)
+	}
+	for i, c := range chunks {
+		if wanted.Has(i) {
+			late := *c
+			late.Pushed, late.Onward = false, false
+			s.receive("a", &late)
+			break
+		}
+	}
+	require.Equal(t, compact.Settled{Link: "a", Block: b.ID(), Owed: 4, Unpaid: 3}, s.settledOf("a"))
 }
 
 // A link is excused now and then, not each time.

@@ -25,6 +25,7 @@ type job struct {
 	draft *Draft              // nil for a block of our own
 	txs   []*wire.Transaction // the body, once it is known
 	over  bool                // whole, or given up
+	lost  bool                // given up, and never whole since
 	ends  time.Time           // of the attempt, or of serving it
 	ended time.Time           // when it was over
 	asked time.Time           // when something was last asked for, or said to come
@@ -225,7 +226,7 @@ func (m *Machine) built(j *job, parts []validation.Part) {
 
 // whole takes note that the body is known.
 func (m *Machine) whole(j *job, txs []*wire.Transaction) {
-	j.txs = txs
+	j.txs, j.lost = txs, false
 	for _, a := range j.asks {
 		if a.promised && len(a.places) > 0 {
 			j.mate(a.to).owes = true
@@ -250,6 +251,7 @@ func (m *Machine) whole(j *job, txs []*wire.Transaction) {
 func (m *Machine) giveUp(j *job, why error) {
 	m.act(GaveUp{j.id, fmt.Errorf("%w: block %s, %d of %d missing", why, j.id, j.draft.Open(), j.draft.Len())})
 	m.end(j)
+	j.lost = true
 	for _, l := range m.links {
 		if t := j.mates[l.ID]; t != nil && t.waiting != nil {
 			m.send(l, &Fill{Block: j.id, ID: t.waiting.ID})

@@ -37,6 +37,7 @@ type Machine struct {
 	links  []*link // ascending by id
 	blocks map[wire.BlockID]*job
 	order  []*job    // of blocks, oldest first
+	owing  []*job    // forgotten for want of room, but for what is owed; at most maxOwing, oldest first
 	askID  uint32    // of the last Ask; four thousand million do not come in a life
 	now    time.Time // of the call that is under way
 	out    []Action
@@ -85,7 +86,7 @@ func (m *Machine) DropLink(now time.Time, id peerscore.PeerID) []Action {
 	}
 	m.now = now
 	m.links = slices.Delete(m.links, k, k+1)
-	for _, j := range m.order {
+	for _, j := range slices.Concat(m.order, m.owing) {
 		owes := func(a *ask) bool { return a.to.ID == id }
 		j.asks, j.debts = slices.DeleteFunc(j.asks, owes), slices.DeleteFunc(j.debts, owes)
 		delete(j.mates, id)
@@ -194,6 +195,9 @@ func (m *Machine) Receive(now time.Time, from peerscore.PeerID, f Frame) []Actio
 	}
 	j := m.blocks[f.Of()]
 	if j == nil {
+		j = m.owed(f)
+	}
+	if j == nil {
 		l.early.put(now.Add(m.cfg.EarlyFor), f, m.cfg.EarlyBytes)
 		return nil
 	}
@@ -246,6 +250,7 @@ func (m *Machine) Tick(now time.Time) []Action {
 	for _, j := range slices.Clone(m.order) {
 		m.tick(j)
 	}
+	m.collect()
 	return m.take()
 }
 
@@ -258,6 +263,9 @@ func (m *Machine) Next() (at time.Time, ok bool) {
 	}
 	for _, l := range m.links {
 		first(l.early.next())
+	}
+	for _, j := range m.owing {
+		first(m.collects(j))
 	}
 	for _, j := range m.order {
 		for _, t := range []time.Time{j.ends, j.askAt, j.haveAt, j.seedAt, j.stallAt} {
@@ -289,10 +297,9 @@ func (m *Machine) room() bool {
 	if k < 0 {
 		return false
 	}
-	if !m.now.Before(m.order[k].asked.Add(m.cfg.Owing)) {
-		m.settle(m.order[k])
-	}
-	m.forget(m.order[k])
+	j := m.order[k]
+	m.forget(j)
+	m.lend(j)
 	return true
 }
 
@@ -303,6 +310,8 @@ func (m *Machine) keep(j *job) {
 	}
 	m.blocks[j.id] = j
 	m.order = append(m.order, j)
+	// What is owed from before cannot be told from what will be.
+	m.owing = slices.DeleteFunc(m.owing, func(other *job) bool { return other.id == j.id })
 }
 
 func (m *Machine) forget(j *job) {
