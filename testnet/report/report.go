@@ -135,8 +135,8 @@ type Attack struct {
 	TimeToEvictS *EvictedS `json:"time_to_evict_s"`
 	HonestBanned *int      `json:"honest_banned"`
 	// ChargedRatio is the share of the attackers whom some honest node charged with an
-	// offence, and HonestCharged how many honest nodes were charged by others; null where
-	// the world does not tell, or nobody attacks.
+	// offence, null where nobody attacks, and HonestCharged how many honest nodes were charged
+	// by others; both null where the world does not tell.
 	ChargedRatio  *float64 `json:"charged_ratio"`
 	HonestCharged *int     `json:"honest_charged"`
 	// HonestMeshRatio is the share of the honest in honest nodes' meshes of transactions,

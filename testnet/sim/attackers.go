@@ -128,11 +128,11 @@ func (g *stage) attack(phase [phases][kinds]harvest) report.Attack {
 			a.Kind += "+" + kind.Kind
 		}
 	}
+	a.ChargedRatio, a.HonestCharged = g.charged()
 	if a.Attackers == 0 {
 		return a
 	}
 	a.Before, a.During = spreads(phase[calm]), spreads(phase[attacked])
-	a.ChargedRatio, a.HonestCharged = g.charged()
 	a.VictimOutbound = g.course.victimLinks
 	a.EvictedRatio = report.Ratio(float64(len(g.course.evicted)), float64(a.Attackers))
 	a.HonestMeshRatio = g.course.honestMesh
