@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -102,6 +103,7 @@ func (c *cli) testnetRun(ctx context.Context, name string, settings []string, o 
 		return runFailure(ctx, name, err)
 	}
 	took := time.Since(began)
+	r.Settings = changedBy(o.set)
 	// First the files: whoever reads the text may stop reading.
 	err = unlessStopped(ctx, func() error { return c.deliver(r, o) })
 	if !c.json {
@@ -111,6 +113,19 @@ func (c *cli) testnetRun(ctx context.Context, name string, settings []string, o 
 		return err
 	}
 	return brokenExpectations("keep every promise of the scenario", r.FailedExpectations)
+}
+
+// changedBy are the settings that a report does not tell of anyway.
+func changedBy(set []string) []string {
+	var changed []string
+	for _, setting := range set {
+		key, value, _ := strings.Cut(setting, "=")
+		key = strings.TrimSpace(key)
+		if !slices.Contains([]string{"world", "relay", "seed", "nodes"}, key) {
+			changed = append(changed, key+"="+strings.TrimSpace(value))
+		}
+	}
+	return changed
 }
 
 // runFailure is why a run has no report.
@@ -251,6 +266,9 @@ func printTestnetReport(w io.Writer, s *scenario.Scenario, r *report.Report, too
 	fmt.Fprintf(w, "%s: %s\n", report.Printable(s.Name), report.Printable(description))
 	pairs := []string{"ran", ranText(r, took)}
 	add := func(name, text string) { pairs = append(pairs, name, text) }
+	if len(r.Settings) > 0 {
+		add("settings", report.Printable(strings.Join(r.Settings, ", ")))
+	}
 	if r.Tx.Published > 0 {
 		add("transactions", spread(r.Tx.Spread))
 	}

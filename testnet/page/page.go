@@ -80,6 +80,7 @@ func where(r *report.Report) string {
 	if r.Attack.Attackers > 0 {
 		parts = append(parts, fmt.Sprintf("%d attackers (%s)", r.Attack.Attackers, r.Attack.Kind))
 	}
+	parts = append(parts, r.Settings...)
 	return strings.Join(parts, " · ")
 }
 

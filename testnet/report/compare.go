@@ -78,7 +78,7 @@ func figureOrNil(r *Report, field string) *float64 {
 }
 
 // incomparable says what differs beside the relay, which is what one usually
-// wants to compare.
+// wants to compare. With other nodes or another seed the links are others too.
 func incomparable(a, b *Report) []string {
 	notes := []string{}
 	differ := func(what string, x, y any) {
@@ -90,7 +90,26 @@ func incomparable(a, b *Report) []string {
 	differ("world", a.World, b.World)
 	differ("seed", a.Seed, b.Seed)
 	differ("nodes", a.Nodes, b.Nodes)
+	if a.Seed == b.Seed && a.Nodes == b.Nodes {
+		differ("links", a.Links, b.Links)
+	}
+	differ("attackers", attackers(a), attackers(b))
+	differ("settings", settings(a), settings(b))
 	return notes
+}
+
+func attackers(r *Report) string {
+	if r.Attack.Attackers == 0 {
+		return NoAttack
+	}
+	return fmt.Sprintf("%d × %s", r.Attack.Attackers, r.Attack.Kind)
+}
+
+func settings(r *Report) string {
+	if len(r.Settings) == 0 {
+		return "none"
+	}
+	return strings.Join(r.Settings, ", ")
 }
 
 // WriteTable writes c for people: one row for each figure.

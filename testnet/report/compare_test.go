@@ -139,7 +139,7 @@ func TestCompare(t *testing.T) {
 		"tx.latency_ms.p99 is 9.9 (1.05x is 9.45), which is tx.latency_ms.p99 > 1.05x",
 		"nodes is 7, which is nodes > 5",
 	}, c.FailedExpectations)
-	require.Equal(t, []string{"the runs differ in seed: 9007199254740991 and 8"}, c.Notes)
+	require.Equal(t, []string{"the runs differ in seed: 9007199254740991 and 8", "the runs differ in attackers: none and 2 × spam"}, c.Notes)
 
 	rows := make(map[string]report.Row)
 	for _, row := range c.Rows {
@@ -160,6 +160,34 @@ func TestCompare(t *testing.T) {
 
 	_, err = report.Compare(a, b, []report.Condition{condition(t, "bytes.wire > 1.1x")})
 	require.ErrorIs(t, err, report.ErrUnmeasured)
+}
+
+// TestIncomparable: runs of one scenario can be runs of two networks.
+func TestIncomparable(t *testing.T) {
+	for want, change := range map[string]func(*report.Report){
+		"scenario: demo and other":                        func(r *report.Report) { r.Scenario = "other" },
+		"world: sim and core":                             func(r *report.Report) { r.World = report.WorldCore },
+		"nodes: 7 and 8":                                  func(r *report.Report) { r.Nodes, r.Links = 8, 17 },
+		"seed: 9007199254740991 and 2":                    func(r *report.Report) { r.Seed, r.Links = 2, 14 },
+		"links: 15 and 14":                                func(r *report.Report) { r.Links = 14 },
+		"attackers: 2 × spam and 2 × silent":              func(r *report.Report) { r.Attack.Kind = "silent" },
+		"attackers: 2 × spam and none":                    func(r *report.Report) { r.Attack.Attackers = 0 },
+		"settings: network.loss=2% and none":              func(r *report.Report) { r.Settings = nil },
+		"settings: network.loss=2% and a.b=c, d=\\x1b[2J": func(r *report.Report) { r.Settings = []string{"a.b=c", "d=\x1b[2J"} },
+	} {
+		a, b := full(), full()
+		change(b)
+		c, err := report.Compare(a, b, nil)
+		require.NoError(t, err)
+		require.Len(t, c.Notes, 1)
+		require.Equal(t, "the runs differ in "+want, report.Printable(c.Notes[0]))
+		s, err := report.RepeatsOf([]*report.Report{a, a, b, b})
+		require.NoError(t, err)
+		require.Equal(t, c.Notes, s.Notes)
+	}
+	c, err := report.Compare(full(), full(), nil)
+	require.NoError(t, err)
+	require.Empty(t, c.Notes)
 }
 
 func TestFilesAreWholeOrNotThere(t *testing.T) {

@@ -43,8 +43,9 @@ type Report struct {
 	Relay    string   `json:"relay"`
 	Seed     uint64   `json:"seed"` // at most MaxSeed
 	Nodes    int      `json:"nodes"`
-	Links    int      `json:"links"`     // connected pairs when the load began
-	VirtualS *float64 `json:"virtual_s"` // seconds of virtual time; null in world local
+	Settings []string `json:"settings,omitempty"` // KEY=VALUE that were changed in the scenario, but for those above; no key where none was
+	Links    int      `json:"links"`              // connected pairs when the load began
+	VirtualS *float64 `json:"virtual_s"`          // seconds of virtual time; null in world local
 	WallS    float64  `json:"wall_s"`
 
 	Tx        Tx           `json:"tx"`
