@@ -36,8 +36,9 @@ const (
 	reconDoubts = 3
 	// reconMargin is what a stream may outlive its session's age.
 	reconMargin = time.Minute
-	// rollbackCalm is how long after a rollback peers are told of what it gave back: until
-	// they have rolled it back as well, they would be told all of it in vain.
+	// rollbackCalm is how long after a rollback peers that are not known to be on our chain
+	// are told of what it gave back: until they have rolled it back as well, they would be
+	// told all of it in vain.
 	rollbackCalm = time.Second
 	// fetchHold is for how long at the most what is being fetched keeps large exchanges
 	// from beginning. After that they may begin for as long as they could not.
@@ -73,7 +74,8 @@ type reconciler struct {
 	sessions map[reconKey]*reconSession
 	pauses   map[peer.ID]reconPeer // wanted peers without a session of ours
 	alarms   int
-	hurry    time.Time // when to tell of much that came into the pool at once; zero if it is told
+	hurry    time.Time // when to tell everybody of much that came into the pool at once; zero if it is told
+	rolled   bool      // much came in, and those on our chain are not told yet
 	looked   time.Time // when links were last looked after
 	unwatch  func()
 }
@@ -144,7 +146,11 @@ func (r *reconciler) run(ctx context.Context) {
 
 // load begins to follow the pool.
 func (r *reconciler) load() {
-	pooled, unwatch := r.source.WatchTxs(r.inbox.changed)
+	pooled, unwatch := r.source.WatchTxs(func(added, removed []wire.TxID) {
+		if r.inbox.changed(added, removed) {
+			r.poke()
+		}
+	})
 	r.unwatch = unwatch
 	now := time.Now()
 	for _, id := range pooled {
@@ -159,7 +165,7 @@ func (r *reconciler) drain(now time.Time) {
 		r.note(now, n)
 	}
 	if many && r.hurry.IsZero() {
-		r.hurry = now.Add(rollbackCalm)
+		r.hurry, r.rolled = now.Add(rollbackCalm), true
 	}
 	if !lost {
 		return
@@ -188,6 +194,10 @@ func (r *reconciler) turn(ctx context.Context) time.Duration {
 	defer r.mu.Unlock()
 	now := time.Now()
 	r.drain(now)
+	if r.rolled {
+		r.rolled = false
+		r.hastenLocked(r.onOurChain)
+	}
 	for _, s := range r.sessions {
 		if at, ok := s.machine.Next(); ok && !now.Before(at) {
 			r.stepLocked(s, recon.Tick{})
@@ -199,7 +209,7 @@ func (r *reconciler) turn(ctx context.Context) time.Duration {
 	}
 	if !r.hurry.IsZero() && !now.Before(r.hurry) {
 		r.hurry = time.Time{}
-		r.hastenLocked("")
+		r.hastenLocked(func(peer.ID) bool { return true })
 	}
 	r.keepLarge(now)
 	requests, _ := r.tracker.Tick(now)
@@ -292,16 +302,23 @@ func (r *reconciler) hasten(but peer.ID) {
 	if r.tracker.Len() > recon.MaxSmall {
 		return
 	}
-	r.hastenLocked(but)
+	r.hastenLocked(func(p peer.ID) bool { return p != but })
 	r.poke()
 }
 
-func (r *reconciler) hastenLocked(but peer.ID) {
+func (r *reconciler) hastenLocked(whom func(p peer.ID) bool) {
 	for _, s := range r.sessions {
-		if s.key.asks && s.key.peer != but {
+		if s.key.asks && whom(s.key.peer) {
 			r.stepLocked(s, recon.Hasten{})
 		}
 	}
+}
+
+// onOurChain says whether the last that is known of a peer's head is in our chain.
+func (r *reconciler) onOurChain(p peer.ID) bool {
+	best := r.roster.snapshot(p).best
+	id, ok := r.cfg.Chain.BlockAt(best.height)
+	return ok && id == best.id
 }
 
 // answer is the side of a session that a peer opened.

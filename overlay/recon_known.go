@@ -87,8 +87,8 @@ func (b *reconInbox) take() (news []reconNews, many, lost bool) {
 	return news, many, lost
 }
 
-// changed is told by the pool.
-func (b *reconInbox) changed(added, removed []wire.TxID) {
+// changed is told by the pool, and says whether much came in at once.
+func (b *reconInbox) changed(added, removed []wire.TxID) (many bool) {
 	news := make([]reconNews, 0, len(added)+len(removed))
 	for _, id := range added {
 		news = append(news, reconNews{id, wasPooled})
@@ -97,11 +97,13 @@ func (b *reconInbox) changed(added, removed []wire.TxID) {
 		news = append(news, reconNews{id, wasRemoved})
 	}
 	b.put(news...)
-	if len(added) > recon.MaxSmall {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		b.many = true
+	if len(added) <= recon.MaxSmall {
+		return false
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.many = true
+	return true
 }
 
 // judged is told of every verdict. Only what policy refused counts: what the ledger does not

@@ -12,8 +12,12 @@ const (
 	// reconOutside is how many peers outside the mesh are reconciled with: an adversary that
 	// holds the mesh has to hold these too.
 	reconOutside = 3
+	// reconYoung peers that came less than reconYouth ago are reconciled with beside these:
+	// when a partition heals, mesh and old acquaintances are all of our own side.
+	reconYoung = 8
+	reconYouth = 30 * time.Second
 	// reconLinks bounds the sessions that we open.
-	reconLinks = 24
+	reconLinks = 32
 )
 
 // lookAfterLinks opens sessions with those who should have one, and closes those of others.
@@ -49,15 +53,17 @@ func (r *reconciler) lookAfterLinks(ctx context.Context, now time.Time) {
 	}
 }
 
-// choose picks the peers of the mesh and some others, of other networks if possible. Those
-// outside that have a session keep it.
+// choose picks the peers of the mesh, some others, of other networks if possible, and some
+// that came lately. Those outside the mesh that have a session keep it.
 func (r *reconciler) choose(now time.Time, peers []member) map[peer.ID]bool {
 	wanted, groups := make(map[peer.ID]bool), make(map[string]bool)
+	young := make(map[peer.ID]bool)
 	var kept, fresh []peer.ID
 	for _, m := range peers {
+		young[m.id] = now.Sub(m.opened) < reconYouth
 		switch {
 		case r.links.has(m.id):
-			if len(wanted) < reconLinks-reconOutside {
+			if len(wanted) < reconLinks-reconOutside-reconYoung {
 				wanted[m.id] = true
 				groups[r.roster.networkOf(m.id)] = true
 			}
@@ -69,15 +75,18 @@ func (r *reconciler) choose(now time.Time, peers []member) map[peer.ID]bool {
 	}
 	rand.Shuffle(len(fresh), func(i, j int) { fresh[i], fresh[j] = fresh[j], fresh[i] })
 	outside := append(kept, fresh...)
-	left := reconOutside
-	for _, anyGroup := range []bool{false, true} {
+	take := func(left int, may func(p peer.ID, group string) bool) int {
 		for _, p := range outside {
 			group := r.roster.networkOf(p)
-			if left > 0 && !wanted[p] && (anyGroup || !groups[group]) {
+			if left > 0 && !wanted[p] && may(p, group) {
 				wanted[p], groups[group] = true, true
 				left--
 			}
 		}
+		return left
 	}
+	left := take(reconOutside, func(_ peer.ID, group string) bool { return !groups[group] })
+	take(left, func(peer.ID, string) bool { return true })
+	take(reconYoung, func(p peer.ID, _ string) bool { return young[p] })
 	return wanted
 }
