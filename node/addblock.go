@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/grapevine-p2p/grapevine/mempool"
 	"github.com/grapevine-p2p/grapevine/peerscore"
@@ -97,7 +98,7 @@ func (c *chain) settleLocked(news headNews) {
 	if len(touched)+len(included) > 0 {
 		c.poolChangedLocked(c.pool.Settle(c.now(), touched, included))
 	}
-	c.locals.moved(news.lost, news.applied)
+	c.locals.moved(time.Now(), news.lost, news.applied)
 	for i := len(news.lost) - 1; i >= 0; i-- {
 		for _, tx := range news.lost[i].Txs() {
 			c.refusedLocked(tx, c.returnLocked(tx)) // where the new chain has it, or leaves no place for it

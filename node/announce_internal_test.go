@@ -70,3 +70,26 @@ func TestEchoedTransactionsAreNotPublishedAgain(t *testing.T) {
 	b.events.hooks().TxEchoed(wire.TxID{1}) // none of ours
 	<-told
 }
+
+// R99: what a rollback gives back is not published at once, however long ago it was: reconciliation
+// brings it to those who lack it.
+func TestRollbackIsNoPublication(t *testing.T) {
+	b := newBench(t, 1, vfs.NewMem())
+	tx := b.payment(0, 1_000)
+	b.submit(t, tx)
+	told := func(at time.Time) {
+		l := b.chain.locals
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.txs[tx.ID()].told = at
+	}
+	long := time.Now().Add(-time.Hour)
+	told(long)
+	genesis := b.chain.Head()
+	b.forge(t, genesis, 2, tx)
+	b.forge(t, b.forge(t, genesis, 3), 4)
+	require.True(t, b.chain.HasTx(tx.ID()), "pooled again")
+	require.Empty(t, b.chain.untold(time.Minute, 10))
+	told(long)
+	require.Len(t, b.chain.untold(time.Minute, 10), 1, "in the end it is")
+}

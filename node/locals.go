@@ -249,14 +249,19 @@ func (l *locals) revived(id wire.TxID) {
 	}
 }
 
-// moved notes which block of the best chain holds what.
-func (l *locals) moved(lost, applied []validation.CheckedBlock) {
+// moved notes which block of the best chain holds what. What a rollback gives back counts as
+// announced now: peers compare their pools then, and thousands that were published at once
+// would go through the whole network before they are done.
+func (l *locals) moved(now time.Time, lost, applied []validation.CheckedBlock) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	place := func(b validation.CheckedBlock, at wire.BlockID) {
 		for _, tx := range b.Txs() {
 			if t := l.txs[tx.ID()]; t != nil {
 				t.block = at
+				if at.IsZero() && !t.told.IsZero() {
+					t.told = now
+				}
 			}
 		}
 	}
