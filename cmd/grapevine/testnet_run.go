@@ -148,7 +148,7 @@ func chosenScenario(name string, settings []string) (*scenario.Scenario, error) 
 			tried: "understand the command line", cause: err, code: "usage", exit: exitUsage,
 			remedy: "`grapevine testnet list` shows the scenarios that come with the program",
 		}
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.As(err, new(*fs.PathError)):
 		return nil, &failure{tried: "read the scenario", cause: err, remedy: "name a file, or one of those that `grapevine testnet list` shows", exit: exitUsage, code: "usage"}
 	case err != nil:
 		return nil, &failure{tried: "use the scenario", cause: err, remedy: "correct the file", exit: exitUsage, code: "usage"}
@@ -164,12 +164,22 @@ func chosenScenario(name string, settings []string) (*scenario.Scenario, error) 
 	return s, nil
 }
 
-// placesExist says before a long run that its report would have no place.
+// placesExist says before a long run that its report would have no place, or
+// two parts of it the same one.
 func (o testnetRun) placesExist() error {
-	for _, name := range []string{o.json, o.html, o.trace} {
-		if name == "" || name == "-" {
+	files := []string{o.html, o.trace}
+	if o.json != "-" {
+		files = append(files, o.json)
+	}
+	var names []string
+	for _, name := range files {
+		if name == "" {
 			continue
 		}
+		if slices.ContainsFunc(names, func(other string) bool { return sameFile(name, other) }) {
+			return wrongUsage("--json, --html and --trace are to write different files, and two of them name %s", name)
+		}
+		names = append(names, name)
 		if info, err := os.Stat(name); err == nil && info.IsDir() {
 			return noPlace(fmt.Errorf("%s is a folder", name))
 		}
@@ -181,8 +191,23 @@ func (o testnetRun) placesExist() error {
 		if err := isFolder(o.svg); err != nil {
 			return noPlace(err)
 		}
+		names = append(names, filepath.Join(o.svg, "plot.svg"))
+	}
+	for _, name := range names {
+		if err := report.Writable(name); err != nil {
+			return &failure{tried: "write the report there", cause: err, remedy: "make room or name another place; nothing has been run"}
+		}
 	}
 	return nil
+}
+
+// sameFile says whether two names are of one file, be it there or not.
+func sameFile(a, b string) bool {
+	if infoA, err := os.Stat(a); err == nil {
+		infoB, err := os.Stat(b)
+		return err == nil && os.SameFile(infoA, infoB)
+	}
+	return filepath.Base(a) == filepath.Base(b) && sameFile(filepath.Dir(a), filepath.Dir(b))
 }
 
 func isFolder(name string) error {

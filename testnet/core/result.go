@@ -194,9 +194,6 @@ func (w *world) explain(r *report.Report) {
 	r.Note("%d steps; %d messages sent, %d arrived, %d lost, %d cut off, %d in flight at the end", w.steps, t.sent, t.arrived, t.lost, t.cut, t.flying)
 	r.Note("world core reads no clock: wall_s is 0, and heap and processor time are null")
 	r.Note("no transport is modelled: messages are lost whole, and acknowledgements and handshakes are not in the bytes")
-	if w.s.VerifyCost != 0 {
-		r.Note("processing takes no time here, whatever verify_cost says")
-	}
 	if w.s.Blocks.Count > 0 && w.s.Blocks.Pooled > 0 {
 		r.Note("blocks travel whole here, whatever the pools hold")
 	}

@@ -38,11 +38,8 @@ func Run(ctx context.Context, s *scenario.Scenario, o Options) (*report.Report, 
 	if err := s.Validate(); err != nil {
 		return fail(err)
 	}
-	switch {
-	case s.World != report.WorldCore:
+	if s.World != report.WorldCore {
 		return fail(fmt.Errorf("the scenario is for world %s", s.World))
-	case s.Relay != report.RelayGossip:
-		return fail(fmt.Errorf("world core has no relay %s yet, only %s", s.Relay, report.RelayGossip))
 	}
 	if err := fits(s, o.MemoryMB); err != nil {
 		return fail(err)

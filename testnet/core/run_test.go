@@ -163,7 +163,7 @@ func TestBlocksOfOneSize(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	for set, want := range map[string]string{
-		"relay=vine": "no relay vine",
+		"relay=vine": `relay is "vine"`,
 		"world=sim":  "for world sim",
 		"nodes=0":    "nodes is 0",
 		"attackers=[{kind: slow-reader, count: 1}]":                           `"slow-reader", and world core has`,

@@ -211,6 +211,13 @@ func TestFilesAreWholeOrNotThere(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, left, 1, "a half file was left")
 
+	require.NoError(t, report.Writable(name))
+	require.NoError(t, report.Writable(filepath.Join(dir, "new.json")))
+	require.ErrorContains(t, report.Writable(filepath.Join(dir, "no", "such", "out.json")), "out.json: no such file or directory")
+	left, err = os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, left, 1, "a trial was left")
+
 	gone := full().WriteFile(filepath.Join(dir, "no", "such", "out.json"))
 	require.ErrorIs(t, gone, os.ErrNotExist)
 	require.ErrorContains(t, gone, "out.json: no such file or directory")

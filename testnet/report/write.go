@@ -49,6 +49,32 @@ func WriteFile(name string, write func(io.Writer) error) error {
 	return nil
 }
 
+// Writable says before there is anything to write whether WriteFile could put a
+// file there, by making one beside it and removing it again. Of what is no file,
+// such as a pipe, it says nothing.
+func Writable(name string) error {
+	target := name
+	if behind, err := filepath.EvalSymlinks(name); err == nil {
+		target = behind
+	}
+	if info, err := os.Stat(target); err == nil && !info.Mode().IsRegular() {
+		return nil
+	}
+	f, err := beside(target)
+	if err == nil {
+		err = errors.Join(f.Close(), os.Remove(f.Name()))
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", name, reason(err))
+	}
+	return nil
+}
+
+// beside makes the file that is to take the place of the one called name.
+func beside(name string) (*os.File, error) {
+	return os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
+}
+
 // pour writes to what is there.
 func pour(name string, write func(io.Writer) error) error {
 	f, err := os.OpenFile(name, os.O_WRONLY, 0)
@@ -60,7 +86,7 @@ func pour(name string, write func(io.Writer) error) error {
 
 // replace writes a new file and puts it in the place of the one called name.
 func replace(name string, write func(io.Writer) error) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
+	f, err := beside(name)
 	if err != nil {
 		return err
 	}

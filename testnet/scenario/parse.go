@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -57,13 +58,20 @@ func Parse(name string, text []byte) (*Scenario, error) {
 	return s, nil
 }
 
+// byteOrder are the marks that a text in some Unicode encoding can begin with.
+var byteOrder = []string{"\xff\xfe", "\xfe\xff", "\xef\xbb\xbf"}
+
 // tree returns the mapping that a file consists of.
 func tree(f *file, text []byte) (*yaml.Node, error) {
 	var doc, more yaml.Node
 	dec := yaml.NewDecoder(bytes.NewReader(text))
 	switch err := dec.Decode(&doc); {
 	case errors.Is(err, io.EOF):
-		return nil, &problem{place{file: f.name}, "the file is empty; it needs at least description, nodes and network"}
+		is := "is empty"
+		if slices.ContainsFunc(byteOrder, func(mark string) bool { return bytes.HasPrefix(text, []byte(mark)) }) {
+			is = "holds a byte-order mark and nothing else"
+		}
+		return nil, &problem{place{file: f.name}, "the file " + is + "; it needs at least description, nodes and network"}
 	case err != nil:
 		return nil, syntaxProblem(f.name, err)
 	}

@@ -15,7 +15,7 @@ type Scenario struct {
 	Name        string        `yaml:"-"` // of the file, without folder and ending
 	Description string        `yaml:"description"`
 	World       string        `yaml:"world"` // report.WorldSim, WorldCore or WorldLocal
-	Relay       string        `yaml:"relay"` // one of report.Relays
+	Relay       string        `yaml:"relay"` // report.RelayGossip, or in world sim RelayStock or RelayStockTuned
 	Seed        uint64        `yaml:"seed"`  // of everything random; at most report.MaxSeed
 	Nodes       int           `yaml:"nodes"` // attackers included
 	Network     Network       `yaml:"network"`

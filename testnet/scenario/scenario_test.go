@@ -33,7 +33,7 @@ func TestEveryKey(t *testing.T) {
 	require.Equal(t, "full", s.Name)
 	require.Equal(t, "Everything at once.", s.Description)
 	require.Equal(t, report.WorldLocal, s.World)
-	require.Equal(t, report.RelayVine, s.Relay)
+	require.Equal(t, report.RelayGossip, s.Relay)
 	require.EqualValues(t, 7, s.Seed)
 	require.Equal(t, 40, s.Nodes)
 	require.Equal(t, scenario.Network{
@@ -149,6 +149,8 @@ func TestSyntaxAndKeys(t *testing.T) {
 		want []string
 	}{
 		"empty":          {"", []string{"x.yaml: the file is empty"}},
+		"only a mark":    {"\xff\xfe", []string{"x.yaml: the file holds a byte-order mark and nothing else"}},
+		"another mark":   {"\xef\xbb\xbf\n", []string{"x.yaml: the file holds a byte-order mark and nothing else"}},
 		"only a comment": {"# nothing\n", []string{"x.yaml: the file is empty"}},
 		"not a mapping":  {"- 1\n", []string{"x.yaml:1: the file is a list"}},
 		"scalar":         {"hello\n", []string{`x.yaml:1: the file is "hello"`}},
@@ -163,6 +165,7 @@ func TestSyntaxAndKeys(t *testing.T) {
 		"escaped param":  {small + "attackers:\n- {kind: silent, count: 1, params: {\"\\e[2J\": [1]}}\n", []string{`attackers.0.params.\x1b[2J is a list`}},
 		"core size":      {small + "world: core\ntxs: {per_second: 1, for: 1s,\n  size: 128KiB}\n", []string{"x.yaml:8: txs.size is 131072, want 160 to 131064 in world core"}},
 		"local size":     {small + "world: local\ntxs: {per_second: 1, for: 1s, size: 131065}\n", []string{"x.yaml:7: txs.size is 131065, want 160 to 131064 in world local"}},
+		"core cost":      {small + "world: core\nverify_cost: 1ms\n", []string{"x.yaml:7: verify_cost is set, which world sim alone knows"}},
 		"alias":          {"nodes: &n 5\nseed: *n\n", []string{"x.yaml:1: anchors and aliases are not understood"}},
 		"merge":          {"network: &n {dials: 4}\nstart:\n  <<: *n\n", []string{"anchors and aliases"}},
 		"deep":           {strings.Repeat("[", 40) + strings.Repeat("]", 40), []string{"nested too deep"}},
@@ -220,6 +223,7 @@ func TestImpossible(t *testing.T) {
 		"network.dials=0":                "network.dials is 0, want at least 1",
 		"network.bootstrap=10":           "network.bootstrap is 10, want 0 to less than nodes=10",
 		"world=moon":                     `world is "moon", want sim, core, local; the nearest is`,
+		"relay=vine":                     `relay is "vine", want gossip, stock, stock-tuned; the nearest is`,
 		"relay=stok":                     "the nearest is stock",
 		"seed=9007199254740992":          "seed is 9007199254740992",
 		"description=' '":                "description is missing",

@@ -120,12 +120,15 @@ func (c *check) count(path string, n, most int) {
 	c.want(n >= 0 && n <= most, path, "%d, want 0 to %d", n, most)
 }
 
-var worlds = []string{report.WorldSim, report.WorldCore, report.WorldLocal}
+var (
+	worlds = []string{report.WorldSim, report.WorldCore, report.WorldLocal}
+	relays = []string{report.RelayGossip, report.RelayStock, report.RelayStockTuned}
+)
 
 func (c *check) run() {
 	s := c.s
 	c.oneOf("world", s.World, worlds)
-	c.oneOf("relay", s.Relay, report.Relays)
+	c.oneOf("relay", s.Relay, relays)
 	c.want(strings.TrimSpace(s.Description) != "", "description", "missing, want a sentence that says what the scenario shows")
 	stock := s.Relay == report.RelayStock || s.Relay == report.RelayStockTuned
 	c.given("world").want(!stock || s.World == report.WorldSim, "relay", "%s, which runs in world %s only", s.Relay, report.WorldSim)
@@ -136,6 +139,7 @@ func (c *check) run() {
 	c.time("start.wave", s.Start.Wave)
 	c.given("world").want(!s.Members || s.World == report.WorldCore, "members", "true, which is for world %s only; in the others nodes are members always", report.WorldCore)
 	c.want(s.VerifyCost >= 0 && s.VerifyCost <= MaxVerify || s.VerifyCost == MeasuredCost, "verify_cost", "%v, want 0 to %v, or measured", s.VerifyCost, MaxVerify)
+	c.want(s.VerifyCost == 0 || s.World != report.WorldCore, "verify_cost", "set, which world %s alone knows", report.WorldSim)
 }
 
 func (c *check) network() {

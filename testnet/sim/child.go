@@ -7,7 +7,9 @@ import (
 	"io"
 	"maps"
 	"os"
+	"os/signal"
 	"runtime/debug"
+	"syscall"
 	"time"
 
 	"github.com/grapevine-p2p/grapevine/testnet/report"
@@ -21,7 +23,7 @@ const childEnv = "GRAPEVINE_SIM_CHILD"
 // means that nobody wants the run any more.
 type job struct {
 	Scenario *scenario.Scenario
-	Home     string // an empty folder
+	Home     string // an empty folder, which goes with a child that nobody wants any more
 	Trace    bool
 	MemoryMB int           // that the child should stay below
 	Patience time.Duration // with virtual time that stands still
@@ -61,7 +63,22 @@ const (
 	progressEvery = 200 * time.Millisecond
 
 	exitOrphaned = 3
+
+	// tidyTries bounds how often an orphan begins again to remove what its nodes
+	// still write.
+	tidyTries = 100
 )
+
+// orphaned ends this process when nobody wants its run any more: then nobody
+// else removes its folder either.
+func orphaned(home string) {
+	for range tidyTries {
+		if os.RemoveAll(home) == nil {
+			break
+		}
+	}
+	os.Exit(exitOrphaned)
+}
 
 func child(out *json.Encoder, relays map[string]Relay) error {
 	in := json.NewDecoder(os.Stdin)
@@ -69,9 +86,10 @@ func child(out *json.Encoder, relays map[string]Relay) error {
 	if err := in.Decode(&j); err != nil {
 		return fmt.Errorf("read what to run: %w", err)
 	}
+	signal.Ignore(syscall.SIGPIPE) // of a parent that is gone, the end of the input tells
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
-		os.Exit(exitOrphaned)
+		orphaned(j.Home)
 	}()
 	debug.SetGCPercent(gcPercent)
 	if j.MemoryMB > 0 {
@@ -86,7 +104,7 @@ func child(out *json.Encoder, relays map[string]Relay) error {
 	)
 	go func() {
 		defer close(told)
-		tell(out, st, newWatchdog(j.Patience, progressEvery), done)
+		tell(out, j.Home, st, newWatchdog(j.Patience, progressEvery), done)
 	}()
 	bubble(func() {
 		var g *stage
@@ -106,7 +124,10 @@ func child(out *json.Encoder, relays map[string]Relay) error {
 		if err != nil {
 			last = frame{Error: err.Error()}
 		}
-		if out.Encode(last) != nil || err != nil {
+		if out.Encode(last) != nil {
+			orphaned(j.Home)
+		}
+		if err != nil {
 			os.Exit(1)
 		}
 	})
@@ -114,7 +135,7 @@ func child(out *json.Encoder, relays map[string]Relay) error {
 }
 
 // tell shows progress until done. A run that hangs it ends, since nobody else can.
-func tell(out *json.Encoder, st *status, w *watchdog, done <-chan struct{}) {
+func tell(out *json.Encoder, home string, st *status, w *watchdog, done <-chan struct{}) {
 	tick := time.NewTicker(progressEvery)
 	defer tick.Stop()
 	for {
@@ -124,7 +145,7 @@ func tell(out *json.Encoder, st *status, w *watchdog, done <-chan struct{}) {
 		case <-tick.C:
 			p := st.read()
 			if out.Encode(frame{Progress: &p}) != nil {
-				os.Exit(exitOrphaned)
+				orphaned(home)
 			}
 			if err := w.look(p); err != nil {
 				_ = out.Encode(frame{Error: err.Error()})
