@@ -99,9 +99,10 @@ func place(attackers []*attacker, dir string, s *State, plan Plan) error {
 	rng := rand.New(rand.NewPCG(plan.Seed, 2))
 	for _, x := range attackers {
 		x.log = filepath.Join(dir, x.name+".log")
-		x.part.Genesis, x.part.Victim = genesis, s.Nodes[0].Addresses[0]
+		way := plan.way(0) // TCP, unless it is to be QUIC
+		x.part.Genesis, x.part.Victim = genesis, s.Nodes[0].Addresses[way]
 		for _, i := range rng.Perm(len(s.Nodes))[:min(plan.Dials, len(s.Nodes))] {
-			x.part.Neighbours = append(x.part.Neighbours, s.Nodes[i].Addresses[0])
+			x.part.Neighbours = append(x.part.Neighbours, s.Nodes[i].Addresses[way])
 		}
 	}
 	return nil

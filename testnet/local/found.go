@@ -19,6 +19,7 @@ import (
 	"github.com/grapevine-p2p/grapevine/node/config"
 	"github.com/grapevine-p2p/grapevine/node/keyfile"
 	"github.com/grapevine-p2p/grapevine/testnet"
+	"github.com/grapevine-p2p/grapevine/testnet/scenario"
 	"github.com/grapevine-p2p/grapevine/wire"
 )
 
@@ -237,7 +238,7 @@ func (f *founding) home(i int) error {
 		settings.Mempool.MaxCount = f.plan.MempoolTxs
 	}
 	for k, j := range f.graph[i] {
-		settings.Bootstrap = append(settings.Bootstrap, f.state.Nodes[j].Addresses[(i+k)%2])
+		settings.Bootstrap = append(settings.Bootstrap, f.state.Nodes[j].Addresses[f.plan.way(i+k)])
 		f.state.Nodes[j].Links++
 		d.Links++
 	}
@@ -301,4 +302,15 @@ func dialGraph(seed uint64, n, dials int) [][]int {
 		}
 	}
 	return graph
+}
+
+// way is which of the Addresses of a daemon is dialled the k-th time.
+func (p Plan) way(k int) int {
+	switch p.Transport {
+	case scenario.TransportTCP:
+		return 0
+	case scenario.TransportQUIC:
+		return 1
+	}
+	return k % 2
 }

@@ -3,6 +3,7 @@ package local
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -151,4 +152,26 @@ func TestStateIsNotBelieved(t *testing.T) {
 	st, err = Look(t.Context(), moved)
 	require.NoError(t, err)
 	require.Equal(t, filepath.Join(moved, "node-01", "api.sock"), st.Daemons[1].APISocket)
+}
+
+// Where a scenario names a transport, every daemon dials over it, and over both otherwise.
+func TestTransportOfDials(t *testing.T) {
+	for transport, ways := range map[string][]string{"tcp": {"/tcp/"}, "quic": {"/quic-v1/"}, "": {"/quic-v1/", "/tcp/"}} {
+		dir := filepath.Join(shortDir(t), "net")
+		s, err := found(t.Context(), dir, Plan{Nodes: 5, Producers: 1, Slot: time.Second, Dials: 4, Seed: 1, Transport: transport}, company{})
+		require.NoError(t, err)
+		seen := make(map[string]bool)
+		for _, d := range s.Nodes {
+			settings, err := config.Load(config.Sources{File: filepath.Join(d.Home, "config.toml")})
+			require.NoError(t, err)
+			for _, b := range settings.Config.Bootstrap {
+				for _, way := range []string{"/tcp/", "/quic-v1/"} {
+					if strings.Contains(b, way) {
+						seen[way] = true
+					}
+				}
+			}
+		}
+		require.Equal(t, ways, slices.Sorted(maps.Keys(seen)), "transport %q", transport)
+	}
 }

@@ -17,6 +17,7 @@ type Plan struct {
 	Producers int           // how many of the nodes make blocks, in turns; the first ones
 	Slot      time.Duration // one producer's turn
 	Dials     int           // connections that each node opens, where there are enough others
+	Transport string        // that they dial over, of package scenario; empty is both in turns
 	Seed      uint64        // of who dials whom
 
 	MaxBlockTxs int // that genesis allows in a block; zero is the default

@@ -117,7 +117,7 @@ func runIn(ctx context.Context, s *scenario.Scenario, o Options) (*report.Report
 	others.keep(r.attackers)
 	plan := Plan{
 		Nodes: s.Nodes - len(r.attackers), Producers: s.Blocks.Producers - len(others.producers), Slot: s.Blocks.Slot,
-		Dials: s.Network.Dials, Seed: s.Seed, MaxBlockTxs: s.Blocks.MaxTxs, MempoolTxs: s.Mempool.MaxTxs,
+		Dials: s.Network.Dials, Transport: s.Network.Transport, Seed: s.Seed, MaxBlockTxs: s.Blocks.MaxTxs, MempoolTxs: s.Mempool.MaxTxs,
 	}
 	if plan.Slot == 0 {
 		plan.Slot = wire.MaxSlot

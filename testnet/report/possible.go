@@ -18,10 +18,15 @@ func (r *Report) spreads() iter.Seq2[string, Spread] {
 		if !yield("tx", r.Tx.Spread) || !yield("block", r.Block.Spread) {
 			return
 		}
-		for _, p := range []struct {
+		type named struct {
 			name  string
 			phase *Phase
-		}{{"attack.before", r.Attack.Before}, {"attack.during", r.Attack.During}} {
+		}
+		parts := []named{{"attack.before", r.Attack.Before}, {"attack.during", r.Attack.During}}
+		if o := r.Overlap; o != nil {
+			parts = append(parts, named{"overlap.before", o.Before}, named{"overlap.during", o.During})
+		}
+		for _, p := range parts {
 			if p.phase != nil && (!yield(p.name+".tx", p.phase.Tx) || !yield(p.name+".block", p.phase.Block)) {
 				return
 			}

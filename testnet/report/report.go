@@ -56,6 +56,7 @@ type Report struct {
 	Attack    Attack       `json:"attack"`
 	Members   *Members     `json:"members,omitempty"` // no key where nobody was asked
 	Heal      *Heal        `json:"heal,omitempty"`    // no key where no partition ended
+	Overlap   *Overlap     `json:"overlap,omitempty"` // no key where no load begins while another lasts
 	Resources Resources    `json:"resources"`
 
 	// FailedExpectations holds one sentence for each promise that the run
@@ -194,6 +195,18 @@ type Heal struct {
 	WireBytes    *uint64 `json:"wire_bytes"` // sent by all from then until all were equal, whatever for
 	// WirePerMissing is wire_bytes ÷ missing_bytes; null without either.
 	WirePerMissing *float64 `json:"wire_per_missing"`
+}
+
+// Overlap is what transactions and blocks do to each other where one of the two begins
+// later.
+type Overlap struct {
+	// Before is what was published while one of them was alone, and During while both
+	// were, so that a run has its own figures to be held against.
+	Before *Phase `json:"before"`
+	During *Phase `json:"during"`
+	// UplinkUse is what all nodes sent in During, divided by what their lines carry up in
+	// that time; null where lines have no bound.
+	UplinkUse *float64 `json:"uplink_use"`
 }
 
 // Resources is what the run cost in memory and processor time.

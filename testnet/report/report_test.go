@@ -54,6 +54,7 @@ func full() *report.Report {
 			CrossedS: report.Measured(0.5), EqualS: report.Measured(3.5), EqualAfterCrossingS: report.Measured(3.0),
 			MissingBytes: 5000, WireBytes: report.Measured(uint64(7500)), WirePerMissing: report.Ratio(7500, 5000),
 		},
+		Overlap:   &report.Overlap{Before: &report.Phase{Tx: spread, Block: spread}, During: &report.Phase{Tx: spread, Block: spread}, UplinkUse: report.Measured(0.75)},
 		Resources: report.Resources{HeapMBPerNode: report.Measured(12.5), CPUSPerDelivery: report.Measured(0.0012), CPUS: report.Measured(0.72), MempoolShare: report.Measured(0.5)},
 		TraceHash: report.Measured("c0ffee"),
 	}
@@ -169,6 +170,7 @@ func TestContradictions(t *testing.T) {
 		"block: a delivery ratio of 0.99, and delivered 60 of 60":             func(r *report.Report) { r.Block.DeliveryRatio = report.Measured(0.99) },
 		"block: a delivery ratio of 1, and delivered 0 of 0":                  func(r *report.Report) { r.Block.Expected, r.Block.Delivered = 0, 0 },
 		"attack.before.tx: a delivery ratio of 0.5, and delivered 599 of 600": func(r *report.Report) { r.Attack.Before.Tx.DeliveryRatio = report.Measured(0.5) },
+		"overlap.during.block: delivered 601 of 600 expected":                 func(r *report.Report) { r.Overlap.During.Block.Delivered = 601 },
 		"attack.during.block: delivered 601 of 600 expected":                  func(r *report.Report) { r.Attack.During.Block.Delivered = 601 },
 		"attack.during.tx: a latency of what was not delivered": func(r *report.Report) {
 			r.Attack.During.Tx.Delivered, r.Attack.During.Tx.DeliveryRatio = 0, report.Measured(0.0)

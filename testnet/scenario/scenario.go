@@ -40,12 +40,19 @@ type Scenario struct {
 // measures it; a file says "measured".
 const MeasuredCost = -1 * time.Nanosecond
 
+// Transports that daemons can be told to dial over.
+const (
+	TransportTCP  = "tcp"
+	TransportQUIC = "quic"
+)
+
 // Network is what lies between the nodes.
 type Network struct {
 	Dials int `yaml:"dials"` // connections each node opens; those it accepts come on top
 	// Bootstrap is how many honest nodes the others are told of, with whose help they find
 	// Dials peers by themselves; who restarts is told of nobody. Zero is a drawn topology.
 	Bootstrap int     `yaml:"bootstrap"`
+	Transport string  `yaml:"transport"`       // world local: TransportTCP or TransportQUIC; empty is each for half of the connections
 	Latency   Latency `yaml:"latency"`         // one way
 	Mbps      float64 `yaml:"mbps"`            // 10^6 bits per second up and down of every node; zero is without bound
 	Classes   []Class `yaml:"classes"`         // kinds of lines instead of Mbps, their shares adding up to one
@@ -81,7 +88,8 @@ type Txs struct {
 	PerSecond float64       `yaml:"per_second"` // over the whole network
 	Size      int           `yaml:"size,bytes"` // of a whole transaction; zero with Shapes
 	Shapes    string        `yaml:"shapes"`     // ShapesMainnet or empty
-	For       time.Duration `yaml:"for"`        // how long transactions are sent
+	From      time.Duration `yaml:"from"`       // when the first is sent
+	For       time.Duration `yaml:"for"`        // how long they are sent then
 	Origins   int           `yaml:"origins"`    // how many nodes send them; zero is all honest ones
 	Fee       int           `yaml:"fee"`        // what the cheapest pays, as a multiple of the network's floor; zero is one
 }
@@ -95,6 +103,7 @@ const ShapesMainnet = "mainnet"
 type Blocks struct {
 	Size      int           `yaml:"size,bytes"`    // of a block's transactions together
 	TxSize    int           `yaml:"tx_size,bytes"` // of each of them
+	From      time.Duration `yaml:"from"`          // when the first of Count is made
 	Every     time.Duration `yaml:"every"`         // between two blocks
 	Count     int           `yaml:"count"`         // of blocks in the run
 	Pooled    float64       `yaml:"pooled,share"`  // of each block's transactions, held by every node beforehand
@@ -186,10 +195,7 @@ func (n Network) Lines() []Class {
 // LoadFor is how long the load lasts: until the last transaction is sent, the
 // last block made, and the last partition and churn over.
 func (s *Scenario) LoadFor() time.Duration {
-	end := s.Txs.For
-	if s.Blocks.Count > 0 {
-		end = max(end, time.Duration(s.Blocks.Count)*s.Blocks.Every)
-	}
+	end := max(s.Txs.From+s.Txs.For, s.Blocks.until())
 	for _, c := range s.Churn {
 		end = max(end, c.To+c.Down)
 	}
@@ -197,6 +203,21 @@ func (s *Scenario) LoadFor() time.Duration {
 		end = max(end, p.To)
 	}
 	return end
+}
+
+// until is when the last of Count has had its time; zero without Count.
+func (b Blocks) until() time.Duration {
+	if b.Count == 0 {
+		return 0
+	}
+	return b.From + time.Duration(b.Count)*b.Every
+}
+
+// Overlap is when transactions and a given number of blocks are sent side by side, and
+// whether there is such a time after one in which one of the two is sent alone.
+func (s *Scenario) Overlap() (from, to time.Duration, ok bool) {
+	from, to = max(s.Txs.From, s.Blocks.From), min(s.Txs.From+s.Txs.For, s.Blocks.until())
+	return from, to, s.Txs.PerSecond > 0 && s.Txs.From != s.Blocks.From && from < to
 }
 
 // AttackAt is when the first attacker begins, and whether there is one.

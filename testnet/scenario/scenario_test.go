@@ -37,7 +37,7 @@ func TestEveryKey(t *testing.T) {
 	require.EqualValues(t, 7, s.Seed)
 	require.Equal(t, 40, s.Nodes)
 	require.Equal(t, scenario.Network{
-		Dials: 8,
+		Dials: 8, Transport: "tcp",
 		Latency: scenario.Latency{
 			Matrix: [][]time.Duration{{time.Millisecond, 20 * time.Millisecond}, {1500 * time.Microsecond, 2 * time.Millisecond}},
 			Shares: []float64{0.25, 0.75},
@@ -244,24 +244,30 @@ func TestImpossible(t *testing.T) {
 		"network.mbps=-1":        "network.mbps is -1",
 		"network.mbps=0.0000001": "network.mbps is 1e-07, want 0 (without bound), or 0.01 to",
 		"verify_cost=1h":         "verify_cost is 1h0m0s, want 0 to 1s, or measured",
-		"network.classes=[{share: 0.5, up_mbps: 10, down_mbps: 10}]":                        "network.classes is shares that add up to 0.5",
-		"network.classes=[{share: 2}, {share: -1}]":                                         "network.classes.0.share is 2, want more than 0",
-		"txs={per_second: 5, for: 2s}":                                                      "txs is without a size",
-		"txs={per_second: 5, size: 250}":                                                    "txs.for is 0s, want how long",
-		"txs={per_second: 5, size: 250, shapes: mainnet, for: 1s}":                          "txs.size is 250 beside txs.shapes",
-		"txs={per_second: 5, size: 10, for: 1s}":                                            "txs.size is 10, want",
-		"txs={per_second: 5, size: 1MiB, for: 1s}":                                          "txs.size is 1048576",
-		"txs={per_second: 5, shapes: testnet, for: 1s}":                                     "the nearest is mainnet",
-		"txs.per_second=-1":                                                                 "txs.per_second is -1",
-		"txs.origins=11":                                                                    "txs.origins is 11",
-		"blocks.count=2":                                                                    "blocks.every is 0s",
-		"blocks={count: 1, every: 1s, size: 100, tx_size: 250}":                             "blocks.tx_size is 250, want at most blocks.size=100",
-		"blocks={count: 1, every: 1s, size: 5MiB, tx_size: 250}":                            "blocks.size is 5242880",
-		"blocks.producers=3":                                                                "blocks.slot is 0s, want the length",
-		"blocks={count: 2, every: 5s, slot: 2s, size: 1000, tx_size: 250}":                  "blocks.every is 5s, want a multiple of blocks.slot=2s",
-		"blocks={producers: 2, every: 5s, slot: 1s}":                                        "blocks.every is 5s without blocks.count",
-		"blocks={producers: 2, slot: 1s, max_txs: 10}":                                      "blocks.max_txs is 10, which world local alone knows",
-		"txs={per_second: 5, size: 250, for: 1s, fee: 2}":                                   "txs.fee is 2, which world local alone knows",
+		"network.classes=[{share: 0.5, up_mbps: 10, down_mbps: 10}]":       "network.classes is shares that add up to 0.5",
+		"network.classes=[{share: 2}, {share: -1}]":                        "network.classes.0.share is 2, want more than 0",
+		"txs={per_second: 5, for: 2s}":                                     "txs is without a size",
+		"txs={per_second: 5, size: 250}":                                   "txs.for is 0s, want how long",
+		"txs={per_second: 5, size: 250, shapes: mainnet, for: 1s}":         "txs.size is 250 beside txs.shapes",
+		"txs={per_second: 5, size: 10, for: 1s}":                           "txs.size is 10, want",
+		"txs={per_second: 5, size: 1MiB, for: 1s}":                         "txs.size is 1048576",
+		"txs={per_second: 5, shapes: testnet, for: 1s}":                    "the nearest is mainnet",
+		"txs.per_second=-1":                                                "txs.per_second is -1",
+		"txs.origins=11":                                                   "txs.origins is 11",
+		"blocks.count=2":                                                   "blocks.every is 0s",
+		"blocks={count: 1, every: 1s, size: 100, tx_size: 250}":            "blocks.tx_size is 250, want at most blocks.size=100",
+		"blocks={count: 1, every: 1s, size: 5MiB, tx_size: 250}":           "blocks.size is 5242880",
+		"blocks.producers=3":                                               "blocks.slot is 0s, want the length",
+		"blocks={count: 2, every: 5s, slot: 2s, size: 1000, tx_size: 250}": "blocks.every is 5s, want a multiple of blocks.slot=2s",
+		"blocks={producers: 2, every: 5s, slot: 1s}":                       "blocks.every is 5s without blocks.count",
+		"blocks={producers: 2, slot: 1s, max_txs: 10}":                     "blocks.max_txs is 10, which world local alone knows",
+		"txs={per_second: 5, size: 250, for: 1s, fee: 2}":                  "txs.fee is 2, which world local alone knows",
+		"txs={per_second: 5, size: 250, for: 1s, from: -1s}":               "txs.from is -1s, want 0 to",
+		"txs.from=1s": "txs.from is 1s without txs.per_second",
+		"blocks={producers: 2, slot: 1s, from: 5s}":                                         "blocks.from is 5s without blocks.count",
+		"blocks={count: 1, every: 2s, size: 1000, tx_size: 250, from: 5s}":                  "blocks.from is 5s, want a multiple of blocks.every=2s",
+		"network.transport=tcp":                                                             "network.transport is tcp, which world local alone asks for",
+		"network.transport=udp":                                                             "the nearest is",
 		"mempool.max_txs=-1":                                                                "mempool.max_txs is -1, want 0 to",
 		"blocks.pooled=1.5":                                                                 "blocks.pooled is 1.5",
 		"churn=[{from: 2s, to: 1s, share: 0.5, down: 1s}]":                                  "churn.0.to is 1s, want after from=2s",
@@ -490,4 +496,36 @@ network:
 	// Output:
 	// scenarios/mine.yaml:5: network.dials is 20, want < nodes=20: a node dials others, each once
 	// scenarios/mine.yaml:7: unknown key network.mpbs; the nearest known one is network.mbps
+}
+
+// Two loads overlap from when the later one begins until the earlier one ends, in a run that
+// also has a time of one load alone.
+func TestOverlap(t *testing.T) {
+	txs := scenario.Txs{PerSecond: 1, Size: 250, From: 3 * time.Second, For: 10 * time.Second}
+	blocks := scenario.Blocks{Size: 1000, TxSize: 250, Every: 2 * time.Second, Count: 4}
+	late := blocks
+	late.From = 12 * time.Second
+	for name, c := range map[string]struct {
+		txs      scenario.Txs
+		blocks   scenario.Blocks
+		from, to time.Duration // of the overlap; none where equal
+		load     time.Duration
+	}{
+		"transactions later":  {txs, blocks, 3 * time.Second, 8 * time.Second, 13 * time.Second},
+		"blocks later":        {scenario.Txs{PerSecond: 1, For: 15 * time.Second}, late, 12 * time.Second, 15 * time.Second, 20 * time.Second},
+		"both from the first": {scenario.Txs{PerSecond: 1, For: 15 * time.Second}, blocks, 0, 0, 15 * time.Second},
+		"one after the other": {scenario.Txs{PerSecond: 1, For: 12 * time.Second}, late, 0, 0, 20 * time.Second},
+		"no blocks":           {txs, scenario.Blocks{}, 0, 0, 13 * time.Second},
+		"no transactions":     {scenario.Txs{}, late, 0, 0, 20 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &scenario.Scenario{Txs: c.txs, Blocks: c.blocks}
+			require.Equal(t, c.load, s.LoadFor())
+			from, to, ok := s.Overlap()
+			require.Equal(t, c.from != c.to, ok)
+			if ok {
+				require.Equal(t, []time.Duration{c.from, c.to}, []time.Duration{from, to})
+			}
+		})
+	}
 }

@@ -149,6 +149,10 @@ func (c *check) network() {
 	finds := c.s.World == report.WorldSim && c.s.Relay != report.RelayStock && c.s.Relay != report.RelayStockTuned
 	c.given("world", "relay").want(n.Bootstrap == 0 || finds, "network.bootstrap", "%d, which takes world %s and a relay of ours: the others find no peers", n.Bootstrap, report.WorldSim)
 	c.given("nodes").want(n.Dials < c.s.Nodes, "network.dials", "%d, want < nodes=%d: a node dials others, each once", n.Dials, c.s.Nodes)
+	if n.Transport != "" {
+		c.oneOf("network.transport", n.Transport, []string{TransportTCP, TransportQUIC})
+		c.given("world").want(c.s.World == report.WorldLocal, "network.transport", "%s, which world %s alone asks for; the others have what they have", n.Transport, report.WorldLocal)
+	}
 	c.latency(n.Latency)
 	c.mbps("network.mbps", n.Mbps)
 	if len(n.Classes) > 0 {
@@ -222,6 +226,9 @@ func (c *check) load() {
 	t, b := c.s.Txs, c.s.Blocks
 	c.want(t.PerSecond >= 0 && t.PerSecond <= MaxTxRate, "txs.per_second", "%v, want 0 to %v", t.PerSecond, MaxTxRate)
 	c.time("txs.for", t.For)
+	c.time("txs.from", t.From)
+	c.given("world").want(t.From == 0 || c.s.World == report.WorldSim, "txs.from", "%v, which world %s alone knows", t.From, report.WorldSim)
+	c.given("txs.per_second").want(t.From == 0 || t.PerSecond > 0, "txs.from", "%v without txs.per_second", t.From)
 	if t.PerSecond > 0 {
 		c.given("txs.for").want(t.For > 0, "txs.for", "%v, want how long transactions are sent", t.For)
 		c.want(t.Size == 0 || t.Shapes == "", "txs.size", "%d beside txs.shapes, want one of them", t.Size)
@@ -243,6 +250,10 @@ func (c *check) load() {
 	c.given("nodes").count("blocks.producers", b.Producers, c.s.Nodes)
 	c.time("blocks.every", b.Every)
 	c.time("blocks.slot", b.Slot)
+	c.time("blocks.from", b.From)
+	c.given("world").want(b.From == 0 || c.s.World == report.WorldSim, "blocks.from", "%v, which world %s alone knows", b.From, report.WorldSim)
+	c.given("blocks.count").want(b.From == 0 || b.Count > 0, "blocks.from", "%v without blocks.count; producers make blocks from the first slot on", b.From)
+	c.given("blocks.every").want(b.Every <= 0 || b.From%b.Every == 0, "blocks.from", "%v, want a multiple of blocks.every=%v", b.From, b.Every)
 	c.share("blocks.pooled", b.Pooled, true)
 	c.want(b.TxSize == 0 || b.TxSize >= MinTx && b.TxSize <= wire.MaxTx, "blocks.tx_size", "%d, want %d to %d", b.TxSize, MinTx, wire.MaxTx)
 	c.want(b.Size >= 0 && b.Size <= wire.MaxBlock, "blocks.size", "%d, want 0 to %d", b.Size, wire.MaxBlock)

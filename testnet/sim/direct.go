@@ -27,7 +27,8 @@ type course struct {
 	honestMesh   *float64              // some time after the attack began; nil if the run did not last so long
 	evicted      map[int]time.Duration // attackers that nobody honest knows any more, and how long they lasted
 	honestBanned int
-	victimLinks  *int // honest peers that the victim chose; nil where nobody chooses
+	overlapBytes *uint64 // sent while the two loads overlapped; nil where they do not
+	victimLinks  *int    // honest peers that the victim chose; nil where nobody chooses
 
 	mu      sync.Mutex // guards what follows
 	refused map[ID]error
@@ -69,6 +70,7 @@ func (g *stage) direct(ctx context.Context) error {
 	acts.Go(func() { g.txs(within) })
 	acts.Go(func() { g.partitions(within) })
 	acts.Go(func() { g.churn(within) })
+	acts.Go(func() { g.watchOverlap(within) })
 	acts.Go(func() { g.watchAttackers(within) })
 	acts.Go(func() { g.record(within) })
 	if !Sleep(ctx, time.Until(c.end)) {
@@ -168,9 +170,9 @@ func (g *stage) txs(ctx context.Context) {
 	}
 	var sending sync.WaitGroup
 	defer sending.Wait()
-	for at := g.load; ; {
+	for at := g.load.Add(t.From); ; {
 		at = at.Add(time.Duration(rng.ExpFloat64() / t.PerSecond * float64(time.Second)))
-		if at.After(g.load.Add(t.For)) || !Sleep(ctx, time.Until(at)) {
+		if at.After(g.load.Add(t.From+t.For)) || !Sleep(ctx, time.Until(at)) {
 			return
 		}
 		tx, p, undo := load.next()
@@ -211,7 +213,7 @@ func (g *stage) blocks(ctx context.Context) {
 	rng := stream(g.s.Seed, streamFill)
 	m := &mint{g.genesis.ID(), rng}
 	for k := range b.Count {
-		slot := g.load.Add(time.Duration(k) * b.Every)
+		slot := g.load.Add(b.From + time.Duration(k)*b.Every)
 		if !Sleep(ctx, time.Until(slot.Add(-fillLead))) {
 			return
 		}

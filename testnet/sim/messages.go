@@ -82,7 +82,7 @@ func sizeOf(body *wire.TxBody) int {
 	return wire.NewTransaction(body.AppendTo(nil), wire.Signature{}).Size()
 }
 
-// genesisOf describes the network of a run whose load begins at start, with a
+// genesisOf describes the network of a run whose blocks begin at start, with a
 // slot beginning just then. Producers make one block a slot, and none after
 // the last that was asked for.
 func genesisOf(s *scenario.Scenario, start time.Time, producers []ed25519.PrivateKey) (*wire.Genesis, error) {

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"context"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -8,7 +9,7 @@ import (
 	"github.com/grapevine-p2p/grapevine/testnet/report"
 )
 
-// Phases of a run with attackers.
+// Phases of a run with attackers, or with two loads of which one begins later.
 const (
 	calm     = iota // before the first attacker begins, or all where there is none
 	attacked        // since then
@@ -55,4 +56,48 @@ func (g *stage) charged() (attackers *float64, honest *int) {
 		}
 	}
 	return report.Ratio(float64(right), float64(g.s.Attacking())), &wrong
+}
+
+// loadOf tells whether something was published while one of two loads was alone, or while they
+// overlapped; false if neither.
+func (g *stage) loadOf(at time.Time) (phase int, ok bool) {
+	from, to, ok := g.s.Overlap()
+	switch after := at.Sub(g.load); {
+	case !ok || after >= to:
+		return 0, false
+	case after < from:
+		return calm, true
+	}
+	return attacked, true
+}
+
+// watchOverlap measures what is sent while the two loads overlap.
+func (g *stage) watchOverlap(ctx context.Context) {
+	from, to, ok := g.s.Overlap()
+	if !ok || !Sleep(ctx, time.Until(g.load.Add(from))) {
+		return
+	}
+	before := g.world.sent()
+	if Sleep(ctx, time.Until(g.load.Add(to))) {
+		sent := g.world.sent() - before
+		g.course.overlapBytes = &sent
+	}
+}
+
+// overlap is the report's part about two loads; nil where they do not overlap.
+func (g *stage) overlap(load [phases][kinds]harvest) *report.Overlap {
+	from, to, ok := g.s.Overlap()
+	if !ok {
+		return nil
+	}
+	o := &report.Overlap{Before: spreads(load[calm]), During: spreads(load[attacked])}
+	line := 0.0
+	for _, l := range g.world.lines {
+		line += float64(l.Uplink.BitsPerSecond) / 8
+	}
+	if g.s.Network.Mbps == 0 && len(g.s.Network.Classes) == 0 || g.course.overlapBytes == nil {
+		return o // there is nothing to fill
+	}
+	o.UplinkUse = report.Ratio(float64(*g.course.overlapBytes), line*(to-from).Seconds())
+	return o
 }

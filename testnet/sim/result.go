@@ -48,19 +48,25 @@ type harvest struct {
 	copies  int
 }
 
-// reap compares what was made with what receivers saw: all of it, and by phase.
-func (g *stage) reap() (kind [kinds]harvest, phase [phases][kinds]harvest) {
+// reap compares what was made with what receivers saw: all of it, by phase of an attack,
+// and by phase of two loads.
+func (g *stage) reap() (kind [kinds]harvest, phase, load [phases][kinds]harvest) {
 	paths := g.paths()
 	for _, m := range g.published() {
-		g.gather(m, paths, &kind[m.kind], &phase[g.phaseOf(m.at)][m.kind])
+		into := []*harvest{&kind[m.kind], &phase[g.phaseOf(m.at)][m.kind]}
+		if i, ok := g.loadOf(m.at); ok {
+			into = append(into, &load[i][m.kind])
+		}
+		g.gather(m, paths, into...)
 	}
 	for k := range kind {
 		kind[k].finish()
 		for i := range phase {
 			phase[i][k].finish()
+			load[i][k].finish()
 		}
 	}
-	return kind, phase
+	return kind, phase, load
 }
 
 // gather adds to harvests what became of one message.
@@ -159,7 +165,7 @@ func (g *stage) counts() (c Counts) {
 // report puts the run together. Its wall time is for whoever watched the clock.
 func (g *stage) report() *report.Report {
 	c := &g.course
-	kind, phase := g.reap()
+	kind, phase, load := g.reap()
 	counts := g.counts()
 	tx, block := &kind[Tx], &kind[Block]
 	sent, payload := c.wire1-c.wire0, tx.bytes+block.bytes
@@ -178,6 +184,7 @@ func (g *stage) report() *report.Report {
 		},
 		Attack:    g.attack(phase),
 		Heal:      g.healing.report(),
+		Overlap:   g.overlap(load),
 		Resources: report.Resources{HeapMBPerNode: report.Ratio(float64(c.heap)/1e6, float64(g.s.Nodes))},
 	}
 	if r.FloorMS == nil {

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -236,4 +237,40 @@ func TestEstimateCoversLargeTransactions(t *testing.T) {
 	require.InDelta(t, 542, estimate(s), 150)
 	s.Attackers = []scenario.Attacker{{Kind: "valid-spam", Count: 2, From: time.Second, Params: map[string]string{"per_second": "1000", "size": "131072"}}}
 	require.Greater(t, estimate(s), 40_000.0, "786 MB of spam at every node")
+}
+
+// Where transactions begin later than blocks, a report tells what was published before that
+// from what was published while both were, and how much of the lines was in use then.
+func TestOverlappingLoads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := staged(t, time.Now())
+		g.s.Network.Mbps = 8 // a megabyte a second
+		w, err := newWorld(g.s)
+		require.NoError(t, err)
+		g.world = w
+		g.s.Txs.From, g.s.Txs.For = 10*time.Second, 10*time.Second
+		g.s.Blocks = scenario.Blocks{Size: 1000, TxSize: 250, Every: 5 * time.Second, Count: 6}
+		g.course.end = g.load.Add(g.s.LoadFor())
+		var watching sync.WaitGroup
+		watching.Go(func() { g.watchOverlap(t.Context()) })
+		for k := range 6 { // at 0, 5, and so on until 25
+			id := ID{byte(k)}
+			g.places[0].Observer.Made(Block, id, 1000)
+			time.Sleep(time.Duration(k+1) * 100 * time.Millisecond)
+			g.world.meters[0].bytes.Add(600_000)
+			g.places[1].Observer.Valid(Block, id)
+			g.places[2].Observer.Valid(Block, id)
+			time.Sleep(time.Until(g.load.Add(time.Duration(k+1) * 5 * time.Second)))
+		}
+		watching.Wait()
+		o := g.report().Overlap
+		require.Equal(t, 2, o.Before.Block.Published)
+		require.Equal(t, 200.0, o.Before.Block.LatencyMS.Max)
+		require.Equal(t, 2, o.During.Block.Published, "what came after the transactions is neither")
+		require.Equal(t, 400.0, o.During.Block.LatencyMS.Max)
+		require.InDelta(t, 1.2/30, *o.UplinkUse, 1e-6, "two blocks' worth in ten seconds of three lines")
+
+		g.s.Txs.From = 0
+		require.Nil(t, g.report().Overlap)
+	})
 }

@@ -117,7 +117,7 @@ func (g *stage) seat(j job, relays map[string]Relay) error {
 			}
 		}
 	}
-	if g.genesis, err = genesisOf(s, g.load, producing); err != nil {
+	if g.genesis, err = genesisOf(s, g.load.Add(s.Blocks.From), producing); err != nil {
 		return err
 	}
 	return g.introduce()
