@@ -223,7 +223,7 @@ func (g *stage) blocks(ctx context.Context) {
 			continue // it makes what it likes
 		}
 		if _, ok := producer.participant().(Maker); ok {
-			if err := g.fill(m, producer, rng); err != nil {
+			if err := g.fill(m, k, producer, rng); err != nil {
 				g.status.warn(err)
 				return
 			}
@@ -237,14 +237,14 @@ func (g *stage) blocks(ctx context.Context) {
 	}
 }
 
-// fill gives the producer the content of its next block, and everybody else
+// fill gives the producer the content of its next block, the k-th, and everybody else
 // the share of it that the scenario says.
-func (g *stage) fill(m *mint, producer *place, rng *rand.Rand) error {
+func (g *stage) fill(m *mint, k int, producer *place, rng *rand.Rand) error {
 	checker, err := g.checker()
 	if err != nil {
 		return err
 	}
-	txs, err := m.filler(checker, g.s.Blocks)
+	txs, err := m.filler(checker, g.s.Blocks, payersOf(g.s), k)
 	if err != nil {
 		return err
 	}

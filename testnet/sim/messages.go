@@ -39,12 +39,16 @@ func (m *mint) tx(size int, expires uint64) (*wire.Transaction, error) {
 	for i := 0; i < len(seed); i += 8 {
 		binary.LittleEndian.PutUint64(seed[i:], m.rng.Uint64())
 	}
-	key := ed25519.NewKeyFromSeed(seed[:])
-	body := &wire.TxBody{Version: wire.TxVersion, Sender: shapes.Address(key), ExpiresAt: expires}
-	if !m.pad(body, size) {
+	return m.of(ed25519.NewKeyFromSeed(seed[:]), wire.TxBody{ExpiresAt: expires}, size)
+}
+
+// of makes a transaction of size bytes that is somebody's.
+func (m *mint) of(key ed25519.PrivateKey, body wire.TxBody, size int) (*wire.Transaction, error) {
+	body.Version, body.Sender = wire.TxVersion, shapes.Address(key)
+	if !m.pad(&body, size) {
 		return nil, fmt.Errorf("no transaction has exactly %d bytes", size)
 	}
-	return wire.SignTx(m.network, key, body), nil
+	return wire.SignTx(m.network, key, &body), nil
 }
 
 // load makes a transaction of the load: of the size asked for, or of the next
@@ -102,6 +106,13 @@ func genesisOf(s *scenario.Scenario, start time.Time, producers []ed25519.Privat
 		}
 		slices.SortFunc(g.Allocations, func(a, b wire.Allocation) int { return a.Address.Compare(b.Address) })
 	}
+	if payers := payersOf(s); len(payers) > 0 {
+		g.Limits.MaxBlockTxs = uint32(len(payers))
+		for _, key := range payers {
+			g.Allocations = append(g.Allocations, wire.Allocation{Address: shapes.Address(key), Amount: crowdFunds})
+		}
+		slices.SortFunc(g.Allocations, func(a, b wire.Allocation) int { return a.Address.Compare(b.Address) })
+	}
 	for _, key := range producers {
 		g.Producers[0].Producers = append(g.Producers[0].Producers, shapes.Address(key))
 	}
@@ -139,11 +150,27 @@ func slotsPerBlock(b scenario.Blocks) uint64 { return max(1, uint64(b.Every/slot
 // genesis' bound.
 const crowdFunds = 1_000_000_000_000_000
 
-// filler makes the content of one block.
-func (m *mint) filler(c *validation.Checker, b scenario.Blocks) ([]validation.CheckedTx, error) {
+// payersOf are the senders of each block's content where transactions begin later than blocks:
+// they pay for it, and nothing else fits in, so that blocks are the same before that and since.
+// Nil where there is nothing to be the same.
+func payersOf(s *scenario.Scenario) []ed25519.PrivateKey {
+	if _, _, ok := s.Overlap(); !ok || s.Txs.From < s.Blocks.From {
+		return nil
+	}
+	return shapes.Wallets(s.Seed|1<<61, s.Blocks.Size/s.Blocks.TxSize)
+}
+
+// filler makes the content of block k, of payers if there are any.
+func (m *mint) filler(c *validation.Checker, b scenario.Blocks, payers []ed25519.PrivateKey, k int) ([]validation.CheckedTx, error) {
 	txs := make([]validation.CheckedTx, 0, b.Size/b.TxSize)
-	for range b.Size / b.TxSize {
-		tx, err := m.tx(b.TxSize, fillerExpiry)
+	for i := range b.Size / b.TxSize {
+		var tx *wire.Transaction
+		var err error
+		if len(payers) > 0 {
+			tx, err = m.of(payers[i], wire.TxBody{Nonce: uint64(k), Fee: uint64(b.TxSize), ExpiresAt: fillerExpiry}, b.TxSize)
+		} else {
+			tx, err = m.tx(b.TxSize, fillerExpiry)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("blocks.tx_size: %w", err)
 		}

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -48,14 +49,14 @@ func TestFillerHasTheSizeOfTheBlock(t *testing.T) {
 	checker, err := (&stage{genesis: g}).checker()
 	require.NoError(t, err)
 	m := &mint{g.ID(), stream(1, streamFill)}
-	txs, err := m.filler(checker, scenario.Blocks{Size: 10_100, TxSize: 250})
+	txs, err := m.filler(checker, scenario.Blocks{Size: 10_100, TxSize: 250}, nil, 0)
 	require.NoError(t, err)
 	require.Len(t, txs, 40)
 	for _, tx := range txs {
 		require.Equal(t, 250, tx.Size())
 		require.EqualValues(t, fillerExpiry, tx.Terms().ExpiresAt)
 	}
-	_, err = m.filler(checker, scenario.Blocks{Size: 1000, TxSize: 20})
+	_, err = m.filler(checker, scenario.Blocks{Size: 1000, TxSize: 20}, nil, 0)
 	require.ErrorContains(t, err, "blocks.tx_size")
 }
 
@@ -121,4 +122,36 @@ func TestCrowd(t *testing.T) {
 	stage.places[0].up, stage.places[1].up = nil, nil
 	tx, _, _ := load.next()
 	require.Nil(t, tx, "who is down sends nothing")
+}
+
+// Where transactions begin later than blocks, the content of blocks pays, comes of the same
+// senders each time, and leaves no room for the transactions.
+func TestBlocksAreTheSameUnderLoad(t *testing.T) {
+	s := &scenario.Scenario{
+		Seed: 1, Nodes: 2,
+		Txs:    scenario.Txs{PerSecond: 1, Size: 250, From: 10 * time.Second, For: 10 * time.Second},
+		Blocks: scenario.Blocks{Size: 1000, TxSize: 250, Every: 5 * time.Second, Count: 4},
+	}
+	g, err := genesisOf(s, time.Unix(1_000_000, 0), nil)
+	require.NoError(t, err)
+	require.EqualValues(t, 4, g.Limits.MaxBlockTxs)
+	require.Len(t, g.Allocations, 4)
+	checker, err := (&stage{s: s, genesis: g}).checker()
+	require.NoError(t, err)
+	m := &mint{g.ID(), stream(1, streamFill)}
+	for k := range 2 {
+		txs, err := m.filler(checker, s.Blocks, payersOf(s), k)
+		require.NoError(t, err)
+		require.Len(t, txs, 4)
+		for _, tx := range txs {
+			require.Equal(t, 250, tx.Tx().Size())
+			require.EqualValues(t, k, tx.Terms().Nonce)
+			require.EqualValues(t, 250, tx.Terms().Fee)
+			require.True(t, slices.ContainsFunc(g.Allocations, func(a wire.Allocation) bool { return a.Address == tx.Terms().Sender }))
+		}
+	}
+	s.Txs.From = 0
+	require.Empty(t, payersOf(s))
+	s.Blocks.From = 5 * time.Second
+	require.Empty(t, payersOf(s), "it is the transactions that must be the same then")
 }
