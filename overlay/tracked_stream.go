@@ -14,6 +14,10 @@ const releaseTime = 30 * time.Second
 // writeTime is what a write may take: that of the largest frame on a line of 1 Mbit/s.
 const writeTime = 9 * time.Second
 
+// writeSlack is how much longer a write may take, because the deadline of the one before
+// serves for it too: over QUIC, setting one costs a third of what a small write does.
+const writeSlack = time.Second
+
 // trackedStream is an outbound stream that is forgotten when it ends.
 type trackedStream struct {
 	network.Stream
@@ -27,8 +31,9 @@ type trackedStream struct {
 	// for long, and virtual time does not go on while somebody waits for a mutex.
 	writing chan struct{}
 
-	mu   sync.Mutex // guards held
-	held map[uint64][]byte
+	mu    sync.Mutex // guards what follows
+	held  map[uint64][]byte
+	until time.Time // the deadline of writes
 }
 
 // Write writes one RPC: pubsub never writes less or more at once. Some of its messages may
@@ -56,9 +61,16 @@ func (s *trackedStream) Write(b []byte) (int, error) {
 // SetWriteDeadline bounds what pubsub gives a write: a peer that reads nothing for so long
 // holds a stream and its queue for nothing.
 func (s *trackedStream) SetWriteDeadline(t time.Time) error {
-	if end := time.Now().Add(writeTime); t.After(end) {
+	now := time.Now()
+	if end := now.Add(writeTime + writeSlack); t.After(end) {
 		t = end
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.until.After(now.Add(writeTime)) && !s.until.After(t) {
+		return nil
+	}
+	s.until = t
 	return s.Stream.SetWriteDeadline(t)
 }
 
