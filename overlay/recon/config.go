@@ -31,7 +31,10 @@ const (
 	// how much an estimate may exceed what plain ids then show.
 	maxGuess    = 4
 	guessMargin = 64
-	// busyPause bounds how long, beyond OpenGap, an initiator leaves alone who is busy.
+	// hasteBurst is how many exchanges an initiator in a hurry opens ahead of the pace: half
+	// of OpenBurst, since what is under way may bunch.
+	hasteBurst = OpenBurst / 2
+	// busyPause bounds how long, beside the pace, an initiator leaves alone who is busy.
 	busyPause = 500 * time.Millisecond
 	// largePoll is how often an initiator that needs the large place looks for it.
 	largePoll = 100 * time.Millisecond

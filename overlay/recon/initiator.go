@@ -17,11 +17,11 @@ type Initiator struct {
 	until    time.Time // what the phase waits for, at the latest
 	interval time.Duration
 	oldAt    time.Time // when the session has had its time
-	openedAt time.Time
-	hurry    bool // the next exchange is to be soon
-	waits    bool // the next exchange will want the large place
-	hasty    bool // this exchange does not wait for gossip
-	again    bool // this exchange left something for the next
+	paceAt   time.Time // when the next exchange would be on pace
+	hurry    bool      // the next exchange is to be soon
+	waits    bool      // the next exchange will want the large place
+	hasty    bool      // this exchange does not wait for gossip
+	again    bool      // this exchange left something for the next
 
 	// during an exchange
 	peeler *Peeler
@@ -100,9 +100,13 @@ func (i *Initiator) Next() (time.Time, bool) {
 func (i *Initiator) hasten() {
 	i.hurry = true
 	if i.phase == rests {
-		i.until = i.openedAt.Add(OpenGap)
+		i.until = i.soonest()
 	}
 }
+
+// soonest is when the next exchange may begin: up to hasteBurst of them come ahead of the
+// pace.
+func (i *Initiator) soonest() time.Time { return i.paceAt.Add(-hasteBurst * OpenGap) }
 
 // tick does what is due.
 func (i *Initiator) tick(now time.Time) {
@@ -169,7 +173,7 @@ func (i *Initiator) receive(now time.Time, f Frame) {
 	case Busy:
 		i.again = true
 		i.rest(now, false)
-		i.until = i.openedAt.Add(OpenGap + time.Duration(i.rng.Int64N(int64(busyPause))))
+		i.until = later(now, i.soonest()).Add(time.Duration(i.rng.Int64N(int64(busyPause))))
 	case Symbols:
 		i.symbols(now, f)
 	case Listing:
@@ -205,7 +209,7 @@ func (i *Initiator) open(now time.Time) {
 	if !i.freeze(now) {
 		return
 	}
-	i.openedAt = now
+	i.paceAt = later(now, i.paceAt).Add(OpenGap)
 	i.hasty, i.hurry, i.waits = i.hurry, false, false
 	i.peeler, i.asked, i.counts = NewPeeler(i.key), 0, nil
 	f := Open{Size: i.size, Sum: i.frozen[0].Sum, Check: i.frozen[0].Check}
@@ -214,6 +218,14 @@ func (i *Initiator) open(now time.Time) {
 	}
 	i.send(f)
 	i.await(now, opened)
+}
+
+// later is the later of two times.
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
 }
 
 // rest ends an exchange and waits for the next; useful says that this one told us

@@ -1,0 +1,67 @@
+package recon_test
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/grapevine-p2p/grapevine/overlay/recon"
+)
+
+// R62: an initiator in a hurry opens a few exchanges at once, and one a second in the mean,
+// which its peer puts up with.
+func TestHasteKeepsThePace(t *testing.T) {
+	p := newPair(t, recon.DefaultConfig(), 1)
+	p.fill(rand.New(rand.NewPCG(1, 2)), 1000, 0, 0)
+	opened := 0
+	p.spy = func(_ int, f recon.Frame) {
+		if _, ok := f.(recon.Open); ok {
+			opened++
+		}
+	}
+	p.run(time.Minute, never)
+	hasten := func(times int) {
+		opened = 0
+		for range times {
+			p.step(p.asks, recon.Hasten{})
+			p.run(50*time.Millisecond, never)
+		}
+	}
+	hasten(10)
+	require.Equal(t, 3, opened, "at once, one round trip after the other")
+	hasten(1200)
+	require.LessOrEqual(t, opened, 61)
+	require.GreaterOrEqual(t, opened, 55)
+	require.NoError(t, p.asks.closed)
+	require.NoError(t, p.answers.closed)
+}
+
+// R63: who waits for the large place, its own or the peer's, takes it soon after it is free.
+func TestTheLargePlaceIsTakenSoon(t *testing.T) {
+	for name, own := range map[string]bool{"our own": true, "the peer's": false} {
+		t.Run(name, func(t *testing.T) {
+			rng := rand.New(rand.NewPCG(3, 4))
+			var asks, answers recon.Large
+			p := newPair(t, recon.DefaultConfig(), 1)
+			var err error
+			p.asks.session, err = recon.NewInitiator(recon.DefaultConfig(), &asks, recon.Salt{1}, rng)
+			require.NoError(t, err)
+			p.answers.session, err = recon.NewResponder(recon.DefaultConfig(), &answers, recon.Salt{2})
+			require.NoError(t, err)
+			p.keen = true
+			p.fill(rng, 1000, 500, 0)
+			busy := &answers
+			if own {
+				busy = &asks
+			}
+			busy.Keep(true)
+			p.run(700*time.Millisecond, never)
+			require.Len(t, p.answers.set, 1000)
+			busy.Keep(false)
+			p.run(time.Second, func() bool { return len(p.answers.set) == 1500 })
+			require.Len(t, p.answers.set, 1500)
+		})
+	}
+}
