@@ -38,8 +38,8 @@ const (
 	reconMargin = time.Minute
 	// rollbackCalm is how long after a rollback peers that are not known to be on our chain
 	// are told of what it gave back: until they have rolled it back as well, they would be
-	// told all of it in vain.
-	rollbackCalm = time.Second
+	// told all of it in vain, and keep us from telling those who need it.
+	rollbackCalm = 2 * time.Second
 	// fetchHold is for how long at the most what is being fetched keeps large exchanges
 	// from beginning. After that they may begin for as long as they could not.
 	fetchHold = 3 * time.Second
@@ -166,6 +166,11 @@ func (r *reconciler) drain(now time.Time) {
 	}
 	if many && r.hurry.IsZero() {
 		r.hurry, r.rolled = now.Add(rollbackCalm), true
+		for _, s := range r.sessions { // before one of them begins
+			if !r.onOurChain(s.key.peer) {
+				s.machine.Leave(r.hurry)
+			}
+		}
 	}
 	if !lost {
 		return
@@ -194,10 +199,7 @@ func (r *reconciler) turn(ctx context.Context) time.Duration {
 	defer r.mu.Unlock()
 	now := time.Now()
 	r.drain(now)
-	if r.rolled {
-		r.rolled = false
-		r.hastenLocked(r.onOurChain)
-	}
+	r.hastenRolled()
 	for _, s := range r.sessions {
 		if at, ok := s.machine.Next(); ok && !now.Before(at) {
 			r.stepLocked(s, recon.Tick{})
@@ -311,6 +313,14 @@ func (r *reconciler) hastenLocked(whom func(p peer.ID) bool) {
 		if s.key.asks && whom(s.key.peer) {
 			r.stepLocked(s, recon.Hasten{})
 		}
+	}
+}
+
+// hastenRolled tells those on our chain of what a rollback gave back, once.
+func (r *reconciler) hastenRolled() {
+	if r.rolled {
+		r.rolled = false
+		r.hastenLocked(r.onOurChain)
 	}
 }
 

@@ -93,6 +93,7 @@ func (b bag) Remove(id wire.TxID) { b[id]-- }
 
 func (bag) Step(_ time.Time, _ recon.Event, out []recon.Action) []recon.Action { return out }
 func (bag) Next() (time.Time, bool)                                            { return time.Time{}, false }
+func (bag) Leave(time.Time)                                                    {}
 func (bag) End()                                                               {}
 
 // The set is what is pooled. A session has that, and what its peer told that was refused or

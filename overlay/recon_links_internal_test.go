@@ -9,6 +9,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/stretchr/testify/require"
 
+	"github.com/grapevine-p2p/grapevine/overlay/fetch"
+	"github.com/grapevine-p2p/grapevine/overlay/recon"
 	"github.com/grapevine-p2p/grapevine/validation/ledger"
 	"github.com/grapevine-p2p/grapevine/wire"
 )
@@ -68,19 +70,54 @@ type onChain struct {
 
 func (c onChain) BlockAt(height uint64) (wire.BlockID, bool) { return c.ID, height == c.Height }
 
+// told notes what a session is told.
+type told struct {
+	bag
+	hastened bool
+	left     time.Time
+}
+
+func (m *told) Step(_ time.Time, ev recon.Event, out []recon.Action) []recon.Action {
+	_, hasten := ev.(recon.Hasten)
+	m.hastened = m.hastened || hasten
+	return out
+}
+
+func (m *told) Leave(until time.Time) { m.left = until }
+
 // R99: what a rollback gave back is told at once to those who are on the chain now, and not
-// to those who may have it in their chains still.
-func TestWhoIsOnOurChain(t *testing.T) {
-	ours := ledger.Ref{ID: wire.BlockID{1}, Height: 5}
+// yet to those who may have it in their chains still.
+func TestWhoIsToldOfARollback(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	tracker, err := fetch.New(fetch.DefaultConfig(), fetch.Key{})
+	require.NoError(t, err)
 	r := &reconciler{
-		cfg:    Config{Chain: onChain{Ref: ours}},
-		roster: newRoster(Limits{}, unplugged{}, time.Now, nil, nil),
+		cfg:    Config{Chain: onChain{Ref: ledger.Ref{ID: wire.BlockID{1}, Height: 5}}},
+		roster: newRoster(Limits{}, unplugged{}, time.Now, nil, nil), sessions: make(map[reconKey]*reconSession),
+		tracker: tracker,
 	}
+	machines := make(map[reconKey]*told)
 	for p, best := range map[peer.ID]head{
 		"same": {5, wire.BlockID{1}}, "apart": {5, wire.BlockID{2}}, "ahead": {6, wire.BlockID{3}}, "unknown": {},
 	} {
 		r.roster.members[p] = &member{id: p, best: best}
-		require.Equal(t, p == "same", r.onOurChain(p), p)
+		for _, asks := range []bool{false, true} {
+			key := reconKey{p, asks}
+			machines[key] = &told{bag: make(bag)}
+			r.sessions[key] = &reconSession{key: key, machine: machines[key]}
+		}
 	}
-	require.False(t, r.onOurChain("gone"))
+	r.known = newKnownTxs()
+	ids := make([]wire.TxID, recon.MaxSmall+1)
+	for i := range ids {
+		ids[i] = testID(i)
+	}
+	require.True(t, r.inbox.changed(ids, nil))
+	r.drain(now)
+	r.hastenRolled()
+	for key, m := range machines {
+		same := key.peer == "same"
+		require.Equal(t, same && key.asks, m.hastened, key)
+		require.Equal(t, !same, m.left.Equal(now.Add(rollbackCalm)), key)
+	}
 }

@@ -33,6 +33,7 @@ type reconMachine interface {
 	Next() (time.Time, bool)
 	Add(id wire.TxID)
 	Remove(id wire.TxID)
+	Leave(until time.Time)
 	End()
 }
 

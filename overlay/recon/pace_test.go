@@ -38,6 +38,25 @@ func TestHasteKeepsThePace(t *testing.T) {
 	require.NoError(t, p.answers.closed)
 }
 
+// R99: a session that is left alone for a while holds small exchanges only.
+func TestLeftAlone(t *testing.T) {
+	for name, side := range map[string]func(p *pair) session{
+		"by the asker":    func(p *pair) session { return p.asks.session },
+		"by the answerer": func(p *pair) session { return p.answers.session },
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPair(t, recon.DefaultConfig(), 1)
+			p.keen = true
+			p.fill(rand.New(rand.NewPCG(3, 4)), 1000, 500, 0)
+			side(p).(interface{ Leave(until time.Time) }).Leave(p.now.Add(3 * time.Second))
+			p.run(3*time.Second, never)
+			require.Len(t, p.answers.set, 1000)
+			p.run(3*time.Second, never)
+			require.Len(t, p.answers.set, 1500)
+		})
+	}
+}
+
 // R63: who waits for the large place, its own or the peer's, takes it soon after it is free.
 func TestTheLargePlaceIsTakenSoon(t *testing.T) {
 	for name, own := range map[string]bool{"our own": true, "the peer's": false} {

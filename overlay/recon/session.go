@@ -120,6 +120,10 @@ func (h *half) change(id wire.TxID, sign int8) {
 	}
 }
 
+// Leave keeps the session from large exchanges until then, for what would be told is of no
+// use to the peer yet.
+func (h *half) Leave(until time.Time) { h.holdAfter = later(h.holdAfter, until) }
+
 // End gives up the session, for instance because its stream broke. Every later
 // Step closes it again.
 func (h *half) End() {
