@@ -20,8 +20,13 @@ type Config struct {
 	// MaxTotal is how many announcements are kept in all. When they are that many,
 	// the peer that has most of them loses its newest, for a peer that has fewer.
 	MaxTotal int
-	// MaxInFlight is how many transactions one peer may be asked for at a time.
-	MaxInFlight int
+	// Each is the time that a peer has beyond that for each transaction that it was asked
+	// for before and has not answered: they come one after the other.
+	Each time.Duration
+	// MaxInFlight is how many transactions one peer may be asked for at a time. Where more
+	// wait for a place, they are asked for when Refill places are free: a request for each
+	// that comes free would be a request too many.
+	MaxInFlight, Refill int
 	// MaxRequest is how many ids one Request has at most.
 	MaxRequest int
 }
@@ -35,8 +40,10 @@ func DefaultConfig() Config {
 		MaxExpiry:    800 * time.Millisecond,
 		ExpirySlack:  150 * time.Millisecond,
 		MaxAnnounced: 10_000,
-		MaxTotal:     100_000, // some 30 MB
-		MaxInFlight:  1024,
+		MaxTotal:     100_000,                // some 30 MB
+		Each:         500 * time.Microsecond, // 4 Mbit/s
+		MaxInFlight:  2048,
+		Refill:       512,
 		MaxRequest:   256,
 	}
 }
@@ -67,6 +74,12 @@ func (c Config) Validate() error {
 	}
 	if c.MaxInFlight < 1 {
 		refuse("MaxInFlight is %d, want >= 1", c.MaxInFlight)
+	}
+	if c.Each < 0 {
+		refuse("Each is %v, want >= 0", c.Each)
+	}
+	if c.Refill < 1 || c.Refill > max(1, c.MaxInFlight) {
+		refuse("Refill is %d, want 1 to MaxInFlight, which is %d", c.Refill, c.MaxInFlight)
 	}
 	if c.MaxRequest < 1 {
 		refuse("MaxRequest is %d, want >= 1", c.MaxRequest)

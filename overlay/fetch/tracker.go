@@ -292,7 +292,7 @@ func (a *attempt) before(b *attempt) bool {
 }
 
 func (t *Tracker) ask(now time.Time, a *attempt) {
-	a.state, a.at = asked, now.Add(a.expiry)
+	a.state, a.at = asked, now.Add(a.expiry+time.Duration(a.peer.inFlight)*t.config.Each)
 	a.item.asked = a
 	a.peer.inFlight++
 	t.timers.Set(a)
@@ -332,7 +332,11 @@ func (t *Tracker) settle(a *attempt) {
 // transaction may then go elsewhere: Tick calls until no place is wanted.
 func (t *Tracker) wake() {
 	for _, p := range t.freed {
-		for places := t.config.MaxInFlight - p.inFlight; places > 0 && len(p.waiting) > 0; {
+		places := t.config.MaxInFlight - p.inFlight
+		if places < t.config.Refill {
+			continue // as soon as more come free it is among the freed again
+		}
+		for places > 0 && len(p.waiting) > 0 {
 			a := p.waiting[0]
 			p.waiting = p.waiting[1:]
 			a.waiting = false

@@ -127,6 +127,7 @@ func TestLiarsDelay(t *testing.T) {
 	const txs = 400
 	for _, c := range []struct{ peers, honest int }{{8, 1}, {8, 2}, {10, 1}, {10, 5}, {20, 2}} {
 		config := fetch.DefaultConfig()
+		config.Each = 0 // as if it were one at a time
 		tr := tracker(t, config, fetch.Key{byte(c.peers), byte(c.honest)})
 		for n := range txs {
 			for p := range c.peers { // the liars are always the first to announce
@@ -169,7 +170,7 @@ func TestLiarsDelay(t *testing.T) {
 // TestFullPeerIsPassedOver: open requests hold up nobody else's.
 func TestFullPeerIsPassedOver(t *testing.T) {
 	config := fetch.DefaultConfig()
-	config.MaxInFlight = 3
+	config.MaxInFlight, config.Refill = 3, 2
 	tr := tracker(t, config, fetch.Key{1})
 	for n := range 10 {
 		tr.Announced(epoch, from("a", true), id(n))
@@ -180,15 +181,32 @@ func TestFullPeerIsPassedOver(t *testing.T) {
 	tr.Announced(epoch, from("b", false), id(9))
 	requests, _ = tr.Tick(epoch.Add(config.OtherDelay))
 	require.Equal(t, peerscore.PeerID("b"), requests[0].Peer, "who is not preferred, but free")
-	for _, got := range []wire.TxID{id(0), id(1)} {
-		tr.Arrived(got)
-	}
+	tr.Arrived(id(0))
+	requests, _ = tr.Tick(epoch.Add(config.OtherDelay))
+	require.Empty(t, requests, "one place is not worth a request")
+	tr.Arrived(id(1))
 	_, ok := tr.Next()
 	require.True(t, ok)
 	requests, _ = tr.Tick(epoch.Add(config.OtherDelay))
 	require.Equal(t, []wire.TxID{id(3), id(4)}, requests[0].IDs, "as many as there are places")
 	_, broken := tr.Tick(epoch.Add(time.Minute))
 	require.Len(t, broken, 4)
+}
+
+// TestManyHaveTheirTime: what was asked for later comes later.
+func TestManyHaveTheirTime(t *testing.T) {
+	config := fetch.DefaultConfig()
+	tr := tracker(t, config, fetch.Key{1})
+	for n := range 1000 {
+		tr.Announced(epoch, from("a", true), id(n))
+	}
+	requests, _ := tr.Tick(epoch)
+	alone := 250 * time.Millisecond // what one has at the round-trip time of these peers
+	require.Equal(t, epoch.Add(alone+999*config.Each), requests[len(requests)-1].Until)
+	_, broken := tr.Tick(epoch.Add(alone))
+	require.Len(t, broken, 1)
+	_, broken = tr.Tick(epoch.Add(alone + 999*config.Each))
+	require.Len(t, broken, 999)
 }
 
 // TestFloodLosesForOthers: who announces most has no more than is left.
@@ -316,6 +334,7 @@ func TestAgainstNaive(t *testing.T) {
 				MaxAnnounced: rapid.IntRange(1, 12).Draw(t, "announced"),
 				MaxTotal:     rapid.IntRange(12, 24).Draw(t, "total"),
 				MaxInFlight:  rapid.IntRange(1, 4).Draw(t, "in flight"),
+				Refill:       1,
 				MaxRequest:   rapid.IntRange(1, 3).Draw(t, "request"),
 			},
 			key: fetch.Key{rapid.Byte().Draw(t, "key")},
@@ -466,8 +485,8 @@ func later(a, b time.Time) time.Time {
 
 func TestConfigIsRefusedWithEveryReason(t *testing.T) {
 	require.NoError(t, fetch.DefaultConfig().Validate())
-	_, err := fetch.New(fetch.Config{OtherDelay: -1, MaxExpiry: -1, ExpirySlack: -1, MaxTotal: -1}, fetch.Key{})
-	for _, field := range []string{"OtherDelay", "MinExpiry", "MaxExpiry", "ExpirySlack", "MaxAnnounced", "MaxTotal", "MaxInFlight", "MaxRequest"} {
+	_, err := fetch.New(fetch.Config{OtherDelay: -1, MaxExpiry: -1, ExpirySlack: -1, MaxTotal: -1, Each: -1}, fetch.Key{})
+	for _, field := range []string{"OtherDelay", "MinExpiry", "MaxExpiry", "ExpirySlack", "MaxAnnounced", "MaxTotal", "MaxInFlight", "MaxRequest", "Each", "Refill"} {
 		require.ErrorContains(t, err, field)
 	}
 }
