@@ -47,20 +47,14 @@ func joined(t *testing.T, line *stalling, m network.Multiplexer) (near, far netw
 	return near, far
 }
 
-// filled opens a stream and writes to it without end. The stream is open at both ends before.
-func filled(t *testing.T, near, far network.MuxedConn, accepted *int) (stop func()) {
-	t.Helper()
-	s, err := near.OpenStream(t.Context())
-	require.NoError(t, err)
-	go func() {
-		for {
-			n, err := s.Write(make([]byte, 4096))
-			if *accepted += n; err != nil {
-				return
-			}
+// fill writes to a stream without end.
+func fill(s network.MuxedStream, accepted *int) {
+	for {
+		n, err := s.Write(make([]byte, 4096))
+		if *accepted += n; err != nil {
+			return
 		}
-	}()
-	return func() { _ = s.Reset() }
+	}
 }
 
 // R101: on a line that takes nothing, streams that write without end have no more before others
@@ -79,9 +73,15 @@ func TestShortQueue(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				line := newStalling()
 				near, far := joined(t, line, c.muxer)
+				var opened [streams]network.MuxedStream
+				for i := range opened { // before the line is full, or the last waits for it
+					s, err := near.OpenStream(t.Context())
+					require.NoError(t, err)
+					opened[i] = s
+				}
 				var accepted [streams]int
-				for i := range accepted {
-					defer filled(t, near, far, &accepted[i])()
+				for i, s := range opened {
+					go fill(s, &accepted[i])
 				}
 				synctest.Wait()
 				sum := 0
