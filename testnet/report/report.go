@@ -195,6 +195,8 @@ type Heal struct {
 	WireBytes    *uint64 `json:"wire_bytes"` // sent by all from then until all were equal, whatever for
 	// WirePerMissing is wire_bytes ÷ missing_bytes; null without either.
 	WirePerMissing *float64 `json:"wire_per_missing"`
+	// Kinds splits WireBytes; no key where the run did not count by kind.
+	Kinds []KindBytes `json:"bytes_by_kind,omitempty"` // most bytes first
 }
 
 // Overlap is what transactions and blocks do to each other where one of the two begins

@@ -20,14 +20,15 @@ const healEvery = 50 * time.Millisecond
 // healing is how the parts of the network become one again after its last
 // partition.
 type healing struct {
-	mu      sync.Mutex // guards what follows
-	parts   []int      // of each seat, from the end of the partition on; nil before
-	at      time.Time  // that end
-	crossed time.Time  // the first connection between two parts since then
-	equal   time.Time  // everybody honest has what anybody had, and the same head
-	missing uint64     // bytes of transactions that some had and others lacked at the end, for each that lacked it
-	wire0   uint64     // sent until the end of the partition
-	wire1   uint64     // until all were equal
+	mu      sync.Mutex        // guards what follows
+	parts   []int             // of each seat, from the end of the partition on; nil before
+	at      time.Time         // that end
+	crossed time.Time         // the first connection between two parts since then
+	equal   time.Time         // everybody honest has what anybody had, and the same head
+	missing uint64            // bytes of transactions that some had and others lacked at the end, for each that lacked it
+	wire0   uint64            // sent until the end of the partition
+	wire1   uint64            // until all were equal
+	spoken  map[string]uint64 // from the end of the partition until then, by protocol; nil if that is not counted
 }
 
 // attend has a host's connections watched for the first that joins two parts.
@@ -70,6 +71,7 @@ func (g *stage) heal(ctx context.Context, parts []int) {
 	lacking := g.lacking()
 	h.mu.Lock()
 	h.parts, h.at, h.wire0 = parts, time.Now(), g.world.sent()
+	before := g.world.spoken()
 	for _, list := range lacking {
 		for _, m := range list {
 			h.missing += uint64(m.size)
@@ -90,7 +92,10 @@ func (g *stage) heal(ctx context.Context, parts []int) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.equal, h.wire1 = time.Now(), g.world.sent()
+	h.equal, h.wire1, h.spoken = time.Now(), g.world.sent(), g.world.spoken()
+	for kind, n := range before { // never more than later, but for the transport's share of what is under way
+		h.spoken[kind] -= min(n, h.spoken[kind])
+	}
 }
 
 // lacking lists, for each place, the transactions that it lacks of what was
@@ -151,6 +156,7 @@ func (h *healing) report() *report.Heal {
 	}
 	sent := h.wire1 - h.wire0
 	r.EqualS = report.Measured(h.equal.Sub(h.at).Seconds())
+	r.Kinds = kindsOf(h.spoken)
 	r.WireBytes, r.WirePerMissing = &sent, report.Ratio(float64(sent), float64(h.missing))
 	if r.CrossedS != nil {
 		r.EqualAfterCrossingS = report.Measured(max(0, h.equal.Sub(h.crossed).Seconds()))

@@ -8,6 +8,8 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/stretchr/testify/require"
+
+	"github.com/grapevine-p2p/grapevine/testnet/report"
 )
 
 // TestHealingIsTimed holds the figures against a healing that went as the test says: what
@@ -24,9 +26,13 @@ func TestHealingIsTimed(t *testing.T) {
 		g.places[2].Observer.Made(Tx, ID{3}, 100)
 		g.places[1].Observer.Valid(Tx, ID{1})
 		g.joined("a", "c") // before there is anything to heal
+		g.world.count()
+		g.world.talk.LogSentMessageStream(100, "/grapevine/0123456789abcdef/fetch/1", "") // before the healing
+		g.world.meters[0].bytes.Add(200)
 		go g.heal(t.Context(), []int{0, 0, 1})
 		synctest.Wait()
 		g.world.meters[0].bytes.Add(700)
+		g.world.talk.LogSentMessageStream(600, "/grapevine/0123456789abcdef/fetch/1", "")
 		time.Sleep(time.Second)
 		g.joined("a", "b") // of one part
 		g.joined("a", "x") // not a seat
@@ -44,6 +50,7 @@ func TestHealingIsTimed(t *testing.T) {
 		r := g.healing.report()
 		require.EqualValues(t, 300+100+100+250+300, r.MissingBytes)
 		require.EqualValues(t, 700, *r.WireBytes)
+		require.Equal(t, []report.KindBytes{{Kind: "grapevine/fetch/1", Bytes: 600}, {Kind: "transport", Bytes: 100}}, r.Kinds)
 		require.InDelta(t, 2, *r.CrossedS, 0.001)
 		require.InDelta(t, 2.5, *r.EqualS, 2*healEvery.Seconds())
 		require.InDelta(t, 0.5, *r.EqualAfterCrossingS, 2*healEvery.Seconds())

@@ -162,19 +162,30 @@ func (o *Observer) arrived() int {
 	return n
 }
 
-// byKind splits what was sent in the whole run by protocol. What no protocol
-// wrote is the transport's: handshakes, acknowledgements, headers.
-func (g *stage) byKind() []report.KindBytes {
-	g.world.talk.mu.Lock()
-	defer g.world.talk.mu.Unlock()
-	rest := g.world.sent()
+// byKind splits what was sent in the whole run by protocol.
+func (g *stage) byKind() []report.KindBytes { return kindsOf(g.world.spoken()) }
+
+// spoken is what all hosts have sent so far by protocol, nil if that is not counted. What no
+// protocol wrote is the transport's: handshakes, acknowledgements, headers.
+func (w *world) spoken() map[string]uint64 {
+	if w.talk == nil {
+		return nil
+	}
+	w.talk.mu.Lock()
+	defer w.talk.mu.Unlock()
+	rest := w.sent()
 	byName := make(map[string]uint64)
-	for id, n := range g.world.talk.bytes {
+	for id, n := range w.talk.bytes {
 		byName[protocolName(id)] += n
 		rest -= min(rest, n)
 	}
-	list := []report.KindBytes{{Kind: "transport", Bytes: rest}}
-	for name, n := range byName {
+	byName["transport"] = rest
+	return byName
+}
+
+// kindsOf lists what was sent by protocol, most bytes first.
+func kindsOf(spoken map[string]uint64) (list []report.KindBytes) {
+	for name, n := range spoken {
 		list = append(list, report.KindBytes{Kind: name, Bytes: n})
 	}
 	slices.SortFunc(list, func(a, b report.KindBytes) int {
