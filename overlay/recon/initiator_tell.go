@@ -18,7 +18,9 @@ func (i *Initiator) listDone(now time.Time, s *Scan) {
 	compared := Compared{Theirs: len(lacking), Ours: s.size - (len(i.listed) - len(lacking))}
 	moved := i.total - i.theirs // of the peer's set, since its symbols
 	changed := len(i.journal) + max(moved, -moved)
-	if i.guess > maxGuess*(compared.Theirs+compared.Ours+changed)+guessMargin {
+	// A small pool may have been turned over by a block or two, which its size does not show;
+	// and to have had it listed costs little.
+	if i.total > Live && i.guess > maxGuess*(compared.Theirs+compared.Ours+changed)+guessMargin {
 		i.close(Undecodable) // so many differences there are not: the symbols were none
 		return
 	}

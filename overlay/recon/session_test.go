@@ -310,6 +310,31 @@ func TestListingOfASetThatWasEmptied(t *testing.T) {
 	require.Equal(t, recon.Compared{}, p.exchange())
 }
 
+// A small pool that blocks turned over while it was compared is nobody's fault: as many
+// came as went, so its size does not tell.
+func TestSmallPoolThatTurnsOver(t *testing.T) {
+	p := newPair(t, recon.DefaultConfig(), 1)
+	p.fill(rand.New(rand.NewPCG(1, 2)), 0, 100, 100)
+	turned := false
+	p.spy = func(_ int, f recon.Frame) {
+		if _, ok := f.(recon.All); !ok || turned {
+			return
+		}
+		turned = true
+		for id := range maps.Clone(p.answers.set) {
+			p.answers.remove(id)
+		}
+		for id := range p.asks.set {
+			p.answers.add(id)
+		}
+	}
+	p.run(10*time.Second, never)
+	require.True(t, turned)
+	require.NoError(t, p.asks.closed)
+	require.NoError(t, p.answers.closed)
+	require.Equal(t, recon.Compared{}, p.asks.compared[0])
+}
+
 // R63: what tells many ids waits for the one place, and that for what is being fetched.
 //
 // S12: a difference that is large costs others nothing.
