@@ -77,6 +77,7 @@ type reconciler struct {
 	hurry    time.Time // when to tell everybody of much that came into the pool at once; zero if it is told
 	rolled   bool      // much came in, and those on our chain are not told yet
 	looked   time.Time // when links were last looked after
+	began    time.Time
 	unwatch  func()
 }
 
@@ -123,6 +124,7 @@ func (r *reconciler) poke() {
 // run looks after sessions, links and requests until ctx ends.
 func (r *reconciler) run(ctx context.Context) {
 	r.mu.Lock()
+	r.began = time.Now()
 	r.load()
 	r.mu.Unlock()
 	close(r.loaded)

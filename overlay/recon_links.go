@@ -13,7 +13,8 @@ const (
 	// holds the mesh has to hold these too.
 	reconOutside = 3
 	// reconYoung peers that came less than reconYouth ago are reconciled with beside these:
-	// when a partition heals, mesh and old acquaintances are all of our own side.
+	// when a partition heals, mesh and old acquaintances are all of our own side. To a node
+	// that has just begun itself, everybody came lately, and any will do.
 	reconYoung = 8
 	reconYouth = 30 * time.Second
 	// reconLinks bounds the sessions that we open.
@@ -60,7 +61,7 @@ func (r *reconciler) choose(now time.Time, peers []member) map[peer.ID]bool {
 	young := make(map[peer.ID]bool)
 	var kept, fresh []peer.ID
 	for _, m := range peers {
-		young[m.id] = now.Sub(m.opened) < reconYouth
+		young[m.id] = now.Sub(m.opened) < reconYouth && m.opened.Sub(r.began) > reconYouth
 		switch {
 		case r.links.has(m.id):
 			if len(wanted) < reconLinks-reconOutside-reconYoung {

@@ -55,6 +55,9 @@ func TestWhoCameLatelyIsReconciledWith(t *testing.T) {
 	add("young", 20, now)
 	require.Equal(t, map[byte]int{'m': 8, 'o': reconOutside, 'y': reconYoung}, count(now))
 	require.Equal(t, map[byte]int{'m': 8, 'o': reconOutside}, count(now.Add(reconYouth)))
+	r.began = now.Add(-reconYouth)
+	require.Equal(t, map[byte]int{'m': 8, 'o': reconOutside}, count(now), "we came lately ourselves")
+	r.began = time.Time{}
 	for p := range r.choose(now, peers) {
 		r.sessions[reconKey{p, true}] = new(reconSession)
 	}
