@@ -290,6 +290,11 @@ func TestKillAndRestart(t *testing.T) {
 	for i, victim := range []*daemon{b, a} {
 		t.Run("kill "+victim.name, func(t *testing.T) {
 			accepted = append(accepted, nw.sendThroughKill(t, a, victim, i*count, count)...)
+			t.Cleanup(func() {
+				if t.Failed() {
+					nw.tellOfTheFirstMissing(t, accepted)
+				}
+			})
 			for _, d := range nw.daemons {
 				d.until(t, "include everything", func() bool { return d.nonce(t, nw.address) == uint64((i+1)*count) })
 			}
@@ -303,6 +308,19 @@ func TestKillAndRestart(t *testing.T) {
 	for _, d := range []*daemon{c, b, a} {
 		d.end(t, syscall.SIGTERM)
 		require.NoError(t, d.err, "%s: a clean stop has exit status 0; it said:\n%s", d.name, tail(d.log.String()))
+	}
+}
+
+// tellOfTheFirstMissing logs what each daemon knows of the first transaction that it has not
+// included, of those with nonces from 0 on.
+func (nw *network) tellOfTheFirstMissing(t *testing.T, ids []wire.TxID) {
+	for _, d := range nw.daemons {
+		account, err := d.api.Account(context.Background(), nw.address)
+		t.Logf("%s has the sender at %+v, %v", d.name, account, err)
+		if err == nil && int(account.Nonce) < len(ids) {
+			status, err := d.api.TxStatus(context.Background(), ids[account.Nonce])
+			t.Logf("%s has the transaction of that nonce at %+v, %v", d.name, status, err)
+		}
 	}
 }
 
