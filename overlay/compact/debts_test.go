@@ -120,47 +120,54 @@ func TestDebtsOfChunks(t *testing.T) {
 	s.receive("b", chunks[0])
 	s.take(s.Arrived(s.at, b.ID(), b.Block().Txs))
 	s.pass(20 * time.Second)
+	s.receiveFirst("a", chunks, wanted)
+	require.Equal(t, compact.Settled{Link: "a", Block: b.ID(), Owed: 4, Unpaid: 3}, s.settledOf("a"))
+	require.Equal(t, compact.Settled{Link: "b", Block: b.ID(), Owed: 2, Unpaid: 1}, s.settledOf("b"))
+}
+
+// receiveFirst has a link send the first of the chunks that it was asked for.
+func (s *stage) receiveFirst(link peerscore.PeerID, chunks []*compact.Chunk, wanted compact.Bitmap) {
 	for i, c := range chunks {
 		if wanted.Has(i) {
 			late := *c
 			late.Pushed, late.Onward = false, false
-			s.receive("a", &late)
-			break
+			s.receive(link, &late)
+			return
 		}
 	}
-	require.Equal(t, compact.Settled{Link: "a", Block: b.ID(), Owed: 4, Unpaid: 3}, s.settledOf("a"))
-	require.Equal(t, compact.Settled{Link: "b", Block: b.ID(), Owed: 2, Unpaid: 1}, s.settledOf("b"))
+}
+
+// flurry has so many whole blocks come from b.
+func (s *stage) flurry(blocks int) {
+	for k := range blocks {
+		next, _ := block(transactions(1_000+k, 1, 250), nil)
+		s.open("b", next, next.Txs()...)
+	}
 }
 
 // R100: where other blocks make one forgotten soon, what was asked for is owed all the same, and
 // for as long as ever.
 func TestDebtsOutliveAFlurryOfBlocks(t *testing.T) {
 	b, _ := block(transactions(0, 30, 250), nil)
-	flurry := func(s *stage, blocks int) {
-		for k := range blocks {
-			next, _ := block(transactions(1_000+k, 1, 250), nil)
-			s.open("b", next, next.Txs()...)
-		}
-	}
 	most := compact.DefaultConfig().Blocks
 	for name, c := range map[string]struct {
 		meanwhile    func(s *stage, a *compact.Ask)
 		owed, unpaid int
 	}{
-		"forgotten at once":  {func(s *stage, _ *compact.Ask) { flurry(s, most) }, 1, 1},
-		"forgotten when due": {func(s *stage, _ *compact.Ask) { s.pass(6 * time.Second); flurry(s, most) }, 1, 1},
+		"forgotten at once":  {func(s *stage, _ *compact.Ask) { s.flurry(most) }, 1, 1},
+		"forgotten when due": {func(s *stage, _ *compact.Ask) { s.pass(6 * time.Second); s.flurry(most) }, 1, 1},
 		"answered late": {func(s *stage, a *compact.Ask) {
-			flurry(s, most)
+			s.flurry(most)
 			s.pass(4 * time.Second)
 			s.receive("a", answer(b, a))
 		}, 1, 0},
 		"nothing, which others forgot as well": {func(s *stage, a *compact.Ask) {
-			flurry(s, most)
+			s.flurry(most)
 			s.receive("a", &compact.Fill{Block: b.ID(), ID: a.ID})
 		}, 1, 0},
-		"its stream broke": {func(s *stage, _ *compact.Ask) { flurry(s, most); s.Excuse(s.at, "a") }, 0, 0},
-		"it went":          {func(s *stage, _ *compact.Ask) { flurry(s, most); s.take(s.DropLink(s.at, "a")) }, 0, 0},
-		"it comes again":   {func(s *stage, _ *compact.Ask) { flurry(s, most); s.open("b", b, b.Txs()...) }, 0, 0},
+		"its stream broke": {func(s *stage, _ *compact.Ask) { s.flurry(most); s.Excuse(s.at, "a") }, 0, 0},
+		"it went":          {func(s *stage, _ *compact.Ask) { s.flurry(most); s.take(s.DropLink(s.at, "a")) }, 0, 0},
+		"it comes again":   {func(s *stage, _ *compact.Ask) { s.flurry(most); s.open("b", b, b.Txs()...) }, 0, 0},
 		"too many since": {func(s *stage, _ *compact.Ask) {
 			for k := range most + 32 {
 				next, _ := block(transactions(2_000+2*k, 2, 250), nil)
@@ -194,18 +201,8 @@ func TestDebtsOfChunksOutliveAFlurryOfBlocks(t *testing.T) {
 	s.receive("a", &compact.Have{Block: b.ID(), Whole: true})
 	wanted := only[*compact.Want](s.seen, "a")[0].Chunks
 	s.take(s.Arrived(s.at, b.ID(), b.Block().Txs))
-	for k := range compact.DefaultConfig().Blocks {
-		next, _ := block(transactions(1_000+k, 1, 250), nil)
-		s.open("b", next, next.Txs()...)
-	}
-	for i, c := range chunks {
-		if wanted.Has(i) {
-			late := *c
-			late.Pushed, late.Onward = false, false
-			s.receive("a", &late)
-			break
-		}
-	}
+	s.flurry(compact.DefaultConfig().Blocks)
+	s.receiveFirst("a", chunks, wanted)
 	require.Equal(t, compact.Settled{Link: "a", Block: b.ID(), Owed: 4, Unpaid: 3}, s.settledOf("a"))
 }
 
