@@ -58,10 +58,9 @@ func (r *reconciler) lookAfterLinks(ctx context.Context, now time.Time) {
 // that came lately. Those outside the mesh that have a session keep it.
 func (r *reconciler) choose(now time.Time, peers []member) map[peer.ID]bool {
 	wanted, groups := make(map[peer.ID]bool), make(map[string]bool)
-	young := make(map[peer.ID]bool)
-	var kept, fresh []peer.ID
-	for _, m := range peers {
-		young[m.id] = now.Sub(m.opened) < reconYouth && m.opened.Sub(r.began) > reconYouth
+	var kept, fresh []*member
+	for i := range peers {
+		m := &peers[i]
 		switch {
 		case r.links.has(m.id):
 			if len(wanted) < reconLinks-reconOutside-reconYoung {
@@ -69,25 +68,27 @@ func (r *reconciler) choose(now time.Time, peers []member) map[peer.ID]bool {
 				groups[r.roster.networkOf(m.id)] = true
 			}
 		case r.sessions[reconKey{m.id, true}] != nil:
-			kept = append(kept, m.id)
+			kept = append(kept, m)
 		case r.pauses[m.id].pause == 0 || !now.Before(r.pauses[m.id].next):
-			fresh = append(fresh, m.id)
+			fresh = append(fresh, m)
 		}
 	}
 	rand.Shuffle(len(fresh), func(i, j int) { fresh[i], fresh[j] = fresh[j], fresh[i] })
 	outside := append(kept, fresh...)
-	take := func(left int, may func(p peer.ID, group string) bool) int {
-		for _, p := range outside {
-			group := r.roster.networkOf(p)
-			if left > 0 && !wanted[p] && may(p, group) {
-				wanted[p], groups[group] = true, true
+	take := func(left int, may func(m *member, group string) bool) int {
+		for _, m := range outside {
+			group := r.roster.networkOf(m.id)
+			if left > 0 && !wanted[m.id] && may(m, group) {
+				wanted[m.id], groups[group] = true, true
 				left--
 			}
 		}
 		return left
 	}
-	left := take(reconOutside, func(_ peer.ID, group string) bool { return !groups[group] })
-	take(left, func(peer.ID, string) bool { return true })
-	take(reconYoung, func(p peer.ID, _ string) bool { return young[p] })
+	left := take(reconOutside, func(_ *member, group string) bool { return !groups[group] })
+	take(left, func(*member, string) bool { return true })
+	take(reconYoung, func(m *member, _ string) bool {
+		return now.Sub(m.opened) < reconYouth && m.opened.Sub(r.began) > reconYouth
+	})
 	return wanted
 }
