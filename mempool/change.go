@@ -20,7 +20,7 @@ type Removal struct {
 	Reason Reason
 
 	// By is the transaction that took its place, if it was Replaced, or for
-	// which it made room, if it was Evicted; else zero.
+	// which it made room, if it was Evicted or Displaced; else zero.
 	By wire.TxID
 }
 
@@ -29,11 +29,12 @@ type Reason uint8
 
 // The reasons.
 const (
-	Included Reason = iota + 1 // a block confirmed it
-	Replaced                   // another with its sender and nonce pays more
-	Expired                    // its time is over
-	Evicted                    // better-paying ones needed the room
-	Invalid                    // after a block its nonce is used or its sender cannot pay
+	Included  Reason = iota + 1 // a block confirmed it
+	Replaced                    // another with its sender and nonce pays more
+	Expired                     // its time is over
+	Evicted                     // better-paying ones needed the room
+	Invalid                     // after a block its nonce is used or its sender cannot pay
+	Displaced                   // its sender may have no more, and one of lower nonce came or came back
 )
 
 // String is the reason's name in events and metrics.
@@ -49,6 +50,8 @@ func (r Reason) String() string {
 		return "evicted"
 	case Invalid:
 		return "invalid"
+	case Displaced:
+		return "displaced"
 	default:
 		return fmt.Sprintf("reason(%d)", uint8(r))
 	}

@@ -179,9 +179,10 @@ func (n *naive) add(now time.Time, tx validation.CheckedTx, account mempool.Acco
 		me, _ := n.find(tx.ID())
 		chain := n.ranked(t.Sender)
 		var victim ranked
+		why := mempool.Evicted
 		switch {
 		case len(chain) > n.config.MaxPerSender:
-			victim = chain[len(chain)-1]
+			victim, why = chain[len(chain)-1], mempool.Displaced
 		case len(n.txs) > n.config.MaxCount, sum(n.txs, validation.CheckedTx.Size) > n.config.MaxBytes:
 			if victim = n.worst(); victim.executable {
 				floor = max(floor, math.Floor(victim.floor)+1)
@@ -205,7 +206,7 @@ func (n *naive) add(now time.Time, tx validation.CheckedTx, account mempool.Acco
 			return change, validation.PoolFull
 		}
 		n.drop(victim.tx.ID())
-		removed = append(removed, removal(victim.tx, mempool.Evicted, tx.ID()))
+		removed = append(removed, removal(victim.tx, why, tx.ID()))
 	}
 }
 

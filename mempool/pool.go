@@ -61,7 +61,8 @@ func New(config Config) (*Pool, error) {
 //
 // A refused transaction changes nothing, and the error is (wrapped) one of the
 // refusals AlreadyKnown, Expired, StaleNonce, NonceTooFar, Underpriced,
-// Overdraft, PoolFull. The Change may be non-empty even then: it also reports
+// Overdraft, PoolFull; where only the sender's own are too many, a PoolFull is
+// a [SenderFull] too. The Change may be non-empty even then: it also reports
 // which transactions of the sender left because the account is not what the
 // pool was told last.
 func (p *Pool) Add(now time.Time, tx validation.CheckedTx, account Account) (Change, error) {
@@ -108,7 +109,7 @@ func (p *Pool) add(now time.Time, tx validation.CheckedTx, account Account, leas
 		change.removed(old.tx, Replaced, tx.ID())
 	}
 	for _, v := range victims {
-		change.removed(v.tx, Evicted, tx.ID())
+		change.removed(v.tx, v.why, tx.ID())
 		if v.lifts {
 			p.floor.lift(now, above(v.floor))
 		}
@@ -126,6 +127,7 @@ type gone struct {
 	tx      validation.CheckedTx
 	account Account
 	floor   float64
+	why     Reason
 	lifts   bool // it left because others pay more, so the fee floor is above it
 }
 

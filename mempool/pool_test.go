@@ -330,7 +330,7 @@ func TestWhatEntersLeavesOnce(t *testing.T) {
 			for _, r := range change.Removed {
 				require.True(t, inside[r.ID], "it was not in")
 				require.Equal(t, r.ID, r.Tx.ID())
-				require.Equal(t, r.Reason == mempool.Replaced || r.Reason == mempool.Evicted, r.By != wire.TxID{})
+				require.Equal(t, slices.Contains([]mempool.Reason{mempool.Replaced, mempool.Evicted, mempool.Displaced}, r.Reason), r.By != wire.TxID{})
 				delete(inside, r.ID)
 			}
 			for _, id := range change.Added {
@@ -358,7 +358,7 @@ func TestEvictionIsJust(t *testing.T) {
 				}
 			}
 			for _, r := range w.trace[len(w.trace)-1].Removed {
-				if r.Reason != mempool.Evicted {
+				if r.Reason != mempool.Evicted && r.Reason != mempool.Displaced {
 					continue
 				}
 				i := slices.IndexFunc(before, func(b ranked) bool { return b.tx.ID() == r.ID })

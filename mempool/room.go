@@ -47,9 +47,11 @@ func (p *Pool) makeRoom(n uint32) (victims []gone, ok bool) {
 		c := p.chains.at(e.chain)
 		waits, crowded := c.waits(e.nonce()), false
 		var v uint32
+		why := Evicted
 		switch {
 		case len(c.txs) > p.config.MaxPerSender:
 			_, v = p.last(c)
+			why = Displaced
 		case p.over(0, 0):
 			first, _, _ := p.worst()
 			v, crowded = first.entry, true
@@ -67,7 +69,7 @@ func (p *Pool) makeRoom(n uint32) (victims []gone, ok bool) {
 		left := p.remove(v)
 		// What waits may offer anything, since it need not come true: it says
 		// nothing of what room is worth.
-		left.lifts = crowded && !stuck
+		left.why, left.lifts = why, crowded && !stuck
 		victims = append(victims, left)
 	}
 }

@@ -63,8 +63,8 @@ func (n *Node) txStatus(id wire.TxID) (api.TxStatus, error) {
 		status = endedStatus(status, end)
 	case local && n.private.has(id):
 		status.State, status.Reason = api.Accepted, "is on its way to somebody who publishes it"
-	case local: // between the disk and the pool, at a start
-		status.State = api.Accepted
+	case local: // not pooled: early, or between the disk and the pool at a start
+		status.State, status.Reason = api.Accepted, "waits for others of its sender"
 	}
 	return status, nil
 }
@@ -92,7 +92,7 @@ func (b backend) Account(_ context.Context, a wire.Address) (api.Account, error)
 	c := b.chain
 	c.mu.Lock()
 	account := c.ledger.Account(a)
-	next := b.private.nextNonce(a, c.pool.NextNonce(a, account.Nonce))
+	next := b.private.nextNonce(a, c.locals.nextNonce(a, c.pool.NextNonce(a, account.Nonce)))
 	c.mu.Unlock()
 	return api.Account{
 		Address: a.Encode(c.genesis.AddressPrefix), Balance: api.Amount(account.Balance),

@@ -306,9 +306,10 @@ func (c *chain) refusedLocked(tx validation.CheckedTx, err error) {
 	}
 }
 
-// retryEarly gives the pool local transactions again that it did not take for want of those
-// before them: a node that was killed has its own on disk, and gets what others submitted
-// elsewhere from its peers.
+// retryEarly gives the pool local transactions again that it did not take, or keep, because
+// of others of their sender. Those before them may have been missing: a node that was killed
+// has its own on disk, and gets what others submitted elsewhere from its peers. Or they were
+// too many: a rollback gives back more than there is room for.
 func (c *chain) retryEarly() {
 	txs := c.locals.takeEarly()
 	if len(txs) == 0 {

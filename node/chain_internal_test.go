@@ -130,6 +130,54 @@ func TestTransactionsOfALostForkComeBack(t *testing.T) {
 	require.Equal(t, api.Unknown, b.state(t, two))
 }
 
+// What a lost fork gives back may be more than a sender may have in the pool. The last of
+// them wait then, outlive a restart, and nothing that is signed meanwhile takes their nonces.
+//
+// R19: what was accepted is not lost.
+func TestALostForkPushesOutNothingAccepted(t *testing.T) {
+	b := newBench(t, 5, vfs.NewMem())
+	const most = 4
+	b.cfg.Mempool.MaxPerSender = most
+	b.restart(t)
+	genesis := b.chain.Head()
+	var ours []*wire.Transaction
+	state := func(want api.State, txs []*wire.Transaction) {
+		t.Helper()
+		for _, tx := range txs {
+			require.Equal(t, want, b.state(t, tx))
+		}
+		account, err := b.Backend().Account(t.Context(), keyfile.Address(benchKey(100)))
+		require.NoError(t, err)
+		require.EqualValues(t, len(ours), account.NextNonce)
+	}
+	submit := func() {
+		for range most {
+			tx := b.payment(uint64(len(ours)), 1_000)
+			require.Equal(t, api.Pending, b.submit(t, tx))
+			ours = append(ours, tx)
+		}
+	}
+	submit()
+	b.forge(t, genesis, 2, ours...)
+	submit()
+	sub := b.Backend().Subscribe(nil)
+	side := b.forge(t, genesis, 3)
+	side = b.forge(t, side, 4)
+	state(api.Pending, ours[:most])
+	state(api.Accepted, ours[most:])
+	require.NotContains(t, kinds(t, sub), api.TxEvicted)
+	for range 2 {
+		b.chain.retryEarly()
+		state(api.Accepted, ours[most:])
+		b.restart(t)
+	}
+
+	b.forge(t, side, 5, ours[:most]...)
+	b.chain.retryEarly()
+	state(api.Pending, ours[most:])
+	require.Empty(t, b.chain.locals.early)
+}
+
 func TestAnInvalidatedLocalTransactionLivesAgainAfterARollback(t *testing.T) {
 	b := newBench(t, 5, vfs.NewMem())
 	genesis := b.chain.Head()

@@ -70,7 +70,7 @@ func (e *events) poolChanged(c mempool.Change, pool *mempool.Pool) {
 	for _, r := range c.Removed {
 		e.metrics.left.WithLabelValues(r.Reason.String()).Inc()
 		kind, ok := removalKind(r.Reason)
-		if !ok {
+		if !ok || r.Reason == mempool.Displaced && e.locals.live(r.ID) { // which waits on disk
 			continue
 		}
 		about := e.tx(r.Tx)
@@ -109,7 +109,7 @@ func removalKind(r mempool.Reason) (api.Kind, bool) {
 		return api.TxReplaced, true
 	case mempool.Expired:
 		return api.TxExpired, true
-	case mempool.Evicted:
+	case mempool.Evicted, mempool.Displaced:
 		return api.TxEvicted, true
 	case mempool.Invalid:
 		return api.TxInvalid, true

@@ -32,7 +32,7 @@ type locals struct {
 	mu    sync.Mutex // guards what follows; taken after the chain's
 	txs   map[wire.TxID]*local
 	ends  []ending
-	early map[wire.TxID]validation.CheckedTx // not pooled yet: nonces before theirs are missing
+	early map[wire.TxID]validation.CheckedTx // not pooled: those before theirs are missing, or too many
 }
 
 type local struct {
@@ -189,6 +189,10 @@ func (l *locals) left(removed []mempool.Removal, height uint64) {
 		if t == nil || r.Reason == mempool.Included {
 			continue
 		}
+		if r.Reason == mempool.Displaced {
+			l.early[r.ID] = r.Tx
+			continue
+		}
 		t.end, t.height = endOf(r), height
 		l.dueLocked(r.ID, t)
 	}
@@ -202,7 +206,7 @@ func endOf(r mempool.Removal) string {
 		return endExpired
 	case mempool.Evicted:
 		return endEvicted
-	case mempool.Included, mempool.Invalid:
+	case mempool.Included, mempool.Displaced, mempool.Invalid:
 	}
 	return endInvalid
 }
@@ -377,8 +381,9 @@ func (l *locals) restored(tx validation.CheckedTx, block wire.BlockID, final boo
 }
 
 // lapsed ends a transaction that was accepted and that the pool does not take any more. What
-// only the present head forbids may be possible again after a rollback, and what merely lacks
-// those before it, once they have come.
+// only the present head forbids may be possible again after a rollback; what merely lacks
+// those before it, once they have come; and what has too many before it, once blocks have
+// taken some.
 func (l *locals) lapsed(tx validation.CheckedTx, why error, height uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -387,7 +392,7 @@ func (l *locals) lapsed(tx validation.CheckedTx, why error, height uint64) {
 	switch {
 	case t == nil: // disowned meanwhile
 		return
-	case errors.Is(why, validation.NonceTooFar):
+	case errors.Is(why, validation.NonceTooFar), errors.Is(why, mempool.SenderFull):
 		l.early[id] = tx
 		return
 	case errors.Is(why, validation.Expired):
@@ -400,8 +405,7 @@ func (l *locals) lapsed(tx validation.CheckedTx, why error, height uint64) {
 	l.dueLocked(id, t)
 }
 
-// takeEarly returns what lacks the nonces before its own, in the order of nonces, and
-// forgets it.
+// takeEarly returns what the pool may take by now, in the order of nonces, and forgets it.
 func (l *locals) takeEarly() []validation.CheckedTx {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -414,4 +418,20 @@ func (l *locals) takeEarly() []validation.CheckedTx {
 	clear(l.early)
 	slices.SortFunc(txs, bySenderAndNonce)
 	return txs
+}
+
+// nextNonce is the first nonce from next on that none of a sender's early ones has.
+func (l *locals) nextNonce(sender wire.Address, next uint64) uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	taken := make(map[uint64]bool)
+	for _, tx := range l.early {
+		if t := tx.Terms(); t.Sender == sender {
+			taken[t.Nonce] = true
+		}
+	}
+	for taken[next] {
+		next++
+	}
+	return next
 }

@@ -90,6 +90,7 @@ func (t *transfers) run(ctx context.Context) ([]sentTx, error) {
 			return sent, err
 		case reached > from:
 			from, wait = reached, firstWait
+			pace.progress(time.Now())
 			continue
 		case pace.exhausted(time.Now()):
 			return sent, &txError{sent[from].ID, sent[from].Nonce, errPushedOut}
@@ -119,8 +120,11 @@ func (t *transfers) sendWindow(ctx context.Context, pace *pace, sent []sentTx, f
 			if err != nil {
 				return &txError{tx.ID(), body.Nonce, err}
 			}
-			if sent[i].State == "" && t.accepted != nil {
-				t.accepted()
+			if sent[i].State == "" {
+				pace.progress(time.Now())
+				if t.accepted != nil {
+					t.accepted()
+				}
 			}
 			sent[i].State = state
 			return nil
@@ -155,7 +159,6 @@ func (t *transfers) handOver(ctx context.Context, pace *pace, tx *wire.Transacti
 		status, err := t.node.SubmitRaw(ctx, tx.Bytes(), publication(t.private)...)
 		switch {
 		case err == nil && (!status.State.Ended() || status.State == api.Evicted):
-			pace.progress(time.Now())
 			return status.State, nil
 		case err == nil: // it was accepted in an earlier life, which is over
 			return "", fmt.Errorf("it is %s: %s", status.State, status.Reason)
