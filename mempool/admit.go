@@ -9,10 +9,10 @@ import (
 	"github.com/grapevine-p2p/grapevine/validation"
 )
 
-// SenderFull is the PoolFull of a transaction that others of its sender, with
+// ErrSenderFull is the PoolFull of a transaction that others of its sender, with
 // lower nonces, leave no room for. Once blocks have taken some of those it may enter,
 // whatever others pay.
-var SenderFull = fmt.Errorf("%w: the sender has as many in it as may wait", validation.PoolFull)
+var ErrSenderFull = fmt.Errorf("%w: the sender has as many in it as may wait", validation.PoolFull)
 
 // Glance says at a look whether Add would refuse a transaction, whoever signed
 // it, given the account of the sender that it names. Two refusals are not for a
@@ -81,7 +81,7 @@ func (p *Pool) admit(now time.Time, claim validation.Claim, c *chain, least floa
 	case taken || i < len(c.txs):
 		return nil // what it replaces, or what follows it, may make room
 	case len(c.txs) >= p.config.MaxPerSender:
-		return fmt.Errorf("%w: it has %d", SenderFull, len(c.txs))
+		return fmt.Errorf("%w: it has %d", ErrSenderFull, len(c.txs))
 	case p.hopeless(claim.Size, floor, terms.Nonce != c.next()):
 		return fmt.Errorf("%w: it pays no more than those that are in it", validation.PoolFull)
 	}

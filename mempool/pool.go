@@ -62,7 +62,7 @@ func New(config Config) (*Pool, error) {
 // A refused transaction changes nothing, and the error is (wrapped) one of the
 // refusals AlreadyKnown, Expired, StaleNonce, NonceTooFar, Underpriced,
 // Overdraft, PoolFull; where only the sender's own are too many, a PoolFull is
-// a [SenderFull] too. The Change may be non-empty even then: it also reports
+// a [ErrSenderFull] too. The Change may be non-empty even then: it also reports
 // which transactions of the sender left because the account is not what the
 // pool was told last.
 func (p *Pool) Add(now time.Time, tx validation.CheckedTx, account Account) (Change, error) {

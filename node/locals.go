@@ -392,7 +392,7 @@ func (l *locals) lapsed(tx validation.CheckedTx, why error, height uint64) {
 	switch {
 	case t == nil: // disowned meanwhile
 		return
-	case errors.Is(why, validation.NonceTooFar), errors.Is(why, mempool.SenderFull):
+	case errors.Is(why, validation.NonceTooFar), errors.Is(why, mempool.ErrSenderFull):
 		l.early[id] = tx
 		return
 	case errors.Is(why, validation.Expired):
