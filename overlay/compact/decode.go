@@ -68,6 +68,9 @@ func decodeAsk(b []byte) (Frame, error) {
 		}
 	}
 	r.require(1, 2, 3)
+	if r.err == nil && f.ID == 0 { // which says that a Fill is unasked
+		r.fail(wire.Missing)
+	}
 	return result(f, r.err)
 }
 
