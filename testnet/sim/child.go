@@ -91,6 +91,7 @@ func child(out *json.Encoder, relays map[string]Relay) error {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		orphaned(j.Home)
 	}()
+	backHeap(j.MemoryMB)
 	debug.SetGCPercent(gcPercent)
 	if j.MemoryMB > 0 {
 		debug.SetMemoryLimit(int64(j.MemoryMB) << 20)
