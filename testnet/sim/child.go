@@ -58,7 +58,7 @@ func Child(relays map[string]Relay) {
 const (
 	// gcPercent trades memory for time: a run is short and what it allocates
 	// mostly garbage. The memory limit keeps it honest.
-	gcPercent = 800
+	gcPercent = 300
 
 	progressEvery = 200 * time.Millisecond
 
