@@ -1,5 +1,5 @@
 # What a contributor types. `make check` is what has to hold before a change lands.
-.PHONY: build test race check fmt generate fuzz bench soak hunt laws attacks eclipse figures
+.PHONY: build test race check fmt generate fuzz bench soak hunt laws attacks attacks-local eclipse figures
 
 build:
 	go build -trimpath -o grapevine ./cmd/grapevine
@@ -63,3 +63,8 @@ figures: build
 # `go test ./...` has a small network besieged by each kind instead.
 attacks:
 	GRAPEVINE_ATTACKS=1 go test -count 1 -timeout 60m ./testnet/attack
+
+# The attacks whose cost is processor time, on real daemons pinned to cores: alone on the
+# machine, some minutes. Fails where a scenario's promise is broken.
+attacks-local: build
+	CORES=0,1 docs/figures/make.sh attack-invalid-signatures attack-valid-spam

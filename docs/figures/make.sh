@@ -5,6 +5,7 @@
 #   docs/figures/make.sh                         every shipped scenario
 #   docs/figures/make.sh smoke tx-100            these
 #   RELAYS="gossip stock" docs/figures/make.sh   in these relays, in world sim
+#   CORES=0,1 docs/figures/make.sh attack-valid-spam   with daemons pinned to cores, in world local
 #
 # A run that leaves no report does not keep the others from theirs: the end names
 # it, and the exit status is 1, as where a promise was broken.
@@ -33,10 +34,14 @@ for name in "$@"; do
 	if [ "$world" = sim ] && [ "$own" = gossip ]; then
 		relays=${RELAYS:-gossip stock stock-tuned}
 	fi
+	pinned=()
+	if [ "$world" = local ] && [ -n "${CORES:-}" ]; then
+		pinned=(--cores "$CORES")
+	fi
 	for relay in $relays; do
 		echo "== $name, $relay"
 		status=0
-		"$grapevine" testnet run "$name" --relay "$relay" --json "$name-$relay.json" --trace "$work/$name-$relay.json" --svg . || status=$?
+		"$grapevine" testnet run "$name" --relay "$relay" --json "$name-$relay.json" --trace "$work/$name-$relay.json" --svg . "${pinned[@]}" || status=$?
 		if [ $status -eq 2 ] && [ "$relay" != "$own" ]; then
 			continue # a relay that the scenario asks too much of, as to find peers by itself
 		fi
