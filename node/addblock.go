@@ -85,7 +85,8 @@ func (c *chain) stored(refs []ledger.Ref, atHand validation.CheckedBlock) ([]val
 }
 
 // settleLocked makes the pool follow the ledger: what was included leaves, then
-// what a lost fork had included comes back, oldest first.
+// what a lost fork had included comes back, oldest first, and last what only the
+// accounts of the old head forbade.
 func (c *chain) settleLocked(news headNews) {
 	var touched []mempool.Touched
 	for _, a := range news.change.Accounts {
@@ -98,17 +99,15 @@ func (c *chain) settleLocked(news headNews) {
 	if len(touched)+len(included) > 0 {
 		c.poolChangedLocked(c.pool.Settle(c.now(), touched, included))
 	}
-	c.locals.moved(time.Now(), news.lost, news.applied)
+	c.locals.moved(time.Now(), news.lost, news.applied, news.change.Head.Height)
 	for i := len(news.lost) - 1; i >= 0; i-- {
 		for _, tx := range news.lost[i].Txs() {
 			c.refusedLocked(tx, c.returnLocked(tx)) // where the new chain has it, or leaves no place for it
 		}
 	}
-	if len(news.lost) > 0 {
-		for _, tx := range c.locals.revivable() {
-			if c.addLocked(tx) == nil {
-				c.locals.revived(tx.ID())
-			}
+	for _, tx := range c.locals.revivable(news.change.Accounts) {
+		if err := c.returnLocked(tx); waits(err) {
+			c.locals.lapsed(tx, err, news.change.Head.Height)
 		}
 	}
 }

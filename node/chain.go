@@ -358,7 +358,7 @@ func (c *chain) poolChangedLocked(change mempool.Change) {
 	if len(change.Added)+len(change.Removed) == 0 {
 		return
 	}
-	c.locals.left(change.Removed, c.ledger.Head().Height)
+	c.locals.pooled(change, c.ledger.Head().Height)
 	c.watch.poolChanged(change, c.pool)
 	for _, r := range change.Removed {
 		c.recent.Add(r.Tx)

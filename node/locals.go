@@ -20,7 +20,8 @@ import (
 // locals follows the transactions that this node accepted from its own users
 // until they end. An end is final when the pool decided it (replaced, expired,
 // evicted) or a final block holds the transaction; one that a block invalidated
-// may live again as long as that block can be rolled back.
+// may live again as long as that block can be rolled back, by whatever block that
+// changes its sender's account.
 //
 // Its size is bounded by the pool and by the blocks above the final one.
 type locals struct {
@@ -29,10 +30,11 @@ type locals struct {
 
 	flushing sync.Mutex // taken before mu
 
-	mu    sync.Mutex // guards what follows; taken after the chain's
-	txs   map[wire.TxID]*local
-	ends  []ending
-	early map[wire.TxID]validation.CheckedTx // not pooled: those before theirs are missing, or too many
+	mu      sync.Mutex // guards what follows; taken after the chain's
+	txs     map[wire.TxID]*local
+	invalid map[wire.TxID]*local // of txs, those that the blocks above the final one forbid
+	ends    []ending
+	early   map[wire.TxID]validation.CheckedTx // not pooled: those before theirs are missing, or too many
 }
 
 type local struct {
@@ -64,7 +66,10 @@ const (
 )
 
 func newLocals(s *store.Store) *locals {
-	return &locals{store: s, wake: make(chan struct{}, 1), txs: make(map[wire.TxID]*local), early: make(map[wire.TxID]validation.CheckedTx)}
+	return &locals{
+		store: s, wake: make(chan struct{}, 1), txs: make(map[wire.TxID]*local), invalid: make(map[wire.TxID]*local),
+		early: make(map[wire.TxID]validation.CheckedTx),
+	}
 }
 
 // adopt makes tx a local one before it is in the pool and on disk. An end of
@@ -79,6 +84,7 @@ func (l *locals) adopt(tx validation.CheckedTx) error {
 	defer l.mu.Unlock()
 	if old := l.txs[tx.ID()]; old == nil || old.end != "" {
 		l.txs[tx.ID()] = &local{tx: tx, before: old}
+		delete(l.invalid, tx.ID())
 	}
 	return nil
 }
@@ -93,6 +99,7 @@ func (l *locals) disown(id wire.TxID) {
 	case t.before != nil:
 		t.before.block = t.block
 		l.txs[id] = t.before
+		l.endLocked(id, t.before, t.before.end)
 	default:
 		delete(l.txs, id)
 	}
@@ -180,11 +187,12 @@ func (l *locals) ended(id wire.TxID) string {
 	return ""
 }
 
-// left notes what the pool lost at a head of that height.
-func (l *locals) left(removed []mempool.Removal, height uint64) {
+// pooled notes what the pool lost and took at a head of that height. What it takes lives
+// again, whoever brought it.
+func (l *locals) pooled(change mempool.Change, height uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, r := range removed {
+	for _, r := range change.Removed {
 		t := l.txs[r.ID]
 		if t == nil || r.Reason == mempool.Included {
 			continue
@@ -193,8 +201,28 @@ func (l *locals) left(removed []mempool.Removal, height uint64) {
 			l.early[r.ID] = r.Tx
 			continue
 		}
-		t.end, t.height = endOf(r), height
+		t.height = height
+		l.endLocked(r.ID, t, endOf(r))
 		l.dueLocked(r.ID, t)
+	}
+	for _, id := range change.Added {
+		l.reviveLocked(id)
+	}
+}
+
+// endLocked gives t an end, or none.
+func (l *locals) endLocked(id wire.TxID, t *local, end string) {
+	if t.end = end; end == endInvalid {
+		l.invalid[id] = t
+	} else {
+		delete(l.invalid, id)
+	}
+}
+
+// reviveLocked takes back the end of what blocks forbade.
+func (l *locals) reviveLocked(id wire.TxID) {
+	if t := l.invalid[id]; t != nil {
+		l.endLocked(id, t, "")
 	}
 }
 
@@ -226,13 +254,21 @@ func (l *locals) queueLocked(id wire.TxID, end string) {
 	}
 }
 
-// revivable returns the transactions that a block had invalidated.
-func (l *locals) revivable() []validation.CheckedTx {
+// revivable returns the transactions of these accounts that blocks forbade, in the order of
+// nonces.
+func (l *locals) revivable(changed []ledger.AccountState) []validation.CheckedTx {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if len(l.invalid) == 0 {
+		return nil
+	}
+	senders := make(map[wire.Address]bool, len(changed))
+	for _, a := range changed {
+		senders[a.Address] = true
+	}
 	var txs []validation.CheckedTx
-	for _, t := range l.txs {
-		if t.end == endInvalid {
+	for _, t := range l.invalid {
+		if senders[t.tx.Terms().Sender] {
 			txs = append(txs, t.tx)
 		}
 	}
@@ -245,24 +281,25 @@ func bySenderAndNonce(a, b validation.CheckedTx) int {
 	return cmp.Or(x.Sender.Compare(y.Sender), cmp.Compare(x.Nonce, y.Nonce))
 }
 
-func (l *locals) revived(id wire.TxID) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if t := l.txs[id]; t != nil {
-		t.end = ""
-	}
-}
-
 // moved notes which block of the best chain holds what. What a rollback gives back counts as
 // announced now: peers compare their pools then, and thousands that were published at once
-// would go through the whole network before they are done.
-func (l *locals) moved(now time.Time, lost, applied []validation.CheckedBlock) {
+// would go through the whole network before they are done. Of what blocks forbade nobody knows
+// which block of another chain does, so that it counts as forbidden by the new head.
+func (l *locals) moved(now time.Time, lost, applied []validation.CheckedBlock, height uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if len(lost) > 0 {
+		for _, t := range l.invalid {
+			t.height = height
+		}
+	}
 	place := func(b validation.CheckedBlock, at wire.BlockID) {
 		for _, tx := range b.Txs() {
 			if t := l.txs[tx.ID()]; t != nil {
 				t.block = at
+				if !at.IsZero() {
+					l.reviveLocked(tx.ID())
+				}
 				if at.IsZero() && !t.told.IsZero() {
 					t.told = now
 				}
@@ -293,7 +330,7 @@ func (l *locals) finalized(blocks []ledger.Ref) {
 	for id, t := range l.txs {
 		switch {
 		case final[t.block]:
-			t.end = endFinal
+			l.endLocked(id, t, endFinal)
 		case t.end != endInvalid || t.height > height:
 			continue
 		}
@@ -355,6 +392,7 @@ func (l *locals) forget(end string, ids []wire.TxID) {
 	for _, id := range ids {
 		if t := l.txs[id]; t != nil && t.end == end {
 			delete(l.txs, id)
+			delete(l.invalid, id)
 		}
 	}
 }
@@ -375,7 +413,7 @@ func (l *locals) restored(tx validation.CheckedTx, block wire.BlockID, final boo
 	t := &local{tx: tx, durable: true, block: block}
 	l.txs[tx.ID()] = t
 	if final {
-		t.end = endFinal
+		l.endLocked(tx.ID(), t, endFinal)
 		l.queueLocked(tx.ID(), endFinal)
 	}
 }
@@ -392,17 +430,25 @@ func (l *locals) lapsed(tx validation.CheckedTx, why error, height uint64) {
 	switch {
 	case t == nil: // disowned meanwhile
 		return
-	case errors.Is(why, validation.NonceTooFar), errors.Is(why, mempool.ErrSenderFull):
+	case waits(why):
 		l.early[id] = tx
+		l.endLocked(id, t, "")
 		return
 	case errors.Is(why, validation.Expired):
-		t.end = endExpired
+		l.endLocked(id, t, endExpired)
 	case errors.Is(why, validation.PoolFull), errors.Is(why, validation.Underpriced):
-		t.end = endEvicted
+		l.endLocked(id, t, endEvicted)
 	default:
-		t.end, t.height = endInvalid, height
+		t.height = height
+		l.endLocked(id, t, endInvalid)
 	}
 	l.dueLocked(id, t)
+}
+
+// waits says whether what was refused for that reason may be possible as soon as others of its
+// sender come or go.
+func waits(why error) bool {
+	return errors.Is(why, validation.NonceTooFar) || errors.Is(why, mempool.ErrSenderFull)
 }
 
 // takeEarly returns what the pool may take by now, in the order of nonces, and forgets it.

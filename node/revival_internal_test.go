@@ -1,0 +1,119 @@
+package node
+
+import (
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/stretchr/testify/require"
+
+	"github.com/grapevine-p2p/grapevine/node/api"
+	"github.com/grapevine-p2p/grapevine/node/keyfile"
+	"github.com/grapevine-p2p/grapevine/validation/ledger"
+	"github.com/grapevine-p2p/grapevine/wire"
+)
+
+// sign makes a transaction of the wallet with that key.
+func (b *bench) sign(key byte, body wire.TxBody) *wire.Transaction {
+	body.Version, body.Sender, body.Fee = wire.TxVersion, keyfile.Address(benchKey(key)), max(body.Fee, 1_000)
+	return wire.SignTx(b.Genesis().ID(), benchKey(key), &body)
+}
+
+// extend puts so many empty blocks on a chain, in the slots after its last one.
+func (b *bench) extend(t *testing.T, at ledger.Ref, blocks int) ledger.Ref {
+	t.Helper()
+	for range blocks {
+		at = b.forge(t, at, at.Slot+1)
+	}
+	return at
+}
+
+// A rollback takes the money from a wallet that had submitted already, and the chain that won
+// gives it back a block later.
+//
+// R19: what was accepted is not lost.
+func TestALaterBlockRevivesWhatARollbackForbade(t *testing.T) {
+	b := newBench(t, 5, vfs.NewMem())
+	genesis := b.chain.Head()
+	fund := b.sign(100, wire.TxBody{To: keyfile.Address(benchKey(101)), Amount: 1_000_000})
+	var ours []*wire.Transaction
+	state := func(want api.State) {
+		t.Helper()
+		for _, tx := range ours {
+			require.Equal(t, want, b.state(t, tx))
+		}
+	}
+	b.forge(t, genesis, 2, fund)
+	for nonce := range uint64(3) {
+		ours = append(ours, b.sign(101, wire.TxBody{Nonce: nonce, To: wire.Address{7}, Amount: 1}))
+		require.Equal(t, api.Pending, b.submit(t, ours[nonce]))
+	}
+	side := b.extend(t, b.forge(t, genesis, 3), 1)
+	state(api.Invalid)
+	sub := b.Backend().Subscribe(nil)
+	side = b.forge(t, side, side.Slot+1, fund)
+	state(api.Pending)
+	require.Equal(t, []api.Kind{api.BlockAdded, api.TxIncluded, api.TxPending, api.TxPending, api.TxPending}, kinds(t, sub))
+
+	b.extend(t, side, 4)
+	require.Greater(t, b.final(t).Height, uint64(2), "past where they were forbidden")
+	state(api.Pending)
+	b.restart(t)
+	state(api.Pending)
+}
+
+// What is revived may be more than a sender may have in the pool: the last of it waits.
+func TestRevivedTransactionsWaitForRoom(t *testing.T) {
+	b := newBench(t, 5, vfs.NewMem())
+	const most = 3
+	b.cfg.Mempool.MaxPerSender = most
+	b.restart(t)
+	genesis := b.chain.Head()
+	fund := b.sign(100, wire.TxBody{To: keyfile.Address(benchKey(101)), Amount: 1_000_000})
+	at := b.forge(t, genesis, 2, fund)
+	var ours []*wire.Transaction
+	submit := func() {
+		for range most {
+			ours = append(ours, b.sign(101, wire.TxBody{Nonce: uint64(len(ours)), To: wire.Address{7}, Amount: 1}))
+			require.Equal(t, api.Pending, b.submit(t, ours[len(ours)-1]))
+		}
+	}
+	submit()
+	b.forge(t, at, 3, ours...)
+	submit()
+	side := b.extend(t, b.forge(t, genesis, 4), 2)
+	for _, tx := range ours {
+		require.Equal(t, api.Invalid, b.state(t, tx))
+	}
+	b.forge(t, side, side.Slot+1, fund)
+	for i, tx := range ours {
+		want := api.Pending
+		if i >= most {
+			want = api.Accepted
+		}
+		require.Equal(t, want, b.state(t, tx), "nonce %d", i)
+	}
+}
+
+// What a block left too little for is valid again once the one before it costs less; a peer
+// that has it brings it back. It has not ended then.
+func TestWhatAPeerBringsAgainHasNotEnded(t *testing.T) {
+	b := newBench(t, 3, vfs.NewMem())
+	costs := func(nonce, amount, fee uint64) *wire.Transaction {
+		return b.sign(100, wire.TxBody{Nonce: nonce, Amount: amount, Fee: fee, To: wire.Address{7}})
+	}
+	before, ours := costs(1, 300_000_000, 1_000), costs(2, 300_000_000, 1_000)
+	for _, tx := range []*wire.Transaction{costs(0, 1, 1_000), before, ours} {
+		require.Equal(t, api.Pending, b.submit(t, tx))
+	}
+	at := b.forge(t, b.chain.Head(), 1, costs(0, 500_000_000, 800))
+	require.Equal(t, api.Invalid, b.state(t, ours))
+
+	require.Equal(t, api.Pending, b.submit(t, costs(1, 1, 2_000)))
+	checked, err := b.chain.checker.StoredTx(ours)
+	require.NoError(t, err)
+	require.NoError(t, b.chain.AddTx(t.Context(), checked, "peer"))
+	require.Equal(t, api.Pending, b.state(t, ours))
+	b.extend(t, at, 3)
+	b.restart(t)
+	require.Equal(t, api.Pending, b.state(t, ours))
+}
