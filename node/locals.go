@@ -32,8 +32,8 @@ type locals struct {
 
 	mu      sync.Mutex // guards what follows; taken after the chain's
 	txs     map[wire.TxID]*local
-	invalid map[wire.TxID]*local // of txs, those that the blocks above the final one forbid
-	ends    []ending
+	invalid map[wire.TxID]*local               // of txs, those that the blocks above the final one forbid
+	ends    []wire.TxID                        // of txs, those whose ends are to be written down
 	early   map[wire.TxID]validation.CheckedTx // not pooled: those before theirs are missing, or too many
 }
 
@@ -41,18 +41,13 @@ type local struct {
 	tx      validation.CheckedTx
 	durable bool         // the store has it
 	end     string       // why it left the pool, empty while it has not
+	due     bool         // the end is decided: nothing revives it, and no other life begins before it is written down
 	height  uint64       // of the head when it was invalidated
 	block   wire.BlockID // of the best chain that holds it, zero for none
 	told    time.Time    // when it was announced last, zero before
 	heard   bool         // enough peers have it: it is announced no more
 	quiet   bool         // never announced as ours: peers are not to learn where it began
 	before  *local       // an earlier life that ended, until it is clear whether there is another
-}
-
-// ending is an end to write down.
-type ending struct {
-	id  wire.TxID
-	end string
 }
 
 // Ends of local transactions as the store keeps them. A replaced one is
@@ -75,18 +70,27 @@ func newLocals(s *store.Store) *locals {
 // adopt makes tx a local one before it is in the pool and on disk. An end of
 // an earlier life is written down first, lest it be taken for one of the new.
 func (l *locals) adopt(tx validation.CheckedTx) error {
-	if l.ended(tx.ID()) != "" {
+	for !l.begin(tx) {
 		if err := l.flush(); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// begin is false where the end of an earlier life is due.
+func (l *locals) begin(tx validation.CheckedTx) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if old := l.txs[tx.ID()]; old == nil || old.end != "" {
+	old := l.txs[tx.ID()]
+	if old != nil && old.due {
+		return false
+	}
+	if old == nil || old.end != "" {
 		l.txs[tx.ID()] = &local{tx: tx, before: old}
 		delete(l.invalid, tx.ID())
 	}
-	return nil
+	return true
 }
 
 // disown takes back what adopt began, unless it is durable through another call. An earlier
@@ -210,8 +214,11 @@ func (l *locals) pooled(change mempool.Change, height uint64) {
 	}
 }
 
-// endLocked gives t an end, or none.
+// endLocked gives t an end, or none, unless its end is decided.
 func (l *locals) endLocked(id wire.TxID, t *local, end string) {
+	if t.due {
+		return
+	}
 	if t.end = end; end == endInvalid {
 		l.invalid[id] = t
 	} else {
@@ -242,12 +249,22 @@ func endOf(r mempool.Removal) string {
 // dueLocked queues the end of t for the store if it is known and final.
 func (l *locals) dueLocked(id wire.TxID, t *local) {
 	if t.durable && t.end != "" && t.end != endInvalid { // finalized decides about that one
-		l.queueLocked(id, t.end)
+		l.queueLocked(id, t)
 	}
 }
 
-func (l *locals) queueLocked(id wire.TxID, end string) {
-	l.ends = append(l.ends, ending{id, end})
+// queueLocked decides the end of t.
+func (l *locals) queueLocked(id wire.TxID, t *local) {
+	if t.due {
+		return
+	}
+	t.due = true
+	delete(l.invalid, id)
+	l.ends = append(l.ends, id)
+	l.wakeUp()
+}
+
+func (l *locals) wakeUp() {
 	select {
 	case l.wake <- struct{}{}:
 	default:
@@ -335,7 +352,7 @@ func (l *locals) finalized(blocks []ledger.Ref) {
 			continue
 		}
 		if t.durable {
-			l.queueLocked(id, t.end)
+			l.queueLocked(id, t)
 		}
 	}
 }
@@ -368,32 +385,31 @@ func (l *locals) flush() error {
 	l.mu.Lock()
 	due := l.ends
 	l.ends = nil
-	l.mu.Unlock()
 	byEnd := make(map[string][]wire.TxID)
-	for _, e := range due {
-		byEnd[e.end] = append(byEnd[e.end], e.id)
+	for _, id := range due {
+		if t := l.txs[id]; t != nil && t.due {
+			byEnd[t.end] = append(byEnd[t.end], id)
+		}
 	}
+	l.mu.Unlock()
 	for _, end := range slices.Sorted(maps.Keys(byEnd)) {
 		if err := l.store.EndLocalTxs(end, byEnd[end]...); err != nil {
 			l.mu.Lock()
-			l.ends = append(due, l.ends...) // those written are skipped the next time
+			l.ends = append(due, l.ends...) // those written are forgotten, and skipped the next time
 			l.mu.Unlock()
 			return err
 		}
-		l.forget(end, byEnd[end])
+		l.forget(byEnd[end])
 	}
 	return nil
 }
 
 // forget lets go of what the store answers for from now on.
-func (l *locals) forget(end string, ids []wire.TxID) {
+func (l *locals) forget(ids []wire.TxID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, id := range ids {
-		if t := l.txs[id]; t != nil && t.end == end {
-			delete(l.txs, id)
-			delete(l.invalid, id)
-		}
+		delete(l.txs, id)
 	}
 }
 
@@ -414,7 +430,7 @@ func (l *locals) restored(tx validation.CheckedTx, block wire.BlockID, final boo
 	l.txs[tx.ID()] = t
 	if final {
 		l.endLocked(tx.ID(), t, endFinal)
-		l.queueLocked(tx.ID(), endFinal)
+		l.queueLocked(tx.ID(), t)
 	}
 }
 

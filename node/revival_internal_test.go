@@ -8,6 +8,7 @@ import (
 
 	"github.com/grapevine-p2p/grapevine/node/api"
 	"github.com/grapevine-p2p/grapevine/node/keyfile"
+	"github.com/grapevine-p2p/grapevine/validation"
 	"github.com/grapevine-p2p/grapevine/validation/ledger"
 	"github.com/grapevine-p2p/grapevine/wire"
 )
@@ -114,6 +115,48 @@ func TestWhatAPeerBringsAgainHasNotEnded(t *testing.T) {
 	require.NoError(t, b.chain.AddTx(t.Context(), checked, "peer"))
 	require.Equal(t, api.Pending, b.state(t, ours))
 	b.extend(t, at, 3)
+	b.restart(t)
+	require.Equal(t, api.Pending, b.state(t, ours))
+}
+
+// An end that is decided and waits for the disk is an end: what blocks do meanwhile changes
+// nothing, or a restart would tell of an end where there was none before it.
+func TestAnEndThatWaitsForTheDiskIsAnEnd(t *testing.T) {
+	b := newBench(t, 3, vfs.NewMem())
+	genesis := b.chain.Head()
+	fund := b.sign(100, wire.TxBody{To: keyfile.Address(benchKey(101)), Amount: 1_000_000})
+	ours := b.sign(101, wire.TxBody{To: wire.Address{7}, Amount: 1})
+	b.forge(t, genesis, 1, fund)
+	require.Equal(t, api.Pending, b.submit(t, ours))
+	side := b.extend(t, b.forge(t, genesis, 2), 1)
+	at := b.extend(t, side, 2)
+	require.Equal(t, b.final(t).Height, side.Height, "where it was forbidden")
+	require.Len(t, b.chain.locals.ends, 1, "not written yet")
+
+	b.forge(t, at, at.Slot+1, fund)
+	require.Equal(t, api.Invalid, b.state(t, ours))
+	b.extend(t, at, 2) // without the money
+	checked, err := b.chain.checker.StoredTx(ours)
+	require.NoError(t, err)
+	require.ErrorIs(t, b.chain.AddTx(t.Context(), checked, ""), validation.Overdraft)
+	b.restart(t)
+	require.Equal(t, api.Invalid, b.state(t, ours))
+	require.Empty(t, b.chain.locals.txs)
+}
+
+// Who submits the same bytes again, before the disk knows of the end, begins a new life.
+func TestALifeBeginsAfterTheEndOfTheLast(t *testing.T) {
+	b := newBench(t, 3, vfs.NewMem())
+	genesis := b.chain.Head()
+	fund := b.sign(100, wire.TxBody{To: keyfile.Address(benchKey(101)), Amount: 1_000_000})
+	ours := b.sign(101, wire.TxBody{To: wire.Address{7}, Amount: 1})
+	b.forge(t, genesis, 1, fund)
+	require.Equal(t, api.Pending, b.submit(t, ours))
+	at := b.extend(t, b.forge(t, genesis, 2), 3)
+	require.Len(t, b.chain.locals.ends, 1)
+	b.forge(t, at, at.Slot+1, fund)
+	require.Equal(t, api.Pending, b.submit(t, ours))
+	require.Empty(t, b.chain.locals.ends)
 	b.restart(t)
 	require.Equal(t, api.Pending, b.state(t, ours))
 }
