@@ -49,8 +49,11 @@ func (p *producer) run(ctx context.Context) error {
 		if slot, begun := g.SlotAt(now); begun {
 			next = slot + 1
 		}
-		wait := min(g.SlotStart(next)-now, uint64(longestNap.Milliseconds()))
-		if !sleep(ctx, time.Duration(wait)*time.Millisecond) {
+		expect := func() {}
+		if p.ours(next) {
+			expect = p.overlay.ExpectBlock
+		}
+		if !p.await(ctx, next, expect) {
 			return nil
 		}
 		now = validation.UnixMillis(p.now())
@@ -59,6 +62,30 @@ func (p *producer) run(ctx context.Context) error {
 		}
 		p.turn(ctx, now)
 	}
+}
+
+// await waits until a slot begins, or for the longest nap, and tells whether ctx let it. It
+// calls expect when the slot is overlay.BlockLead away.
+func (p *producer) await(ctx context.Context, slot uint64, expect func()) bool {
+	start := p.chain.genesis.SlotStart(slot)
+	until := func() time.Duration {
+		now := validation.UnixMillis(p.now())
+		return time.Duration(start-min(now, start)) * time.Millisecond
+	}
+	switch wait := until(); {
+	case wait > longestNap+overlay.BlockLead:
+		return sleep(ctx, longestNap)
+	case wait > overlay.BlockLead:
+		if !sleep(ctx, wait-overlay.BlockLead) {
+			return false
+		}
+		expect()
+	}
+	return sleep(ctx, min(until(), overlay.BlockLead))
+}
+
+func (p *producer) ours(slot uint64) bool {
+	return p.chain.genesis.ProducerOf(p.chain.Head().Height+1, slot) == p.address
 }
 
 // longestNap bounds a wait, so that a clock that is corrected is noticed.

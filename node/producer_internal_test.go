@@ -1,11 +1,13 @@
 package node
 
 import (
+	"context"
 	"crypto/ed25519"
 	"errors"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/grapevine-p2p/grapevine/node/keyfile"
 	"github.com/grapevine-p2p/grapevine/node/store"
+	"github.com/grapevine-p2p/grapevine/overlay"
 	"github.com/grapevine-p2p/grapevine/validation"
 	"github.com/grapevine-p2p/grapevine/wire"
 )
@@ -136,4 +139,29 @@ func TestABlockIsFilledToItsLimit(t *testing.T) {
 	b.at(2).turnOf(t, p)
 	b.at(3).turnOf(t, p)
 	require.Zero(t, b.mempool().Count)
+}
+
+// R102: the overlay hears of a block of ours shortly before its slot begins.
+func TestAwaitExpectsTheBlock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now().Truncate(time.Millisecond)
+		g := &wire.Genesis{Time: uint64(start.UnixMilli()), SlotMillis: uint32((longestNap + time.Second).Milliseconds())}
+		p := &producer{chain: &chain{genesis: g}, now: time.Now}
+		var expected []time.Duration
+		expect := func() { expected = append(expected, time.Since(start)) }
+
+		require.True(t, p.await(t.Context(), 1, expect))
+		require.Equal(t, longestNap, time.Since(start))
+		require.Empty(t, expected)
+		require.True(t, p.await(t.Context(), 1, expect))
+		require.Equal(t, longestNap+time.Second, time.Since(start))
+		require.Equal(t, []time.Duration{longestNap + time.Second - overlay.BlockLead}, expected)
+
+		require.True(t, p.await(t.Context(), 1, expect), "it has begun")
+		require.Equal(t, longestNap+time.Second, time.Since(start))
+		over, cancel := context.WithCancel(t.Context())
+		cancel()
+		require.False(t, p.await(over, 2, expect))
+		require.Len(t, expected, 1)
+	})
 }

@@ -206,7 +206,7 @@ func (a *announcer) tell(ctx context.Context, p peer.ID, txs []validation.Checke
 		a.desk.judge(p, err)
 		return err
 	}
-	left := a.cfg.Limits.AnnounceBytes
+	out, left := a.desk.lane.beside(ctx, x.Stream), a.cfg.Limits.AnnounceBytes
 	for i, tx := range txs {
 		if !wanted.has(i) {
 			told[tx.ID()] = told[tx.ID()]
@@ -218,7 +218,7 @@ func (a *announcer) tell(ctx context.Context, p peer.ID, txs []validation.Checke
 		}
 		told[tx.ID()] = true
 		a.sentTo(tx.ID(), p, true)
-		if err := x.write(announceFrame(tx.Tx().Bytes())); err != nil {
+		if err := writeFrame(out, announceFrame(tx.Tx().Bytes())); err != nil {
 			return fmt.Errorf("overlay: send announced transaction %s: %w", tx.ID(), err)
 		}
 	}

@@ -40,6 +40,7 @@ type boundedStream struct {
 	ctx    context.Context             //nolint:containedctx // that of Run: pubsub's Read has none
 	admit  func(context.Context) error // waits until the peer may talk to pubsub
 	fault  func(error)                 // told of a frame that breaks a bound
+	coming func(frame int) func()      // told of a frame that begins, returns what is called at its end; may be nil
 
 	in     *bufio.Reader // owned by the one reader
 	frame  []byte        // the current frame with its length prefix
@@ -121,6 +122,9 @@ func (s *boundedStream) readFrame() error {
 		return err
 	}
 	_ = s.SetReadDeadline(time.Now().Add(s.bounds.frameTime))
+	if s.coming != nil {
+		defer s.coming(n)()
+	}
 	frame := binary.AppendUvarint(s.frame[:0], uint64(n))
 	s.prefix = len(frame)
 	if frame, err = readBody(s.in, frame, n); err != nil {

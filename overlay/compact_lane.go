@@ -2,6 +2,7 @@ package overlay
 
 import (
 	"context"
+	"io"
 	"slices"
 	"sync"
 	"time"
@@ -33,6 +34,9 @@ const (
 // others, a few at a time; then bodies, and transactions. A write counts until the transport
 // has taken it, which over QUIC means that it was sent. Nobody waits longer than its patience.
 type lane struct {
+	full func(peer.ID) bool // constant: whether transactions wait for the line of a peer
+	lull lull
+
 	mu     sync.Mutex // guards what follows
 	mesh   int        // headers that are being written to the mesh
 	others int        // and to other peers
@@ -40,12 +44,15 @@ type lane struct {
 	freed  chan struct{}
 }
 
-func newLane() *lane { return &lane{freed: make(chan struct{})} }
+func newLane(full func(peer.ID) bool) *lane {
+	return &lane{full: full, freed: make(chan struct{})}
+}
 
 // hold keeps everything but headers to the mesh back until release is called.
 func (l *lane) hold() (release func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.lull.pass()
 	l.mesh++
 	return func() { l.leave(&l.mesh) }
 }
@@ -56,6 +63,18 @@ func (l *lane) leave(count *int) {
 	*count--
 	close(l.freed)
 	l.freed = make(chan struct{})
+	if l.idle() {
+		time.AfterFunc(publishing, l.passed)
+	}
+}
+
+// passed ends the lull if no header has followed.
+func (l *lane) passed() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.idle() {
+		l.lull.passed()
+	}
 }
 
 // header waits for the turn of a header to a peer. The caller calls done once it is written.
@@ -94,10 +113,33 @@ func (l *lane) writeHeaders(mesh *links) func(context.Context, network.Stream, p
 }
 
 // writeTxs writes an RPC of the transaction topic, piece by piece.
-func (l *lane) writeTxs(ctx context.Context, s network.Stream, _ peer.ID, rpc []byte) (n int, err error) {
+func (l *lane) writeTxs(ctx context.Context, s network.Stream, p peer.ID, rpc []byte) (n int, err error) {
 	for piece := range slices.Chunk(rpc, txPiece) {
-		l.txs(ctx)
+		l.txs(ctx, p)
 		k, err := s.Write(piece)
+		if n += k; err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// beside is where transactions are written to a peer beside the topic: what it asked for, or
+// was told of.
+func (l *lane) beside(ctx context.Context, w io.Writer) io.Writer { return besideWriter{ctx, l, w} }
+
+type besideWriter struct {
+	ctx  context.Context //nolint:containedctx // of one exchange
+	lane *lane
+	to   io.Writer
+}
+
+// Write implements io.Writer.
+func (w besideWriter) Write(b []byte) (n int, err error) {
+	for piece := range slices.Chunk(b, txPiece) {
+		w.lane.wait(w.ctx, txPatience, w.lane.idle)
+		w.lane.lull.wait(w.ctx)
+		k, err := w.to.Write(piece)
 		if n += k; err != nil {
 			return n, err
 		}
@@ -108,8 +150,13 @@ func (l *lane) writeTxs(ctx context.Context, s network.Stream, _ peer.ID, rpc []
 // body waits for the turn of a part of a body.
 func (l *lane) body(ctx context.Context) { l.wait(ctx, bodyPatience, l.idle) }
 
-// txs waits for the turn of transactions.
-func (l *lane) txs(ctx context.Context) { l.wait(ctx, txPatience, l.idle) }
+// txs waits for the turn of transactions to a peer.
+func (l *lane) txs(ctx context.Context, p peer.ID) {
+	l.wait(ctx, txPatience, l.idle)
+	if l.full(p) {
+		l.lull.wait(ctx)
+	}
+}
 
 func (l *lane) idle() bool { return l.mesh+l.others+l.queued == 0 }
 

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/stretchr/testify/require"
 )
 
@@ -13,7 +14,7 @@ import (
 // transactions; nobody waits longer than its patience.
 func TestLane(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l, ctx := newLane(), context.Background()
+		l, ctx := newLane(func(peer.ID) bool { return false }), context.Background()
 		start := time.Now()
 		atMesh := l.header(ctx, true)
 		var written []time.Duration
@@ -47,7 +48,7 @@ func TestLane(t *testing.T) {
 
 		defer l.hold()() // who does not read must not hold up the others for ever
 		for patience, wait := range map[time.Duration]func(context.Context){
-			txPatience: l.txs, bodyPatience: l.body, othersPatience: func(ctx context.Context) { l.header(ctx, false)() },
+			txPatience: func(ctx context.Context) { l.txs(ctx, "a") }, bodyPatience: l.body, othersPatience: func(ctx context.Context) { l.header(ctx, false)() },
 		} {
 			began := time.Now()
 			wait(ctx)

@@ -23,6 +23,9 @@ type inflow struct {
 	shed    func(from peerscore.PeerID, n int, why Shed) // may be nil
 	bytes   func(*budget) *rate.Limiter
 	units   func(*budget) *admission
+	// coming is told of a frame of which the first bytes have come; it returns what is to be
+	// called when all have. It may be nil.
+	coming func(from peer.ID, frame int) (done func())
 	// write writes an RPC to a peer when its turn on our uplink has come.
 	write func(ctx context.Context, s network.Stream, p peer.ID, rpc []byte) (int, error)
 }
@@ -63,10 +66,14 @@ func (o *Overlay) accept(ctx context.Context, in inflow, s network.Stream, m *me
 			IDs: l.IDsPerRPC, Unknown: l.UnknownPerRPC,
 		},
 	}
-	stream := newQueuedStream(newBoundedStream(ctx, s, bounds, in.bytes(m.budget),
+	bounded := newBoundedStream(ctx, s, bounds, in.bytes(m.budget),
 		func(ctx context.Context) error { return o.roster.admit(ctx, m.id) },
 		func(err error) { o.refuseFrame(m, err) },
-	), m.id, in.topic, in.sluice, in.outflow, func(rest elements, messages []parcel) ruling {
+	)
+	if in.coming != nil {
+		bounded.coming = func(frame int) (done func()) { return in.coming(m.id, frame) }
+	}
+	stream := newQueuedStream(bounded, m.id, in.topic, in.sluice, in.outflow, func(rest elements, messages []parcel) ruling {
 		return o.admitRPC(in, m, rest, messages)
 	})
 	in.inspect.attach(stream)

@@ -84,6 +84,16 @@ func (o *outflow) written(p peer.ID) {
 	}
 }
 
+// depth is how much waits for a peer.
+func (o *outflow) depth(p peer.ID) int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if w := o.ways[p]; w != nil {
+		return w.depth
+	}
+	return 0
+}
+
 func (o *outflow) wayLocked(p peer.ID) *way {
 	w := o.ways[p]
 	if w == nil {

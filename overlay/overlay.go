@@ -110,7 +110,7 @@ func New(cfg Config) (*Overlay, error) {
 	o.announcer = newAnnouncer(cfg, o.roster)
 	o.txs = newTxRoad(cfg, cfg.Host.ID(), o.txLinks, o.roster, o.court, o.crew)
 	o.txs.echoed = o.announcer.relayed
-	o.holders, o.lane = o.txs.holders, newLane()
+	o.holders, o.lane = o.txs.holders, newLane(func(p peer.ID) bool { return o.txs.outflow.depth(p) >= fullLine })
 	if o.sched, err = newScheduler(cfg); err != nil {
 		return nil, err
 	}
@@ -183,7 +183,7 @@ func (o *Overlay) Run(ctx context.Context) error {
 
 // assemble makes the parts that live as long as Run.
 func (o *Overlay) assemble(ctx context.Context) error {
-	o.desk = newDesk(o.host, o.roster, o.court.judge, o.log)
+	o.desk = newDesk(o.host, o.roster, o.lane, o.court.judge, o.log)
 	var blocks *blockRoad
 	syncer := newSyncer(o.cfg, o.sched, o.roster, o.court, o.desk, o.crew, func(id wire.BlockID) { blocks.added(id) })
 	parts, err := newCompactor(ctx, o)
@@ -364,6 +364,11 @@ func (o *Overlay) OnStems() int { return o.stems.open() }
 // Unechoed is the number of own transactions that are followed and not echoed enough.
 func (o *Overlay) Unechoed() int { return o.announcer.open() }
 
+// ExpectBlock says that this node will publish a block in BlockLead. Transactions are kept off
+// full lines until then, so that nothing is before its header. A block that is not expected,
+// or does not come, is only later, or cost a moment.
+func (o *Overlay) ExpectBlock() { o.lane.lull.expect() }
+
 // PublishBlock announces a block of this node's own, in compact form, and gives peers what
 // they lack of it. The chain must have it already, since peers will ask for its transactions.
 // coded are the chunks that its header signs, nil where it signs none.
@@ -495,6 +500,12 @@ func (o *Overlay) join(ctx context.Context) (txMesh, blockMesh *mesh, err error)
 	blockMesh, err = join(ctx, o.bounded(ctx, inflow{
 		topic: BlockTopic(o.id), frame: l.BlockFrame, sluice: blockIn, outflow: blockOut, inspect: blockInspector,
 		bytes: func(b *budget) *rate.Limiter { return b.blockBytes }, units: blockUnits, write: o.lane.writeHeaders(o.bkLinks),
+		coming: func(p peer.ID, frame int) (done func()) {
+			if frame < hurryFrame || !o.bkLinks.has(p) {
+				return func() {}
+			}
+			return o.lane.lull.hear()
+		},
 	}), meshConfig{
 		name: "blocks", network: o.id, topic: BlockTopic(o.id), protocols: blockProtocols,
 		frame: l.BlockFrame, control: l.BlockControl, workers: g.BlockWorkers, heartbeat: g.BlockHeartbeat,

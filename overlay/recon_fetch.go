@@ -122,7 +122,7 @@ func (r *reconciler) answerFetch(ctx context.Context, x *exchange) error {
 	if err != nil {
 		return fmt.Errorf("overlay: read request for transactions: %w", err)
 	}
-	out := bufio.NewWriterSize(x.Stream, copiedFrame)
+	out := bufio.NewWriterSize(r.desk.lane.beside(ctx, x.Stream), copiedFrame)
 	left := r.cfg.Limits.AnnounceBytes
 	for _, id := range ids {
 		var content []byte

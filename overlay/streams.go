@@ -63,6 +63,7 @@ type desk struct {
 	host   host.Host // constant
 	roster *roster
 	judge  func(p peer.ID, err error)
+	lane   *lane
 	meet   func(p peer.ID) *member // nil if the peer is gone; set before open
 	log    *slog.Logger
 
@@ -73,8 +74,8 @@ type desk struct {
 	work    sync.WaitGroup // Add only with mu held and closed false
 }
 
-func newDesk(h host.Host, r *roster, judge func(peer.ID, error), log *slog.Logger) *desk {
-	return &desk{host: h, roster: r, judge: judge, log: log, streams: make(map[network.Stream]struct{})}
+func newDesk(h host.Host, r *roster, l *lane, judge func(peer.ID, error), log *slog.Logger) *desk {
+	return &desk{host: h, roster: r, lane: l, judge: judge, log: log, streams: make(map[network.Stream]struct{})}
 }
 
 // open registers a service until shut.

@@ -1,0 +1,114 @@
+package overlay
+
+import (
+	"bytes"
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/stretchr/testify/require"
+)
+
+// held is how long transactions to a peer wait for their turn now.
+func (l *lane) held(ctx context.Context, p peer.ID) time.Duration {
+	began := time.Now()
+	l.txs(ctx, p)
+	return time.Since(began)
+}
+
+// R102: from the first bytes of a header until it is passed on, transactions wait for it where
+// they wait for the line anyway.
+func TestLullIsFromTheFirstBytesToTheLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, ctx := newLane(func(p peer.ID) bool { return p == "full" }), t.Context()
+		begun := time.Now()
+		done := l.lull.hear()
+		passed := make(chan time.Duration, 2)
+		go func() {
+			l.held(ctx, "full")
+			passed <- time.Since(begun)
+		}()
+		go func() {
+			_, err := l.beside(ctx, new(bytes.Buffer)).Write([]byte("asked for"))
+			require.NoError(t, err)
+			passed <- time.Since(begun)
+		}()
+		require.Zero(t, l.held(ctx, "free"), "a line that is not full carries both")
+		time.Sleep(60 * time.Millisecond)
+		copied := l.lull.hear() // another copy of the header, which comes in for long
+		done()
+		release := l.hold() // the header is being passed on
+		require.Equal(t, txPatience, l.held(ctx, "free"))
+		time.Sleep(40 * time.Millisecond)
+		require.Empty(t, passed)
+		release()
+		for range 2 {
+			require.Equal(t, 60*time.Millisecond+txPatience+40*time.Millisecond+publishing, <-passed)
+		}
+		require.Zero(t, l.held(ctx, "full"), "the rest of the copy needs no lull")
+		copied()
+		time.Sleep(time.Minute) // for the timers
+	})
+}
+
+// R102: a header that turns out to be known, or none, ends its lull.
+func TestLullForNothingIsShort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLane(func(peer.ID) bool { return true })
+		l.lull.hear()()
+		require.Equal(t, lullJudging, l.held(t.Context(), "full"))
+		stopped, cancel := context.WithCancel(t.Context())
+		time.Sleep(time.Minute)
+		l.lull.hear()
+		cancel()
+		require.Zero(t, l.held(stopped, "full"))
+	})
+}
+
+// R102: whoever sends headers, or what looks like them, and however slowly, transactions are
+// held for a quarter of a second each time and an eighth of the time in all.
+func TestLullsAreShortAndRare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, ctx := newLane(func(peer.ID) bool { return true }), t.Context()
+		done := l.lull.hear()
+		require.Equal(t, lullTime, l.held(ctx, "full"))
+		require.Zero(t, l.held(ctx, "full"))
+		require.Zero(t, l.held(ctx, "full"), "it has not ended, but is over")
+		done()
+		time.Sleep(lullJudging)
+
+		begun, waited := time.Now(), time.Duration(0)
+		for time.Since(begun) < time.Minute {
+			done := l.lull.hear()
+			waited += l.held(ctx, "full")
+			done()
+			time.Sleep(lullJudging + time.Millisecond)
+		}
+		require.Greater(t, waited, 3*time.Second, "honest headers get their lulls all the same")
+		require.LessOrEqual(t, waited, time.Since(begun)/(1+lullRest)+lullTime)
+	})
+}
+
+// R102: a producer makes room for its own block, even soon after that of another.
+func TestLullBeforeAnOwnBlock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, ctx := newLane(func(peer.ID) bool { return true }), t.Context()
+		l.lull.hear()()
+		require.Equal(t, lullJudging, l.held(ctx, "full"))
+		l.lull.hear()()
+		require.Zero(t, l.held(ctx, "full"), "a second header so soon finds no lull")
+		time.Sleep(ownRest * lullJudging)
+		l.lull.expect()
+		time.AfterFunc(BlockLead, func() {
+			release := l.hold()
+			time.AfterFunc(30*time.Millisecond, release)
+		})
+		require.Equal(t, BlockLead+30*time.Millisecond+publishing, l.held(ctx, "full"))
+		time.Sleep(time.Minute)
+
+		l.lull.expect() // and nothing comes of it
+		require.Equal(t, BlockLead+lullJudging, l.held(ctx, "full"))
+	})
+}
