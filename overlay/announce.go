@@ -37,7 +37,6 @@ const (
 type announcer struct {
 	cfg    Config // constant
 	id     wire.NetworkID
-	holder TxHolder // may be nil
 	log    *slog.Logger
 	full   rate.Sometimes // says that there is no room, not as often as that happens
 	roster *roster
@@ -48,10 +47,9 @@ type announcer struct {
 }
 
 func newAnnouncer(cfg Config, r *roster) *announcer {
-	holder, _ := cfg.Pool.(TxHolder)
 	book := newEchoBook(cfg.Limits, cfg.EchoNetworks)
 	book.dialled = r.dialled
-	return &announcer{cfg: cfg, id: cfg.Genesis.ID(), holder: holder, log: cfg.Logger, roster: r, book: book, full: rate.Sometimes{Interval: time.Minute}}
+	return &announcer{cfg: cfg, id: cfg.Genesis.ID(), log: cfg.Logger, roster: r, book: book, full: rate.Sometimes{Interval: time.Minute}}
 }
 
 // follow begins to tell peers of a transaction, after a time.
@@ -141,15 +139,11 @@ func (a *announcer) run(ctx context.Context) {
 func (a *announcer) sweep() {
 	connected := a.connected()
 	a.mu.Lock()
-	enough := a.book.sweep(announceSweep, connected, a.ended)
+	enough := a.book.sweep(announceSweep, connected, a.cfg.ended)
 	a.mu.Unlock()
 	for _, id := range enough {
 		call(a.cfg.Hooks.TxEchoed, id)
 	}
-}
-
-func (a *announcer) ended(tx validation.CheckedTx) bool {
-	return tx.Terms().ExpiredAt(validation.UnixMillis(a.cfg.Now())) || a.holder != nil && !a.holder.HasTx(tx.ID())
 }
 
 // round tells a few peers, chosen by chance, what they have not echoed. What was told waits
@@ -161,10 +155,7 @@ func (a *announcer) round(ctx context.Context) {
 	peers := a.roster.heads()
 	rand.Shuffle(len(peers), func(i, j int) { peers[i], peers[j] = peers[j], peers[i] })
 	for _, m := range peers[:min(announcePeers, len(peers))] {
-		a.mu.Lock()
-		txs := a.book.due(now, m.id, maxAnnounced)
-		a.mu.Unlock()
-		txs = slices.DeleteFunc(txs, func(tx validation.CheckedTx) bool { return told[tx.ID()] })
+		txs := slices.DeleteFunc(a.due(now, m.id), func(tx validation.CheckedTx) bool { return told[tx.ID()] })
 		if len(txs) == 0 {
 			continue
 		}
@@ -178,6 +169,14 @@ func (a *announcer) round(ctx context.Context) {
 	for id := range told {
 		a.book.told(id, now)
 	}
+}
+
+// due is what a peer is to be told now. What has ended is swept away in time, which may be
+// after its turn has come.
+func (a *announcer) due(now time.Time, p peer.ID) []validation.CheckedTx {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.DeleteFunc(a.book.due(now, p, maxAnnounced), a.cfg.ended)
 }
 
 // tell announces transactions to a peer and sends those that it lacks, within a bound of

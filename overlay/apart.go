@@ -68,7 +68,9 @@ func (c *collector) checkApart(ctx context.Context, t ticket) (r validation.TxRe
 		}
 	}()
 	now := c.now()
-	results := c.checker.VerifyTxs(now, []validation.Arrival{t.arrival}, nil)
+	arrivals := []validation.Arrival{t.arrival}
+	results := c.checker.VerifyTxs(now, arrivals, nil)
+	c.checkExpired(arrivals, results, 1)
 	c.note(now, t.arrival.From, results[0].Err)
 	c.checker.AskTxs(ctx, now, results)
 	return c.taken(ctx, results[0], t.arrival.From)

@@ -34,6 +34,7 @@ const (
 
 // txChecker is the part of a validation.Checker that a collector needs.
 type txChecker interface {
+	Sound(raw []byte) (validation.CheckedTx, error)
 	VerifyTxs(now time.Time, arrivals []validation.Arrival, glance validation.Glance) []validation.TxResult
 	AskTxs(ctx context.Context, now time.Time, results []validation.TxResult)
 }
@@ -234,6 +235,7 @@ func (c *collector) verify(batch []ticket) []validation.TxResult {
 	}
 	now := c.now()
 	results := c.checker.VerifyTxs(now, arrivals, c.glance)
+	c.checkExpired(arrivals, results, spotChecks)
 	for i, t := range batch {
 		if results[i].Err == nil {
 			t.signed <- results[i].Checked

@@ -15,19 +15,34 @@ import (
 )
 
 // fakeChecker is a checker to which "bad" is signed badly. What begins with "cheap" claims to
-// pay nothing.
+// pay nothing, what begins with "old" has expired.
 type fakeChecker struct {
 	verifying func(arrivals []validation.Arrival) // may sleep, block or panic; nil is nothing
 	asking    func(results []validation.TxResult)
 
 	mu      sync.Mutex // guards what follows
 	batches [][]validation.Arrival
+	sound   int // calls of Sound
+}
+
+func (f *fakeChecker) Sound(raw []byte) (validation.CheckedTx, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.sound++
+	if strings.HasSuffix(string(raw), "bad") {
+		return validation.CheckedTx{}, validation.BadSignature
+	}
+	return validation.CheckedTx{}, nil
 }
 
 func (f *fakeChecker) VerifyTxs(_ time.Time, arrivals []validation.Arrival, glance validation.Glance) []validation.TxResult {
 	results := make([]validation.TxResult, len(arrivals))
 	verified := make([]validation.Arrival, 0, len(arrivals))
 	for i, a := range arrivals {
+		if strings.HasPrefix(string(a.Raw), "old") {
+			results[i].Err = validation.Expired
+			continue
+		}
 		var claim validation.Claim
 		if !strings.HasPrefix(string(a.Raw), "cheap") {
 			claim.Terms.Fee = 1

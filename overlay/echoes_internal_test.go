@@ -232,3 +232,26 @@ func FuzzAnnounceFrames(f *testing.F) {
 		}
 	})
 }
+
+// R120: what has expired is not announced, though it is followed until it is swept away.
+func TestExpiredIsNotAnnounced(t *testing.T) {
+	now := time.UnixMilli(1_000_000)
+	cfg := DefaultConfig()
+	cfg.Genesis = &wire.Genesis{Network: "expired"}
+	cfg.Now = func() time.Time { return now }
+	a := newAnnouncer(cfg, nil)
+	txs := soundTxs(t, "announced", 4, func(b *wire.TxBody) {
+		if b.Nonce%2 == 0 {
+			b.ExpiresAt = uint64(now.Add(time.Second).UnixMilli())
+		}
+	})
+	for _, tx := range txs {
+		a.follow(tx, 0)
+	}
+	later := time.Now().Add(time.Second) // pauses are by the machine's clock
+	require.Len(t, a.due(later, "peer"), len(txs))
+	now = now.Add(time.Minute)
+	due := a.due(later, "peer")
+	require.Len(t, due, 2)
+	require.Equal(t, []wire.TxID{txs[1].ID(), txs[3].ID()}, []wire.TxID{due[0].ID(), due[1].ID()})
+}

@@ -15,7 +15,7 @@ import (
 )
 
 // soundTxs are checked transactions of one sender, with rising nonces.
-func soundTxs(t *testing.T, name string, count int) (out []validation.CheckedTx) {
+func soundTxs(t *testing.T, name string, count int, change ...func(*wire.TxBody)) (out []validation.CheckedTx) {
 	t.Helper()
 	seed := make([]byte, ed25519.SeedSize)
 	copy(seed, name)
@@ -31,7 +31,11 @@ func soundTxs(t *testing.T, name string, count int) (out []validation.CheckedTx)
 	checker, err := validation.NewChecker(g, l)
 	require.NoError(t, err)
 	for n := range uint64(count) {
-		tx, err := checker.Sound(wire.SignTx(g.ID(), key, &wire.TxBody{Version: 1, Sender: sender, Nonce: n, Fee: 1 << 20}).Bytes())
+		body := &wire.TxBody{Version: 1, Sender: sender, Nonce: n, Fee: 1 << 20}
+		for _, f := range change {
+			f(body)
+		}
+		tx, err := checker.Sound(wire.SignTx(g.ID(), key, body).Bytes())
 		require.NoError(t, err)
 		out = append(out, tx)
 	}

@@ -1,6 +1,9 @@
 package overlay
 
 import (
+	"errors"
+	"math/rand/v2"
+
 	"github.com/grapevine-p2p/grapevine/validation"
 )
 
@@ -16,6 +19,19 @@ type TxGlancer interface {
 // where nobody looks at them is found out by the sixteenth in the mean; from then on all that
 // it sends is looked at (see collector).
 const spotChecks = 16
+
+// checkExpired looks at the signatures of what VerifyTxs refused as expired, of one in so many.
+// A relay is not to blame for what expired under way (R120), and is for what nobody signed.
+func (c *collector) checkExpired(arrivals []validation.Arrival, results []validation.TxResult, oneIn int) {
+	for i, r := range results {
+		if !errors.Is(r.Err, validation.Expired) || rand.IntN(oneIn) != 0 {
+			continue
+		}
+		if _, err := c.checker.Sound(arrivals[i].Raw); err != nil {
+			results[i].Err = err
+		}
+	}
+}
 
 // glanceOf is what the pool can do at a glance; nil if it cannot.
 func glanceOf(p Pool) validation.Glance {

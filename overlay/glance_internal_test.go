@@ -46,6 +46,39 @@ func TestOneInSomeIsVerifiedAllTheSame(t *testing.T) {
 	require.Nil(t, spotChecked(nil, nil))
 }
 
+// R120: what has expired costs no signature, but for one in some: who sends forgeries that
+// have expired is found out, and who relays what expired under way never is.
+func TestForgeriesThatExpiredAreFoundOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		checker := new(fakeChecker)
+		b := collecting(t, 1, checker)
+		defer b.stop()
+		const many = 100 * spotChecks
+		for range many {
+			r, err := b.tell(t, "old", "honest")
+			require.NoError(t, err)
+			require.ErrorIs(t, r.Err, validation.Expired)
+		}
+		require.False(t, b.suspect("honest"))
+		require.InDelta(t, many/spotChecks, checker.sound, 80, "eight standard deviations")
+
+		for sent := 0; !b.suspect("mallory"); sent++ {
+			_, err := b.tell(t, "old bad", "mallory")
+			require.NoError(t, err)
+			require.Less(t, sent, many, "by chance once in 10^40")
+		}
+		for range 10 {
+			_, err := b.ask(t.Context(), []byte("old bad"), "mallory")
+			require.ErrorIs(t, err, errApart)
+		}
+		synctest.Wait()
+		require.Len(t, b.late, 10)
+		for _, r := range b.late {
+			require.ErrorIs(t, r.Err, validation.BadSignature)
+		}
+	})
+}
+
 // R105: who hides forgeries below the floor is found out, and then verified throughout;
 // who merely has a lower floor than we have never is.
 func TestForgeriesBelowTheFloorAreFoundOut(t *testing.T) {

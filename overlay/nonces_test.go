@@ -15,14 +15,15 @@ import (
 func TestOldNoncesAfterAPartitionAreFree(t *testing.T) {
 	g, c := testGenesis("old nonces"), newClock()
 	behind, ahead := start(t, g, c), start(t, g, c)
+	behind.join(ahead)
+	meshed(t, behind, ahead)
 	old := 3 * overlay.DefaultLimits().AvoidablePerMinute
-	ahead.grow(old, "wallet 0", 0)
+	ahead.grow(old, "wallet 0", 0) // it tells nobody
 	var unheard []*wire.Transaction
 	for nonce := range uint64(old) {
 		unheard = append(unheard, transfer(g, "wallet 0", nonce, func(b *wire.TxBody) { b.Fee++ }))
 	}
 	behind.submit(unheard...)
-	behind.join(ahead)
 	eventually(t, func() bool { return ahead.seen.count(validation.Ignore) >= old }, "all are heard of: %s", ahead.tally())
 	require.Zero(t, ahead.seen.blamed())
 	require.True(t, ahead.knows(behind.host.ID()))

@@ -325,7 +325,8 @@ func (o *Overlay) Ready() <-chan struct{} { return o.ready }
 
 // PublishTx announces a transaction of this node's own that it believes. While no peer would
 // hear it, it is kept (within bounds; beyond them PublishTx fails and nothing is kept) and
-// sent when one joins. Where peers read slowly it waits for them, for two seconds at most.
+// sent when one joins, unless it ended meanwhile, as with Reannounce. Where peers read slowly
+// it waits for them, for two seconds at most. What has expired is not published.
 // From then on it is followed, as Reannounce does.
 func (o *Overlay) PublishTx(ctx context.Context, tx validation.CheckedTx) error {
 	if err := o.txs.publish(ctx, tx); err != nil {

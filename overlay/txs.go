@@ -225,12 +225,23 @@ func (t *txRoad) retryGaps(ctx context.Context, m *mesh) {
 }
 
 // chargeAvoidable takes one message from a peer's budget of messages that a fixed rule
-// told it to drop. An honest relay whose clock or state is a little behind stays within.
+// told it to drop.
 func (t *txRoad) chargeAvoidable(from peer.ID, err error) {
 	m := t.roster.get(from)
 	if m != nil && !m.budget.avoidable.Allow() {
 		t.court.judge(from, fmt.Errorf("%w: %v", errTooManyAvoidable, err)) //nolint:errorlint // the refusal itself is no offence
 	}
+}
+
+// ended says whether a transaction's time is over, or the pool has it no more. Without a
+// TxHolder only the former is known.
+func (c *Config) ended(tx validation.CheckedTx) bool {
+	holder, _ := c.Pool.(TxHolder)
+	return c.expired(tx) || holder != nil && !holder.HasTx(tx.ID())
+}
+
+func (c *Config) expired(tx validation.CheckedTx) bool {
+	return tx.Terms().ExpiredAt(validation.UnixMillis(c.Now()))
 }
 
 // publish announces a transaction, or keeps it until somebody is there to hear it.
@@ -249,9 +260,13 @@ func (t *txRoad) publish(ctx context.Context, tx validation.CheckedTx) error {
 	return t.send(ctx, m, tx)
 }
 
+// send publishes a transaction, unless it has expired.
 func (t *txRoad) send(ctx context.Context, m *mesh, tx validation.CheckedTx) error {
 	if err := t.outflow.wait(ctx); err != nil {
 		return fmt.Errorf("overlay: publish transaction %s: %w", tx.ID(), err)
+	}
+	if t.cfg.expired(tx) {
+		return nil
 	}
 	if err := m.publish(ctx, tx.Tx().Bytes(), tx); err != nil {
 		return fmt.Errorf("overlay: publish transaction %s: %w", tx.ID(), err)
@@ -306,12 +321,16 @@ func (t *txRoad) run(ctx context.Context, m *mesh) {
 	}
 }
 
+// flush publishes what waits, but for what has ended meanwhile: that may be most of it.
 func (t *txRoad) flush(ctx context.Context, m *mesh) {
 	for ctx.Err() == nil {
 		tx, ok := t.outbox.take()
 		if !ok {
 			call(t.cfg.Hooks.TxKept, 0)
 			return
+		}
+		if t.cfg.ended(tx) {
+			continue
 		}
 		if err := t.send(ctx, m, tx); err != nil {
 			t.log.Warn("publishing a waiting transaction failed", "tx", tx.ID(), "err", err)

@@ -58,7 +58,7 @@ func (c *Checker) VerifyTxs(now time.Time, arrivals []Arrival, glance Glance) []
 	for i, a := range arrivals {
 		tx, err := c.txTerms(a.Raw)
 		if err == nil {
-			err = c.inTime(now, tx)
+			err = inTime(now, tx)
 		}
 		results[i].ID = tx.ID()
 		if err != nil {

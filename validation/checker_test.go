@@ -102,7 +102,7 @@ func txCases(g *wire.Genesis) []txCase {
 		{name: "under the fee floor", raw: exactFee(1), verdict: validation.Ignore, rule: "fee_too_low", chargeable: true},
 		{name: "just expired", raw: expired(time.Millisecond), verdict: validation.Ignore, rule: "expired"},
 		{name: "expired as long as clocks may differ", raw: expired(tolerance), verdict: validation.Ignore, rule: "expired"},
-		{name: "long expired", raw: expired(tolerance + time.Millisecond), verdict: validation.Ignore, rule: "expired", chargeable: true},
+		{name: "long expired", raw: expired(tolerance + time.Millisecond), verdict: validation.Ignore, rule: "expired"},
 
 		{name: "application refuses", raw: good, app: answering(validation.StaleNonce), verdict: validation.Ignore, rule: "stale_nonce", sound: true},
 		{name: "application proves", raw: good, app: answering(fmt.Errorf("app: %w", validation.BadTerms)), verdict: validation.Reject, rule: "bad_terms", sound: true},
@@ -131,6 +131,7 @@ func txCases(g *wire.Genesis) []txCase {
 // R11: an application that fails, panics or is late blames nobody.
 // R12: a body of a newer version is Ignore.
 // R13: only what breaks a fixed rule is chargeable.
+// R120: what has expired, however long ago, is not.
 // R14: the fee floor, the expiry and the size limit are exact.
 func TestTx(t *testing.T) {
 	g := testGenesis()
@@ -280,7 +281,7 @@ func TestGlance(t *testing.T) {
 		validation.StaleNonce, validation.Expired, validation.FeeTooLow, validation.BadEncoding,
 	} {
 		require.ErrorIs(t, results[i].Err, want, "transaction %d", i)
-		require.Equal(t, i == 5 || i == 6, validation.Chargeable(results[i].Err), "transaction %d", i)
+		require.Equal(t, i == 6, validation.Chargeable(results[i].Err), "transaction %d", i)
 		require.True(t, results[i].Checked.IsZero(), "nobody has checked it")
 		require.Equal(t, i < 6, results[i].ID != wire.TxID{}, "transaction %d", i)
 	}

@@ -33,9 +33,9 @@ var consequences = map[error]Consequence{
 	BadBlock:  {Verdict: Reject}, // the producer's, and the producer is no peer
 
 	UnknownVersion: {},
-	Expired:        {Avoidable: true},
+	Expired:        {}, // it may have waited for us: docs/decisions/0013-old-nonces.md
 	FeeTooLow:      {Avoidable: true},
-	StaleNonce:     {}, // honest nodes send old ones in bulk: docs/decisions/0013-old-nonces.md
+	StaleNonce:     {}, // honest nodes send old ones in bulk: the same
 	NonceTooFar:    {},
 	Overdraft:      {},
 	AlreadyKnown:   {},

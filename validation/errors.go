@@ -103,20 +103,20 @@ func RuleBroken(err error) string {
 	return "internal"
 }
 
-// fixedRule marks a Refusal that rests on genesis and the clock alone.
+// fixedRule marks a Refusal that rests on genesis alone.
 type fixedRule struct{ error }
 
 func (f fixedRule) Unwrap() error { return f.error }
 
 // ByFixedRule marks a [Refusal] (wrapped or not) as one that every honest relay
-// would have given, whatever its state and within what clocks may differ: see
-// [Chargeable]. The mark has no effect where [Consequence] is not Avoidable.
+// would have given, whatever its state and its clock: see [Chargeable]. The
+// mark has no effect where [Consequence] is not Avoidable.
 func ByFixedRule(refusal error) error { return fixedRule{refusal} }
 
 // Chargeable reports whether err is a [Refusal] under a fixed rule that an
 // honest relay would have applied itself, so that sending many such messages
-// may cost a peer: a fee below the floor of genesis, an expiry longer ago than
-// clocks may differ. It is false for a Fault, which has its own price.
+// may cost a peer: a fee below the floor of genesis. It is false for a Fault,
+// which has its own price.
 func Chargeable(err error) bool {
 	var fixed fixedRule
 	return errors.As(err, &fixed) && ConsequenceOf(err).Avoidable

@@ -46,11 +46,9 @@ func TestOnlyFaultsBlameThePeer(t *testing.T) {
 		require.Equal(t, validation.Ignore, validation.Judge(err), err)
 		require.False(t, validation.Chargeable(err), err)
 	}
-	for _, err := range []error{validation.FeeTooLow, validation.Expired} {
-		require.True(t, validation.Chargeable(validation.ByFixedRule(fmt.Errorf("any relay knows: %w", err))))
-	}
-	for _, err := range []error{nil, io.EOF, validation.BadTerms, validation.StaleNonce} {
-		require.False(t, validation.Chargeable(validation.ByFixedRule(err)), "the mark is for refusals that depend on no state")
+	require.True(t, validation.Chargeable(validation.ByFixedRule(fmt.Errorf("any relay knows: %w", validation.FeeTooLow))))
+	for _, err := range []error{nil, io.EOF, validation.BadTerms, validation.StaleNonce, validation.Expired} {
+		require.False(t, validation.Chargeable(validation.ByFixedRule(err)), "the mark is for refusals that depend on no state and no clock")
 	}
 	var zero validation.Verdict
 	require.Equal(t, validation.Ignore, zero, "a forgotten verdict must blame nobody")
