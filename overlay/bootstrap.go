@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/host"
@@ -34,6 +35,7 @@ type bootstrapper struct {
 	log    *slog.Logger
 	addr   peer.AddrInfo
 	pace   dialPace // shared by all of them
+	back   *returns // and this
 }
 
 func (b *bootstrapper) run(ctx context.Context) {
@@ -46,9 +48,10 @@ func (b *bootstrapper) run(ctx context.Context) {
 			sleep(ctx, time.Until(until))
 			continue
 		}
+		again := b.back.next()
 		var err error
 		if b.host.Network().Connectedness(b.addr.ID) != network.Connected {
-			err = b.dial(ctx)
+			err = b.dial(ctx, again)
 		}
 		if err == nil {
 			if b.stay(ctx) {
@@ -62,7 +65,9 @@ func (b *bootstrapper) run(ctx context.Context) {
 			b.log.Warn("bootstrap peer cannot be reached; trying again for ever",
 				"peer", b.addr.ID, "addrs", b.addr.Addrs, "failures", failures, "err", err)
 		}
-		sleep(ctx, backoff(failures))
+		if sleepUnless(ctx, backoff(failures), again) {
+			failures = 1
+		}
 	}
 }
 
@@ -73,13 +78,29 @@ type patient interface {
 }
 
 // dial tries once. The pauses between two tries are ours to choose: with those of the
-// network as well, a peer that starts a moment after us would be found late.
-func (b *bootstrapper) dial(ctx context.Context) error {
+// network as well, a peer that starts a moment after us would be found late. A try that drags
+// on when another peer comes back is given up: its packets were lost, and the next of them is
+// seconds away.
+func (b *bootstrapper) dial(ctx context.Context, again <-chan struct{}) error {
 	done, err := b.pace.turn(ctx)
 	if err != nil {
 		return err
 	}
 	defer done()
+	begun := time.Now()
+	var wait sync.WaitGroup
+	defer wait.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	wait.Go(func() {
+		select {
+		case <-ctx.Done():
+		case <-again:
+			if time.Since(begun) >= turnLength {
+				cancel()
+			}
+		}
+	})
 	return connect(ctx, b.host, b.addr)
 }
 
@@ -123,11 +144,17 @@ func backoff(failures int) time.Duration {
 	return d - rand.N(d/2)
 }
 
-func sleep(ctx context.Context, d time.Duration) {
+func sleep(ctx context.Context, d time.Duration) { sleepUnless(ctx, d, nil) }
+
+// sleepUnless says whether it was woken.
+func sleepUnless(ctx context.Context, d time.Duration, wake <-chan struct{}) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
+	case <-wake:
+		return true
 	case <-t.C:
 	case <-ctx.Done():
 	}
+	return false
 }

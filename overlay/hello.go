@@ -37,6 +37,7 @@ type greeter struct {
 	log    *slog.Logger
 	joined func(m *member) // a peer was greeted
 	crew   *crew
+	back   *returns
 	ctx    context.Context //nolint:containedctx // that of Run: libp2p's notifications have none
 }
 
@@ -44,6 +45,9 @@ type greeter struct {
 func (g *greeter) meet(p peer.ID) *member {
 	m, fresh := g.roster.join(p)
 	if fresh {
+		if m.returned {
+			g.back.note(time.Now())
+		}
 		g.crew.spawn(func() { g.greet(m) })
 	}
 	return m

@@ -60,6 +60,7 @@ type Overlay struct {
 	blocks  atomic.Pointer[blockRoad]
 	syncer  atomic.Pointer[syncer]
 	crew    *crew
+	back    *returns
 	desk    *desk
 }
 
@@ -83,7 +84,7 @@ func New(cfg Config) (*Overlay, error) {
 	}
 	o := &Overlay{
 		cfg: cfg, host: cfg.Host, id: cfg.Genesis.ID(), log: cfg.Logger,
-		txLinks: newLinks(), bkLinks: newLinks(), ready: make(chan struct{}), crew: new(crew),
+		txLinks: newLinks(), bkLinks: newLinks(), ready: make(chan struct{}), crew: new(crew), back: newReturns(),
 	}
 	o.streams = newStreamBudgets(cfg.Limits.StreamsPerConn)
 	o.roster = newRoster(cfg.Limits, cfg.Host.Network(), cfg.Now, o.txLinks, o.bkLinks)
@@ -193,7 +194,7 @@ func (o *Overlay) assemble(ctx context.Context) error {
 	blocks = newBlockRoad(ctx, o.cfg, o.host.ID(), o.roster, o.court, o.crew, o.desk, parts, syncer.seek)
 	o.greeter = &greeter{
 		cfg: o.cfg, host: o.host, id: o.id, roster: o.roster, court: o.court, desk: o.desk, log: o.log,
-		crew: o.crew, ctx: ctx,
+		crew: o.crew, ctx: ctx, back: o.back,
 		joined: func(m *member) {
 			o.keeper.joined(m)
 			syncer.nudge()
@@ -298,7 +299,7 @@ func (o *Overlay) work(ctx context.Context, group *errgroup.Group, txMesh, block
 	pace := newDialPace()
 	for _, addr := range o.persistent() {
 		if addr.ID != o.host.ID() {
-			b := &bootstrapper{host: o.host, roster: o.roster, log: o.log, addr: addr, pace: pace}
+			b := &bootstrapper{host: o.host, roster: o.roster, log: o.log, addr: addr, pace: pace, back: o.back}
 			run(func() { b.run(ctx) })
 		}
 	}

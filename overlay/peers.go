@@ -80,6 +80,7 @@ type member struct {
 	// What the router counted when it last told, read only; nil before that.
 	txCounts, blockCounts *pubsub.PeerScoreSnapshot
 	why                   string // it was sent away
+	returned              bool   // it was here before; constant
 	leaving               bool   // it was, to make room
 
 	ip                  netip.Addr // of the first connection; invalid if unknown
@@ -127,8 +128,8 @@ func (r *roster) join(p peer.ID) (m *member, fresh bool) {
 	if len(conns) == 0 {
 		return nil, false
 	}
-	b := r.retired[p]
-	if b != nil {
+	b, returned := r.retired[p]
+	if returned {
 		delete(r.retired, p)
 		r.leavers = slices.DeleteFunc(r.leavers, func(q peer.ID) bool { return q == p })
 	} else {
@@ -138,6 +139,7 @@ func (r *roster) join(p peer.ID) (m *member, fresh bool) {
 	m = &member{
 		id: p, budget: b, direction: conns[0].Stat().Direction, since: r.now(), opened: conns[0].Stat().Opened, ip: at.Addr(),
 		settled: make(chan struct{}), gone: make(chan struct{}), poke: make(chan struct{}, 1),
+		returned: returned,
 	}
 	r.members[p] = m
 	return m, true
