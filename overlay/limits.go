@@ -239,8 +239,8 @@ func DefaultLimits() Limits {
 		ServeRecon:    64,
 		ServeReconPer: 1,
 		FetchTime:     10 * time.Second,
-		ServeFetch:    32,
-		ServeFetchPer: 4,
+		ServeFetch:    64,
+		ServeFetchPer: 8, // fetch.Config: four full requests, and what later exchanges tell meanwhile
 
 		MemberAge: time.Hour,
 		// Every link is asked now and then: with 400 of them, every 200 seconds.

@@ -36,10 +36,6 @@ const (
 	reconDoubts = 3
 	// reconMargin is what a stream may outlive its session's age.
 	reconMargin = time.Minute
-	// rollbackCalm is how long after a rollback peers that are not known to be on our chain
-	// are told of what it gave back: until they have rolled it back as well, they would be
-	// told all of it in vain, and keep us from telling those who need it.
-	rollbackCalm = 2 * time.Second
 	// fetchHold is for how long at the most what is being fetched keeps large exchanges
 	// from beginning. After that they may begin for as long as they could not.
 	fetchHold = 3 * time.Second
@@ -76,6 +72,7 @@ type reconciler struct {
 	alarms   int
 	hurry    time.Time // when to tell everybody of much that came into the pool at once; zero if it is told
 	rolled   bool      // much came in, and those on our chain are not told yet
+	brought  int       // by fetching, and not told to others yet
 	looked   time.Time // when links were last looked after
 	began    time.Time
 	unwatch  func()
@@ -170,7 +167,7 @@ func (r *reconciler) drain(now time.Time) {
 		r.hurry, r.rolled = now.Add(rollbackCalm), true
 		for _, s := range r.sessions { // before one of them begins
 			if !r.onOurChain(s.key.peer) {
-				s.machine.Leave(r.hurry)
+				s.leave(r.hurry)
 			}
 		}
 	}
@@ -202,6 +199,7 @@ func (r *reconciler) turn(ctx context.Context) time.Duration {
 	now := time.Now()
 	r.drain(now)
 	r.hastenRolled()
+	r.rejoin(now)
 	for _, s := range r.sessions {
 		if at, ok := s.machine.Next(); ok && !now.Before(at) {
 			r.stepLocked(s, recon.Tick{})
@@ -213,7 +211,7 @@ func (r *reconciler) turn(ctx context.Context) time.Duration {
 	}
 	if !r.hurry.IsZero() && !now.Before(r.hurry) {
 		r.hurry = time.Time{}
-		r.hastenLocked(func(peer.ID) bool { return true })
+		r.hastenLocked(true, func(peer.ID) bool { return true })
 	}
 	r.keepLarge(now)
 	requests, _ := r.tracker.Tick(now)
@@ -233,6 +231,7 @@ func (r *reconciler) idle(now time.Time) time.Duration {
 	}
 	for _, s := range r.sessions {
 		sooner(s.machine.Next())
+		sooner(s.forked, !s.forked.IsZero())
 	}
 	sooner(r.tracker.Next())
 	sooner(r.hurry, !r.hurry.IsZero())
@@ -300,37 +299,24 @@ func (k *keeping) note(now time.Time, much bool) bool {
 
 // hasten has what was fetched told to those who may lack it too, once most of it is here:
 // each of them is told once then.
-func (r *reconciler) hasten(but peer.ID) {
+func (r *reconciler) hasten(but peer.ID, brought int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.brought += brought
 	if r.tracker.Len() > recon.MaxSmall {
 		return
 	}
-	r.hastenLocked(func(p peer.ID) bool { return p != but })
+	r.hastenLocked(r.brought > recon.MaxSmall, func(p peer.ID) bool { return p != but })
+	r.brought = 0
 	r.poke()
 }
 
-func (r *reconciler) hastenLocked(whom func(p peer.ID) bool) {
+func (r *reconciler) hastenLocked(much bool, whom func(p peer.ID) bool) {
 	for _, s := range r.sessions {
 		if s.key.asks && whom(s.key.peer) {
-			r.stepLocked(s, recon.Hasten{})
+			r.stepLocked(s, recon.Hasten{Much: much})
 		}
 	}
-}
-
-// hastenRolled tells those on our chain of what a rollback gave back, once.
-func (r *reconciler) hastenRolled() {
-	if r.rolled {
-		r.rolled = false
-		r.hastenLocked(r.onOurChain)
-	}
-}
-
-// onOurChain says whether the last that is known of a peer's head is in our chain.
-func (r *reconciler) onOurChain(p peer.ID) bool {
-	best := r.roster.snapshot(p).best
-	id, ok := r.cfg.Chain.BlockAt(best.height)
-	return ok && id == best.id
 }
 
 // answer is the side of a session that a peer opened.

@@ -36,7 +36,7 @@ func (r *reconciler) fetch(ctx context.Context, q fetch.Request) {
 	r.poke()
 	if got > 0 {
 		call2(r.cfg.Hooks.TxFetched, q.Peer, got)
-		r.hasten(p)
+		r.hasten(p, got)
 	}
 }
 

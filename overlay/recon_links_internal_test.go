@@ -73,6 +73,8 @@ type onChain struct {
 
 func (c onChain) BlockAt(height uint64) (wire.BlockID, bool) { return c.ID, height == c.Height }
 
+func (c onChain) Head() ledger.Ref { return c.Ref }
+
 // told notes what a session is told.
 type told struct {
 	bag
@@ -122,5 +124,52 @@ func TestWhoIsToldOfARollback(t *testing.T) {
 		same := key.peer == "same"
 		require.Equal(t, same && key.asks, m.hastened, key)
 		require.Equal(t, !same, m.left.Equal(now.Add(rollbackCalm)), key)
+	}
+}
+
+// R112: a session with a peer on another branch waits with large exchanges until one of the
+// two rolled back, or for a while.
+func TestWhoIsOnAnotherBranchWaits(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	at := head{5, wire.BlockID{1}}
+	for name, one := range map[string]struct {
+		best  head
+		asks  bool
+		waits bool
+	}{
+		"on our chain":                 {best: at, asks: true},
+		"on another":                   {best: head{5, wire.BlockID{2}}, asks: true, waits: true},
+		"ahead of us":                  {best: head{6, wire.BlockID{3}}, asks: true, waits: true},
+		"at the beginning":             {asks: true},
+		"on another, and opened by it": {best: head{5, wire.BlockID{2}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := &reconciler{
+				cfg:    Config{Chain: onChain{Ref: ledger.Ref{ID: at.id, Height: at.height}}},
+				roster: newRoster(Limits{}, unplugged{}, time.Now, nil, nil), known: newKnownTxs(),
+			}
+			r.roster.members["peer"] = &member{id: "peer", best: one.best}
+			m := &told{bag: make(bag)}
+			s := &reconSession{key: reconKey{"peer", one.asks}, machine: m}
+			r.sessions = map[reconKey]*reconSession{s.key: s}
+			r.await(now, s)
+			require.Equal(t, one.waits, m.left.Equal(now.Add(forkCalm)))
+			if !one.waits {
+				require.Zero(t, m.left)
+				return
+			}
+			r.rejoin(now.Add(time.Second))
+			require.False(t, m.hastened)
+			again := *s
+			r.rejoin(now.Add(forkCalm))
+			require.True(t, m.hastened, "it waited long enough")
+			require.Zero(t, m.left)
+
+			m.hastened, *s = false, again
+			r.roster.members["peer"].best = at
+			r.rejoin(now.Add(time.Second))
+			require.True(t, m.hastened, "it is on our chain now")
+			require.Zero(t, m.left)
+		})
 	}
 }

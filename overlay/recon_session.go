@@ -50,7 +50,8 @@ type reconSession struct {
 	// agreed are ids that the peer has told us, and that we had and do not want. They count as
 	// known to both, so that they are told once a session.
 	agreed map[wire.TxID]bool
-	lacked int // ids that the peer told since the last exchange, and that we do want
+	forked time.Time // until when the session waits for the peer and us to be on one chain; zero if it does not
+	lacked int       // ids that the peer told since the last exchange, and that we do want
 }
 
 // maxAgreed bounds what is agreed in a session. What is beyond is told again in each exchange.
@@ -176,6 +177,7 @@ func (r *reconciler) begin(s *reconSession) bool {
 	}
 	r.sessions[s.key] = s
 	call(r.cfg.Hooks.ReconSessions, len(r.sessions))
+	r.await(time.Now(), s)
 	r.stepLocked(s, recon.Tick{})
 	r.poke()
 	return true

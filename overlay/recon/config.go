@@ -36,6 +36,11 @@ const (
 	hasteBurst = OpenBurst / 2
 	// busyPause bounds how long, beside the pace, an initiator leaves alone who is busy.
 	busyPause = 500 * time.Millisecond
+	// maxAsking is how many initiators of a node ask for a large exchange at a time. All but
+	// one of them ask in vain, and keep the places of those whom they ask meanwhile.
+	maxAsking = 2
+	// askFor is after how long others may ask as well: two round trips of the longest kind.
+	askFor = 600 * time.Millisecond
 	// largePoll is how often an initiator that needs the large place looks for it.
 	largePoll = 100 * time.Millisecond
 	// withheldMargin is how many needs may go unanswered, beside half of them: what

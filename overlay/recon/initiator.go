@@ -19,7 +19,7 @@ type Initiator struct {
 	oldAt    time.Time // when the session has had its time
 	paceAt   time.Time // when the next exchange would be on pace
 	hurry    bool      // the next exchange is to be soon
-	waits    bool      // the next exchange will want the large place
+	waits    bool      // the next exchange will want the large place, as far as we know
 	hasty    bool      // this exchange does not wait for gossip
 	again    bool      // this exchange left something for the next
 
@@ -77,6 +77,7 @@ func (i *Initiator) Step(now time.Time, ev Event, out []Action) []Action {
 			i.scanned(now, ev.Scan)
 		}
 	case Hasten:
+		i.waits = i.waits || ev.Much
 		i.hasten()
 	case Tick:
 	}
@@ -122,7 +123,7 @@ func (i *Initiator) tick(now time.Time) {
 	case !ok || now.Before(at):
 	case i.phase == rests && !now.Before(i.oldAt):
 		i.close(ErrAge)
-	case i.phase == rests && i.waits && !i.hold(now):
+	case i.phase == rests && i.waits && !i.ask(now):
 		i.until = now.Add(largePoll)
 	case i.phase == rests:
 		i.open(now)
@@ -171,7 +172,7 @@ func (i *Initiator) receive(now time.Time, f Frame) {
 		i.actions = append(i.actions, Compared{})
 		i.rest(now, false)
 	case Busy:
-		i.again = true
+		i.again, i.waits = true, true
 		i.rest(now, false)
 		i.until = later(now, i.soonest()).Add(time.Duration(i.rng.Int64N(int64(busyPause))))
 	case Symbols:

@@ -84,3 +84,51 @@ func TestTheLargePlaceIsTakenSoon(t *testing.T) {
 		})
 	}
 }
+
+// R113: of those that expect a large exchange few ask for one at a time; another does when
+// one of them is done, or lets the others wait.
+func TestFewAskForALargeExchange(t *testing.T) {
+	var large recon.Large
+	now := epoch
+	sessions := make([]*recon.Initiator, 6)
+	asking := make(map[int]bool)
+	var step func(i int, ev recon.Event)
+	step = func(i int, ev recon.Event) {
+		for _, a := range sessions[i].Step(now, ev, nil) {
+			switch a := a.(type) {
+			case recon.Send:
+				if _, ok := a.Frame.(recon.Open); ok {
+					asking[i] = true
+				}
+			case recon.RunScan:
+				a.Scan.Run(ids(nil))
+				step(i, recon.Hasten{Much: true})
+				step(i, recon.Scanned(a))
+			}
+		}
+	}
+	ticks := func(d time.Duration) {
+		for end := now.Add(d); !now.After(end); now = now.Add(10 * time.Millisecond) {
+			for i := range sessions {
+				step(i, recon.Tick{})
+			}
+		}
+	}
+	for i := range sessions {
+		var err error
+		sessions[i], err = recon.NewInitiator(recon.DefaultConfig(), &large, recon.Salt{byte(i)}, rand.New(rand.NewPCG(1, uint64(i))))
+		require.NoError(t, err)
+		step(i, recon.Tick{})
+		step(i, recon.Received{Frame: recon.Greeting{}})
+	}
+	ticks(400 * time.Millisecond)
+	require.Len(t, asking, 2)
+	for i := range asking {
+		sessions[i].End()
+		break
+	}
+	ticks(100 * time.Millisecond)
+	require.Len(t, asking, 3)
+	ticks(600 * time.Millisecond)
+	require.GreaterOrEqual(t, len(asking), 5)
+}

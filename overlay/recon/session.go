@@ -19,8 +19,10 @@ type (
 	Scanned struct{ Scan *Scan }
 	// Tick says that time has passed; see Next.
 	Tick struct{}
-	// Hasten asks for an exchange as soon as may be: after a healed partition, say.
-	Hasten struct{}
+	// Hasten asks for an exchange as soon as may be: after much was fetched, say.
+	Hasten struct {
+		Much bool // differs, as far as we know: enough for a large exchange
+	}
 )
 
 func (Received) event() {}
@@ -61,7 +63,14 @@ func (Close) action()    {}
 // the sessions.
 type Large struct {
 	holder *half
+	asking []asker // at most maxAsking
 	kept   bool
+}
+
+// asker is a session that asks its peer for a large exchange.
+type asker struct {
+	*half
+	since time.Time
 }
 
 // Keep says whether what a large exchange told is still being fetched. Until it is
@@ -94,6 +103,7 @@ type half struct {
 	// holdAfter is when this session may take the large place again: it leaves it to
 	// others for as long as it had it.
 	holdAfter time.Time
+	left      time.Time // until when Leave keeps it from the large place
 }
 
 // Add tells the session that an id entered the set, which did not hold it.
@@ -121,8 +131,8 @@ func (h *half) change(id wire.TxID, sign int8) {
 }
 
 // Leave keeps the session from large exchanges until then, for what would be told is of no
-// use to the peer yet.
-func (h *half) Leave(until time.Time) { h.holdAfter = later(h.holdAfter, until) }
+// use to the peer yet. The zero time ends that.
+func (h *half) Leave(until time.Time) { h.left = until }
 
 // End gives up the session, for instance because its stream broke. Every later
 // Step closes it again.
@@ -190,14 +200,35 @@ func (h *half) hold(now time.Time) bool {
 	switch {
 	case h.large.holder == h:
 		return true
-	case h.large.holder != nil || h.large.kept || now.Before(h.holdAfter):
+	case !h.mayHold(now):
 		return false
 	}
 	h.large.holder, h.holdFrom = h, now
 	return true
 }
 
+func (h *half) mayHold(now time.Time) bool {
+	return h.large.holder == nil && !h.large.kept && !now.Before(h.holdAfter) && !now.Before(h.left)
+}
+
+// ask says whether this session may ask its peer for a large exchange now. Who asks does not
+// hold the place yet: if all did, everybody would find everybody busy.
+func (h *half) ask(now time.Time) bool {
+	if !h.mayHold(now) {
+		return false
+	}
+	asking := slices.DeleteFunc(h.large.asking, func(o asker) bool { return o.half == h || now.Sub(o.since) >= askFor })
+	h.large.asking = asking
+	if len(asking) >= maxAsking {
+		return false
+	}
+	h.large.asking = append(asking, asker{h, now})
+	return true
+}
+
+// release gives the place back, and asks no more.
 func (h *half) release(now time.Time) {
+	h.large.asking = slices.DeleteFunc(h.large.asking, func(o asker) bool { return o.half == h })
 	if h.large.holder == h {
 		h.large.holder = nil
 		h.holdAfter = now.Add(now.Sub(h.holdFrom))
