@@ -132,6 +132,23 @@ func (l *locals) has(id wire.TxID) (local, durable bool) {
 	return t != nil, t != nil && t.durable
 }
 
+// keeps tells whether the transaction is a local one that is on disk and has not ended.
+func (l *locals) keeps(id wire.TxID) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t := l.txs[id]
+	return t != nil && t.durable && t.end == ""
+}
+
+// placed notes which block of the best chain holds a transaction.
+func (l *locals) placed(id wire.TxID, block wire.BlockID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if t := l.txs[id]; t != nil {
+		t.block = block
+	}
+}
+
 // tell notes that a transaction is announced now. It is false for one that is
 // not on disk, that enough peers have, or that was announced less than since ago.
 func (l *locals) tell(id wire.TxID, now time.Time, since time.Duration) bool {

@@ -1,11 +1,16 @@
 package node
 
 import (
+	"context"
+	"slices"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
+	"github.com/grapevine-p2p/grapevine/internal/crashdisk"
 	"github.com/grapevine-p2p/grapevine/node/api"
 	"github.com/grapevine-p2p/grapevine/node/keyfile"
 	"github.com/grapevine-p2p/grapevine/validation"
@@ -159,4 +164,104 @@ func TestALifeBeginsAfterTheEndOfTheLast(t *testing.T) {
 	require.Empty(t, b.chain.locals.ends)
 	b.restart(t)
 	require.Equal(t, api.Pending, b.state(t, ours))
+}
+
+// Who submits what a block holds already is told so, and may rely on it: the block may be
+// rolled back, and the node restarted.
+//
+// R19: what was accepted is not lost.
+func TestAnAnswerOfIncludedIsDurable(t *testing.T) {
+	for _, how := range []struct {
+		name   string
+		submit func(*bench, *wire.Transaction) (api.TxStatus, error)
+	}{
+		{"publicly", func(b *bench, tx *wire.Transaction) (api.TxStatus, error) { return b.Submit(t.Context(), tx.Bytes()) }},
+		{"privately", func(b *bench, tx *wire.Transaction) (api.TxStatus, error) {
+			return b.SubmitPrivately(t.Context(), tx.Bytes())
+		}},
+	} {
+		t.Run(how.name, func(t *testing.T) {
+			b := newBench(t, 5, vfs.NewMem())
+			genesis := b.chain.Head()
+			ours := b.payment(0, 1_000)
+			b.forge(t, genesis, 2, ours)
+			for range 2 {
+				s, err := how.submit(b, ours)
+				require.NoError(t, err)
+				require.Equal(t, api.Included, s.State)
+				require.True(t, s.Local)
+			}
+			require.Empty(t, b.announcer.take(), "a block holds it")
+			b.extend(t, b.forge(t, genesis, 3), 1)
+			require.Equal(t, api.Pending, b.state(t, ours))
+			require.Len(t, b.chain.untold(0, 10), 1)
+			b.restart(t)
+			require.Equal(t, api.Pending, b.state(t, ours))
+
+			at := b.forge(t, b.chain.Head(), b.chain.Head().Slot+1, ours)
+			b.extend(t, at, 4)
+			require.Equal(t, api.Final, b.state(t, ours))
+			b.restart(t)
+			require.Empty(t, b.chain.locals.txs)
+		})
+	}
+}
+
+// One that ended here before a block took it all the same has a new life.
+func TestAnAnswerOfIncludedOutlivesAnEarlierEnd(t *testing.T) {
+	b := newBench(t, 5, vfs.NewMem())
+	full := b.cfg.Mempool.MaxCount
+	b.cfg.Mempool.MaxCount = 1
+	b.restart(t)
+	at := b.forge(t, b.chain.Head(), 2, b.sign(100, wire.TxBody{To: keyfile.Address(benchKey(101)), Amount: 1_000_000}))
+	ours := b.payment(1, 1_000)
+	require.Equal(t, api.Pending, b.submit(t, ours))
+	require.Equal(t, api.Pending, b.submit(t, b.sign(101, wire.TxBody{Fee: 5_000})))
+	require.Equal(t, api.Evicted, b.state(t, ours))
+	b.cfg.Mempool.MaxCount = full
+	b.restart(t)
+
+	b.forge(t, at, 3, ours)
+	require.Equal(t, api.Included, b.submit(t, ours))
+	b.extend(t, b.forge(t, at, 4), 1)
+	require.Equal(t, api.Pending, b.state(t, ours))
+	b.restart(t)
+	require.Equal(t, api.Pending, b.state(t, ours))
+}
+
+// A disk that does not take it down is no reason to promise it.
+func TestIncludedIsNoAnswerWhereTheDiskFails(t *testing.T) {
+	faults := crashdisk.WithFaults(crashdisk.New())
+	b := newBench(t, 5, faults)
+	defer faults.Heal()
+	ours := b.payment(0, 1_000)
+	b.forge(t, b.chain.Head(), 2, ours)
+	faults.Fail(syscall.ENOSPC)
+	_, err := b.Submit(t.Context(), ours.Bytes())
+	require.ErrorIs(t, err, api.ErrStorage)
+	require.Empty(t, b.chain.locals.txs)
+}
+
+// The application that judges may be away while peers bring what a user submits.
+func TestPendingIsDurableWhereNobodyJudges(t *testing.T) {
+	b := newBench(t, 5, vfs.NewMem())
+	b.cfg.Judge = func(chain validation.Application) validation.Application { return away{chain} }
+	b.restart(t)
+	ours, never := b.payment(0, 1_000), b.payment(1, 1_000)
+	checked, err := b.chain.checker.StoredTx(ours)
+	require.NoError(t, err)
+	require.NoError(t, b.chain.AddTx(t.Context(), checked, "peer"))
+	require.Equal(t, api.Pending, b.submit(t, ours))
+	require.Len(t, b.announcer.take(), 1)
+	_, err = b.Submit(t.Context(), never.Bytes())
+	require.ErrorIs(t, err, validation.Unavailable)
+	b.restart(t)
+	require.Equal(t, api.Pending, b.state(t, ours))
+}
+
+// away is an application that cannot be reached.
+type away struct{ validation.Application }
+
+func (away) CheckTxs(_ context.Context, _ time.Time, txs []validation.CheckedTx) []error {
+	return slices.Repeat([]error{validation.Unavailable}, len(txs))
 }

@@ -31,18 +31,15 @@ func (n *Node) Submit(ctx context.Context, raw []byte) (api.TxStatus, error) {
 	if err := n.chain.addLocal(tx); err != nil {
 		return n.known(raw, err)
 	}
-	if err := n.store.PutLocalTx(tx.Tx(), n.cfg.Now()); err != nil {
-		n.chain.locals.disown(tx.ID())
-		return api.TxStatus{}, storageError(err)
-	}
-	if n.chain.keptLocal(tx) && n.chain.locals.tell(tx.ID(), time.Now(), 0) {
-		n.announcer.add(tx)
+	if err := n.keep(tx); err != nil {
+		return api.TxStatus{}, err
 	}
 	return n.txStatus(tx.ID())
 }
 
 // known answers for a transaction that was refused: the same bytes may have
-// been accepted before, and then the answer is what became of them.
+// been accepted before, and then the answer is what became of them. Peers or a
+// block may have brought them, too; then they are accepted now.
 func (n *Node) known(raw []byte, refusal error) (api.TxStatus, error) {
 	tx, err := wire.DecodeTransaction(raw)
 	if err != nil || validation.Judge(refusal) == validation.Reject {
@@ -60,7 +57,40 @@ func (n *Node) known(raw []byte, refusal error) (api.TxStatus, error) {
 	if status.State == api.Unknown || status.State == api.Evicted {
 		return api.TxStatus{}, refusal
 	}
-	return status, nil
+	if status.State.Ended() || status.State == api.Final || n.chain.locals.keeps(tx.ID()) {
+		return status, nil
+	}
+	return n.vouch(tx, refusal)
+}
+
+// vouch makes durable what only the pool or a block above the final one holds: a rollback and
+// a restart would forget it, after its user was told that it is on its way.
+func (n *Node) vouch(raw *wire.Transaction, refusal error) (api.TxStatus, error) {
+	tx, err := n.chain.checker.StoredTx(raw)
+	if err != nil {
+		return api.TxStatus{}, err
+	}
+	if found, err := n.chain.adoptWhereItIs(tx); err != nil {
+		return api.TxStatus{}, storageError(err)
+	} else if !found {
+		return api.TxStatus{}, refusal // it has gone meanwhile
+	}
+	if err := n.keep(tx); err != nil {
+		return api.TxStatus{}, err
+	}
+	return n.txStatus(tx.ID())
+}
+
+// keep writes a local transaction down, and has it announced unless a block holds it.
+func (n *Node) keep(tx validation.CheckedTx) error {
+	if err := n.store.PutLocalTx(tx.Tx(), n.cfg.Now()); err != nil {
+		n.chain.locals.disown(tx.ID())
+		return storageError(err)
+	}
+	if n.chain.keptLocal(tx) && n.chain.locals.live(tx.ID()) && n.chain.locals.tell(tx.ID(), time.Now(), 0) {
+		n.announcer.add(tx)
+	}
+	return nil
 }
 
 // addLocal gives the pool a transaction of a user of this node.
@@ -87,13 +117,31 @@ func (c *chain) adopt(tx validation.CheckedTx) error {
 	} else if ok {
 		return fmt.Errorf("%w: a block holds it", validation.AlreadyKnown)
 	}
-	if _, durable := c.locals.has(tx.ID()); durable && c.locals.ended(tx.ID()) == "" {
+	if c.locals.keeps(tx.ID()) {
 		return fmt.Errorf("%w: it was accepted before", validation.AlreadyKnown)
 	}
 	if err := c.locals.adopt(tx); err != nil {
 		return storageError(err)
 	}
 	return nil
+}
+
+// adoptWhereItIs makes a transaction a local one that is in the pool already, or in a block.
+// It holds up blocks meanwhile, so that none moves it unseen.
+func (c *chain) adoptWhereItIs(tx validation.CheckedTx) (found bool, err error) {
+	c.writer.Lock()
+	defer c.writer.Unlock()
+	place, included, err := c.txPlace(tx.ID())
+	if err != nil || !included && !c.HasTx(tx.ID()) {
+		return false, err
+	}
+	if err := c.locals.adopt(tx); err != nil {
+		return false, err
+	}
+	if included {
+		c.locals.placed(tx.ID(), place.Block)
+	}
+	return true, nil
 }
 
 // Prefill gives the mempool transactions as if peers had sent them, in order,
