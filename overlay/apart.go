@@ -27,15 +27,15 @@ func (c *collector) note(now time.Time, p peerscore.PeerID, err error) {
 }
 
 // setApart puts aside what suspects have in a batch that was formed before they were
-// suspects. They go on waiting for their answer. Where there is no room for them, they
-// stay in the batch.
+// suspects, and tells who waits for it. Where there is no room for it, it stays in the batch.
 func (c *collector) setApart(batch []ticket) []ticket {
 	return slices.DeleteFunc(batch, func(t ticket) bool {
 		if !c.suspect(t.arrival.From) {
 			return false
 		}
 		select {
-		case c.apart <- t:
+		case c.apart <- t.arrival:
+			t.answer <- validation.TxResult{Err: errApart}
 			return true
 		default:
 			return false
@@ -48,30 +48,25 @@ func (c *collector) setApart(batch []ticket) []ticket {
 func (c *collector) runApart(ctx context.Context) {
 	for {
 		select {
-		case t := <-c.apart:
-			r := c.checkApart(ctx, t)
-			if t.answer != nil {
-				t.answer <- r
-				continue
-			}
-			c.late(ctx, r, peer.ID(t.arrival.From))
+		case a := <-c.apart:
+			c.late(ctx, c.checkApart(ctx, a), peer.ID(a.From))
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-func (c *collector) checkApart(ctx context.Context, t ticket) (r validation.TxResult) {
+func (c *collector) checkApart(ctx context.Context, a validation.Arrival) (r validation.TxResult) {
 	defer func() {
 		if thrown := recover(); thrown != nil {
 			r = panicked(thrown)
 		}
 	}()
 	now := c.now()
-	arrivals := []validation.Arrival{t.arrival}
+	arrivals := []validation.Arrival{a}
 	results := c.checker.VerifyTxs(now, arrivals, nil)
 	c.checkExpired(arrivals, results, 1)
-	c.note(now, t.arrival.From, results[0].Err)
+	c.note(now, a.From, results[0].Err)
 	c.checker.AskTxs(ctx, now, results)
-	return c.taken(ctx, results[0], t.arrival.From)
+	return c.taken(ctx, results[0], a.From)
 }

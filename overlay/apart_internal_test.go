@@ -3,18 +3,27 @@ package overlay
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/libp2p/go-libp2p"
+	pubsub "github.com/libp2p/go-libp2p-pubsub"
+	pb "github.com/libp2p/go-libp2p-pubsub/pb"
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/stretchr/testify/require"
 
+	"github.com/grapevine-p2p/grapevine/peerscore"
 	"github.com/grapevine-p2p/grapevine/validation"
+	"github.com/grapevine-p2p/grapevine/wire"
 )
 
 // R50: the peer that spoilt a batch is verified apart, nobody waits for it, and what is
@@ -186,4 +195,142 @@ func TestBadNeighbours(t *testing.T) {
 			})
 		})
 	}
+}
+
+// R121: whatever holds up those who verify apart, who asks for a suspect is told at once, and
+// an honest transaction has its answer within 20 ms.
+func TestSuspectsHoldNoWorkers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := collecting(t, 2, &fakeChecker{verifying: func(arrivals []validation.Arrival) {
+			costs(arrivals)
+			if strings.HasPrefix(string(arrivals[0].From), "suspect") && string(arrivals[0].Raw) == "good" {
+				time.Sleep(2 * time.Second)
+			}
+		}})
+		defer b.stop()
+		const beyond = 300
+		for _, p := range []peer.ID{"suspect 1", "suspect 2"} {
+			_, err := b.tell(t, "bad", p)
+			require.NoError(t, err)
+		}
+		start, shed := time.Now(), 0
+		for i := range apartTxs + beyond {
+			_, err := b.ask(t.Context(), []byte("good"), []peer.ID{"suspect 1", "suspect 2"}[i%2])
+			require.ErrorIs(t, err, errApart)
+			if errors.Is(err, errApartFull) {
+				shed++
+			}
+		}
+		require.Zero(t, time.Since(start))
+		require.InDelta(t, beyond, shed, 1, "one may have left the line")
+		r, err := b.tell(t, "good", "honest")
+		require.NoError(t, err)
+		require.NoError(t, r.Err)
+		require.LessOrEqual(t, time.Since(start), 20*time.Millisecond)
+	})
+}
+
+// R121: who waits for what is in a batch already when its sender becomes a suspect is told, too.
+func TestWhoWaitsForASuspectIsTold(t *testing.T) {
+	b := newCollector(DefaultLimits(), 1, new(fakeChecker), nil, time.Now, nil, nil)
+	b.note(time.Now(), "mallory", validation.BadSignature)
+	var batch []ticket
+	for i := range 2 * (apartTxs + 10) {
+		from := peerscore.PeerID("mallory")
+		if i%2 == 0 {
+			from = "honest"
+		}
+		batch = append(batch, ticket{validation.Arrival{From: from}, nil, make(chan validation.TxResult, 1)})
+	}
+	tickets := slices.Clone(batch)
+	rest := b.setApart(batch)
+	require.Len(t, rest, apartTxs+10+10, "for ten of a suspect there was no room")
+	require.Len(t, b.apart, apartTxs)
+	for i, ticket := range tickets {
+		if i%2 == 0 || i/2 >= apartTxs {
+			require.Empty(t, ticket.answer)
+			continue
+		}
+		require.ErrorIs(t, (<-ticket.answer).Err, errApart)
+	}
+}
+
+// apartRoad is the road of transactions of a node whose collector does not run, or not yet.
+func apartRoad(now func() time.Time, hooks Hooks) *txRoad {
+	cfg := DefaultConfig()
+	cfg.Now, cfg.Hooks, cfg.Logger = now, hooks, slog.New(slog.DiscardHandler)
+	return newTxRoad(cfg, "self", newLinks(), newRoster(cfg.Limits, nil, now, newLinks(), newLinks()), new(court), new(crew))
+}
+
+// R121: what is shed of a suspect is counted, is held against nobody, and is not taken for
+// refused: it is fetched when pools are compared.
+func TestShedOfSuspectsComesBack(t *testing.T) {
+	shed := map[peerscore.PeerID]int{}
+	judged := 0
+	road := apartRoad(time.Now, Hooks{
+		TxShed: func(from peerscore.PeerID, n int, why Shed) {
+			require.Equal(t, ShedOverload, why)
+			shed[from] += n
+		},
+		TxArrived: func(wire.TxID, peerscore.PeerID, validation.Verdict, error) { judged++ },
+		Offence:   func(peerscore.PeerID, peerscore.Offence, error) { judged++ },
+	})
+	road.judged = func(wire.TxID, error) { judged++ }
+	for _, p := range []peer.ID{"mallory", "unlucky"} {
+		road.collector.note(time.Now(), peerscore.PeerID(p), validation.BadSignature)
+	}
+	validate := func(from peer.ID, raw string) {
+		msg := &pubsub.Message{Message: &pb.Message{Data: []byte(raw)}}
+		require.Equal(t, pubsub.ValidationIgnore, road.validate(t.Context(), from, msg))
+	}
+	for range apartTxs {
+		validate("mallory", "flood")
+	}
+	require.Empty(t, shed)
+	validate("unlucky", "good")
+	road.takePushed(t.Context(), "unlucky", []byte("good"))
+	road.takeFetched(t.Context(), "unlucky", []byte("good"))
+	require.Equal(t, map[peerscore.PeerID]int{"unlucky": 3}, shed)
+	require.Zero(t, judged)
+
+	known, now := newKnownTxs(), time.Now()
+	id := wire.TxIDOf([]byte("good"))
+	require.True(t, known.wanted(now, id), "heard by gossip, and shed")
+	known.tried.put(now, id)
+	require.True(t, known.wanted(now.Add(triedFor), id), "fetched, and shed")
+}
+
+// R121: what is good of a suspect is published although a peer reads slowly.
+func TestLateWaitsForNoReader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, err := libp2p.New(libp2p.NoListenAddrs, libp2p.DisableRelay(), libp2p.DisableMetrics(), libp2p.ResourceManager(&network.NullResourceManager{}))
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer func() {
+			cancel()
+			require.NoError(t, h.Close())
+		}()
+		ps, err := pubsub.NewGossipSub(ctx, h, pubsub.WithMessageSignaturePolicy(pubsub.StrictNoSign), pubsub.WithNoAuthor())
+		require.NoError(t, err)
+		topic, err := ps.Join("topic")
+		require.NoError(t, err)
+		published, err := topic.Subscribe()
+		require.NoError(t, err)
+
+		road := apartRoad(time.Now, Hooks{})
+		road.mesh.Store(&mesh{topic: topic, inspector: &inspector{pulls: newPulls(time.Second, time.Second, 10)}})
+		for range DefaultGossip().OutboundQueue {
+			road.outflow.queued("slow")
+		}
+		start := time.Now()
+		tx := soundTxs(t, "late", 1)[0]
+		road.late(ctx, validation.TxResult{ID: tx.ID(), Checked: tx}, "suspect")
+		msg, err := published.Next(ctx)
+		require.NoError(t, err)
+		require.Equal(t, tx.Tx().Bytes(), msg.GetData())
+		require.Zero(t, time.Since(start))
+
+		require.NoError(t, road.send(ctx, road.mesh.Load(), tx))
+		require.Positive(t, time.Since(start), "what is ours waits")
+	})
 }

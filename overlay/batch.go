@@ -27,8 +27,8 @@ const (
 	openBatches = 16
 
 	// apartTxs is how many transactions of suspects may wait: nearly all that the sluice
-	// lets through at a time. One core works them off in some 10 ms; who brings more than
-	// that is read more slowly.
+	// lets through at a time. One core works them off in some 10 ms, so that two suspects
+	// within their budgets of messages do not fill it; what finds it full is shed.
 	apartTxs = 256
 )
 
@@ -52,12 +52,12 @@ type collector struct {
 	glance  validation.Glance // may be nil
 	now     func() time.Time
 	take    func(ctx context.Context, tx validation.CheckedTx, from peer.ID) error
-	late    func(ctx context.Context, r validation.TxResult, from peer.ID) // what became of one that was verified apart
+	late    func(ctx context.Context, r validation.TxResult, from peer.ID) // what became of one that was verified apart; waits for no peer
 	size    int
 	wait    time.Duration
 
 	in    chan ticket
-	apart chan ticket
+	apart chan validation.Arrival
 	cores chan struct{} // batches verified at once
 	open  chan struct{} // batches between formed and taken
 
@@ -69,7 +69,7 @@ type collector struct {
 type ticket struct {
 	arrival validation.Arrival
 	signed  chan validation.CheckedTx // buffered; see asked
-	answer  chan validation.TxResult  // buffered, answered exactly once; nil if nobody waits
+	answer  chan validation.TxResult  // buffered, answered exactly once
 }
 
 // asked is what becomes of a transaction that was given to a collector.
@@ -86,29 +86,34 @@ type asked struct {
 // is a refusal that blames nobody; what becomes of the transaction is told to late.
 var errApart = fmt.Errorf("%w: verified apart", validation.Unavailable)
 
+// errApartFull is the errApart of what nobody verifies, since too much waits for that. It is
+// shed, and comes back when pools are compared.
+var errApartFull = fmt.Errorf("%w, had there been room", errApart)
+
 func newCollector(l Limits, cores int, checker txChecker, glance validation.Glance, now func() time.Time,
 	take func(context.Context, validation.CheckedTx, peer.ID) error,
 	late func(context.Context, validation.TxResult, peer.ID),
 ) *collector {
 	return &collector{
 		checker: checker, glance: spotChecked(glance, rand.IntN), now: now, take: take, late: late, size: l.BatchTxs, wait: l.BatchWait,
-		in: make(chan ticket), apart: make(chan ticket, apartTxs),
+		in: make(chan ticket), apart: make(chan validation.Arrival, apartTxs),
 		cores: make(chan struct{}, cores), open: make(chan struct{}, openBatches),
 	}
 }
 
-// ask has one transaction checked and taken. It fails if ctx ends first, or with errApart.
+// ask has one transaction checked and taken. It fails if ctx ends first, or with errApart at
+// once: who asks holds one of the workers that all peers share, and a suspect holds none.
 func (c *collector) ask(ctx context.Context, raw []byte, from peer.ID) (asked, error) {
-	t := ticket{arrival: validation.Arrival{Raw: raw, From: peerscore.PeerID(from)}}
-	if c.suspect(t.arrival.From) {
+	arrival := validation.Arrival{Raw: raw, From: peerscore.PeerID(from)}
+	if c.suspect(arrival.From) {
 		select {
-		case c.apart <- t:
+		case c.apart <- arrival:
 			return asked{}, errApart
-		case <-ctx.Done():
-			return asked{}, ctx.Err()
+		default:
+			return asked{}, errApartFull
 		}
 	}
-	t.signed, t.answer = make(chan validation.CheckedTx, 1), make(chan validation.TxResult, 1)
+	t := ticket{arrival, make(chan validation.CheckedTx, 1), make(chan validation.TxResult, 1)}
 	select {
 	case c.in <- t:
 		return asked{t.signed, t.answer}, nil

@@ -95,7 +95,8 @@ type Shed string
 const (
 	// ShedBudget: the peer sent more than its budget of messages.
 	ShedBudget Shed = "budget"
-	// ShedOverload: more came than this node can judge, and others paid more.
+	// ShedOverload: more came than this node can judge, and others paid more, or had signed
+	// all that they sent before.
 	ShedOverload Shed = "overload"
 )
 

@@ -52,6 +52,7 @@ var verdicts = map[string]struct {
 	// Our own failures, and what proves nothing.
 	"NotFound":         {NotFound, 0},
 	"errApart":         {errApart, 0},
+	"errApartFull":     {errApartFull, 0},
 	"errBanOver":       {errBanOver, 0},
 	"errBusy":          {errBusy, 0},
 	"errElsewhere":     {errElsewhere, 0},

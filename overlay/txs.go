@@ -108,14 +108,15 @@ func (t *txRoad) judge(from peer.ID, r validation.TxResult) validation.Verdict {
 }
 
 // late does for the transaction of a suspect, which the router was told to ignore, what
-// validate does for others: what is good is passed on as if it were ours.
+// validate does for others: what is good is passed on as if it were ours. All suspects wait
+// behind it, so it waits for no reader, no more than the router does with what others bring.
 func (t *txRoad) late(ctx context.Context, r validation.TxResult, from peer.ID) {
 	t.keepEarly(r, from)
 	m := t.mesh.Load()
 	if t.judge(from, r) != validation.Accept || m == nil {
 		return
 	}
-	if err := t.send(ctx, m, r.Checked); err != nil && ctx.Err() == nil {
+	if err := t.pass(ctx, m, r.Checked); err != nil && ctx.Err() == nil {
 		t.log.Warn("passing on a transaction that was verified apart failed", "tx", r.Checked.ID(), "err", err)
 	}
 }
@@ -140,6 +141,9 @@ func (t *txRoad) believe(ctx context.Context, from peer.ID, raw []byte) (r valid
 		}
 	}()
 	asked, err := t.collector.ask(ctx, raw, from)
+	if errors.Is(err, errApartFull) {
+		call3(t.cfg.Hooks.TxShed, peerscore.PeerID(from), 1, ShedOverload)
+	}
 	if err != nil {
 		return validation.TxResult{Err: fmt.Errorf("%w: %w", validation.Unavailable, err)}
 	}
@@ -260,11 +264,17 @@ func (t *txRoad) publish(ctx context.Context, tx validation.CheckedTx) error {
 	return t.send(ctx, m, tx)
 }
 
-// send publishes a transaction, unless it has expired.
+// send publishes a transaction once peers have read what waits for them, within a bound of
+// time.
 func (t *txRoad) send(ctx context.Context, m *mesh, tx validation.CheckedTx) error {
 	if err := t.outflow.wait(ctx); err != nil {
 		return fmt.Errorf("overlay: publish transaction %s: %w", tx.ID(), err)
 	}
+	return t.pass(ctx, m, tx)
+}
+
+// pass publishes a transaction now, unless it has expired.
+func (t *txRoad) pass(ctx context.Context, m *mesh, tx validation.CheckedTx) error {
 	if t.cfg.expired(tx) {
 		return nil
 	}
