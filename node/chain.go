@@ -237,7 +237,20 @@ func (c *chain) AddEvidence(ev *wire.Evidence) (news bool) {
 func (c *chain) Match(salt wire.Salt, want []wire.ShortID) []validation.CheckedTx {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return slices.AppendSeq(slices.Collect(c.pool.Match(salt, want)), c.recent.Match(salt, want))
+	known := slices.Collect(c.pool.Match(salt, want))
+	pooled := make(map[wire.ShortID]bool, len(known))
+	for _, tx := range known {
+		pooled[wire.ShortIDOf(salt, tx.ID())] = true
+	}
+	// A flood fills the memory of what left with thousands that no block wants: it is looked
+	// through only for what the pool lacks.
+	lacking := make([]wire.ShortID, 0, len(want))
+	for _, id := range want {
+		if !pooled[id] {
+			lacking = append(lacking, id)
+		}
+	}
+	return slices.AppendSeq(known, c.recent.Match(salt, lacking))
 }
 
 // HasTx implements overlay.TxHolder.

@@ -520,3 +520,20 @@ func TestLookingForABlockDoesNotHashGenesis(t *testing.T) {
 	runtime.ReadMemStats(&after)
 	require.Less(t, (after.TotalAlloc-before.TotalAlloc)/looks, uint64(len(b.chain.genesis.Allocations)))
 }
+
+// What a block holds is found in the pool, and what the pool lacks of it among what left.
+func TestABlockIsMatchedWithWhatIsPooledAndWhatLeft(t *testing.T) {
+	b := newBench(t, 5, vfs.NewMem())
+	left, pooled, strange := b.payment(0, 1_000), b.payment(1, 1_000), b.payment(2, 1_000)
+	for _, tx := range []*wire.Transaction{left, pooled} {
+		require.Equal(t, api.Pending, b.submit(t, tx))
+	}
+	b.forge(t, b.chain.Head(), 2, left)
+	salt := wire.Salt{7}
+	want := wire.ShortIDs(salt, []wire.TxID{left.ID(), pooled.ID(), strange.ID()})
+	var found []wire.TxID
+	for _, tx := range b.chain.Match(salt, want) {
+		found = append(found, tx.ID())
+	}
+	require.ElementsMatch(t, []wire.TxID{left.ID(), pooled.ID()}, found)
+}
