@@ -77,9 +77,14 @@ func FuzzRestore(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		b := seal(append([]byte(nil), body...))
 		k, err := Restore(DefaultConfig(), b, nil, nil)
-		if err == nil {
-			require.Equal(t, b, k.appendState(nil))
+		if err != nil {
+			return
 		}
+		saved := k.appendState(nil) // b, but for anchors that today's rules do not keep
+		require.LessOrEqual(t, len(saved), len(b))
+		again, err := Restore(DefaultConfig(), saved, nil, nil)
+		require.NoError(t, err)
+		require.Equal(t, saved, again.appendState(nil))
 	})
 }
 
