@@ -3,35 +3,46 @@ package node
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/grapevine-p2p/grapevine/overlay"
 	"github.com/grapevine-p2p/grapevine/validation"
+	"github.com/grapevine-p2p/grapevine/wire"
 )
 
 // announcer gives the overlay local transactions to publish, one after the
 // other in the order in which they were accepted. Peers that heard of a nonce
 // long before those below it would drop it, and not hear of it again for minutes.
 //
-// What waits here is on disk, and in the pool or among the private ones, so its
-// number is bounded by theirs.
+// What waits is on disk, and in the pool or among the private ones; here are
+// its ids. What is no longer there when its turn comes has ended, and is left
+// out.
 type announcer struct {
-	logger *slog.Logger  // constant
-	wake   chan struct{} // holds one token when something was added
+	logger *slog.Logger                                            // constant
+	get    func(id wire.TxID) (tx validation.CheckedTx, live bool) // what is to be announced still
+	wake   chan struct{}                                           // holds one token when something was added
 
 	mu    sync.Mutex
-	queue []validation.CheckedTx
+	queue []wire.TxID
 }
 
-func newAnnouncer(logger *slog.Logger) *announcer {
-	return &announcer{logger: logger, wake: make(chan struct{}, 1)}
+// maxQueued is how many transactions wait to be announced: a megabyte of ids,
+// and more than the overlay keeps for a first peer. What finds no room is
+// announced again later, as what nobody echoed is (see chain.untold).
+const maxQueued = 1 << 15
+
+func newAnnouncer(logger *slog.Logger, get func(wire.TxID) (validation.CheckedTx, bool)) *announcer {
+	return &announcer{logger: logger, get: get, wake: make(chan struct{}, 1)}
 }
 
 // add puts transactions at the end of the queue.
 func (a *announcer) add(txs ...validation.CheckedTx) {
 	a.mu.Lock()
-	a.queue = append(a.queue, txs...)
+	for _, tx := range txs[:min(len(txs), maxQueued-len(a.queue))] {
+		a.queue = append(a.queue, tx.ID())
+	}
 	a.mu.Unlock()
 	select {
 	case a.wake <- struct{}{}:
@@ -39,30 +50,52 @@ func (a *announcer) add(txs ...validation.CheckedTx) {
 	}
 }
 
-// idle tells whether everything was announced.
-func (a *announcer) idle() bool {
+// len is how many wait.
+func (a *announcer) len() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return len(a.queue) == 0
+	return len(a.queue)
 }
 
-func (a *announcer) take() []validation.CheckedTx {
+// take removes all that wait.
+func (a *announcer) take() (ids []wire.TxID) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	txs := a.queue
-	a.queue = nil
-	return txs
+	ids, a.queue = a.queue, nil
+	return ids
 }
 
-// giveBack puts what could not be announced before what came since.
-func (a *announcer) giveBack(txs []validation.CheckedTx) {
+// next removes the first, as many as are announced without a pause.
+func (a *announcer) next() (ids []wire.TxID) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.queue = append(txs, a.queue...)
+	n := min(announceBurst, len(a.queue))
+	ids, a.queue = a.queue[:n:n], a.queue[n:]
+	return ids
+}
+
+// giveBack puts what could not be announced, and has not ended, before what
+// came since.
+func (a *announcer) giveBack(ids []wire.TxID) {
+	ids = slices.DeleteFunc(ids, func(id wire.TxID) bool {
+		_, live := a.get(id)
+		return !live
+	})
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.queue = append(ids, a.queue...)
+	a.queue = a.queue[:min(len(a.queue), maxQueued)]
 }
 
 // announceRetry is how long the overlay is left alone once it takes no more.
 const announceRetry = time.Second
+
+// A backlog is announced with pauses: the queues to the peers are bounded, and
+// what overflows them is lost on that link.
+const (
+	announceBurst = 200
+	announcePause = 50 * time.Millisecond
+)
 
 // run has publish publish what was added, until ctx ends. publish returns how
 // many it could.
@@ -73,36 +106,50 @@ func (a *announcer) run(ctx context.Context, publish func(context.Context, []val
 		case <-ctx.Done():
 			return
 		}
-		for txs := a.take(); len(txs) > 0; txs = a.take() {
-			done, err := publish(ctx, txs)
-			if err == nil {
-				continue
-			}
-			a.giveBack(txs[done:])
-			if ctx.Err() == nil {
-				a.logger.Warn("transactions wait for their publication", "count", len(txs)-done, "err", err)
-			}
-			if !sleep(ctx, announceRetry) {
+		for ids := a.next(); len(ids) > 0; ids = a.next() {
+			left, err := a.announce(ctx, ids, publish)
+			switch {
+			case err != nil:
+				a.giveBack(append(left, a.take()...))
+				if ctx.Err() == nil {
+					a.logger.Warn("transactions wait for their publication", "count", a.len(), "err", err)
+				}
+				if !sleep(ctx, announceRetry) {
+					return
+				}
+			case len(ids) == announceBurst && !sleep(ctx, announcePause):
 				return
 			}
 		}
 	}
 }
 
-// A backlog is announced with pauses: the queues to the peers are bounded, and
-// what overflows them is lost on that link.
-const (
-	announceBurst = 200
-	announcePause = 50 * time.Millisecond
-)
+// announce has those of ids published that have not ended, and returns what is
+// left of them where publish fails.
+func (a *announcer) announce(ctx context.Context, ids []wire.TxID, publish func(context.Context, []validation.CheckedTx) (int, error)) (left []wire.TxID, err error) {
+	txs := make([]validation.CheckedTx, 0, len(ids))
+	for _, id := range ids {
+		if tx, live := a.get(id); live {
+			txs = append(txs, tx)
+		}
+	}
+	done, err := publish(ctx, txs)
+	for _, tx := range txs[done:] {
+		left = append(left, tx.ID())
+	}
+	return left, err
+}
+
+// announceable gives a transaction that is pooled and whose time is not over.
+func (c *chain) announceable(id wire.TxID) (tx validation.CheckedTx, live bool) {
+	tx, live = c.Tx(id)
+	return tx, live && !tx.Terms().ExpiredAt(validation.UnixMillis(c.now()))
+}
 
 // toAll announces transactions to all peers of o, as far as it gets.
 func toAll(o *overlay.Overlay) func(context.Context, []validation.CheckedTx) (int, error) {
 	return func(ctx context.Context, txs []validation.CheckedTx) (done int, err error) {
 		for i, tx := range txs {
-			if i > 0 && i%announceBurst == 0 && !sleep(ctx, announcePause) {
-				return i, ctx.Err()
-			}
 			if err := o.PublishTx(ctx, tx); err != nil {
 				return i, err
 			}

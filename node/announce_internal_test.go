@@ -1,13 +1,20 @@
 package node
 
 import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
+	"github.com/grapevine-p2p/grapevine/node/keyfile"
 	"github.com/grapevine-p2p/grapevine/validation"
+	"github.com/grapevine-p2p/grapevine/validation/ledger"
 	"github.com/grapevine-p2p/grapevine/wire"
 )
 
@@ -92,4 +99,128 @@ func TestRollbackIsNoPublication(t *testing.T) {
 	require.Empty(t, b.chain.untold(time.Minute, 10))
 	told(long)
 	require.Len(t, b.chain.untold(time.Minute, 10), 1, "in the end it is")
+}
+
+// While the overlay takes nothing more, what waits to be announced is what has not ended, and
+// when it takes something again, nothing else is published, in the order in which it was added.
+func TestOnlyTheLiveWaitToBeAnnounced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newAnnouncementBench(t, 3*announceBurst)
+		full := true
+		var published []wire.TxID
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go b.run(ctx, func(_ context.Context, txs []validation.CheckedTx) (int, error) {
+			if full {
+				return 0, errors.New("the outbox is full")
+			}
+			for _, tx := range txs {
+				published = append(published, tx.ID())
+			}
+			return len(txs), nil
+		})
+		b.add(b.txs...)
+		time.Sleep(announceRetry / 2)
+		require.Equal(t, len(b.txs), b.len())
+		var live []wire.TxID
+		for i, tx := range b.txs {
+			if i%10 == 0 {
+				live = append(live, tx.ID())
+				continue
+			}
+			b.end(tx)
+		}
+		time.Sleep(announceRetry)
+		require.Equal(t, len(live), b.len(), "the others have ended")
+		full = false
+		time.Sleep(announceRetry)
+		require.Equal(t, live, published)
+		require.Zero(t, b.len())
+	})
+}
+
+// However many are added, no more wait than the bound says, and the first stay first.
+func TestWhatWaitsToBeAnnouncedIsBounded(t *testing.T) {
+	b := newAnnouncementBench(t, 100)
+	for range maxQueued/len(b.txs) + 2 {
+		b.add(b.txs...)
+	}
+	require.Equal(t, maxQueued, b.len())
+	first := b.next()
+	b.add(b.txs...)
+	b.giveBack(first)
+	require.Equal(t, maxQueued, b.len())
+	require.Equal(t, b.txs[0].ID(), b.next()[0])
+}
+
+// R120: what a node accepted from its users and has expired is not announced when the overlay
+// takes more again, and neither is what is private.
+func TestExpiredLocalTransactionsAreNotAnnounced(t *testing.T) {
+	b := newBench(t, 1, vfs.NewMem())
+	b.at(20)
+	soon := func(nonce uint64) *wire.Transaction {
+		return wire.SignTx(b.Genesis().ID(), benchKey(100), &wire.TxBody{
+			Version: wire.TxVersion, Sender: keyfile.Address(benchKey(100)), Nonce: nonce, Fee: 1_000, To: wire.Address{7}, Amount: 1,
+			ExpiresAt: uint64(b.clock.UnixMilli()) + 500,
+		})
+	}
+	open, secret := soon(0), soon(1)
+	b.submit(t, open)
+	_, err := b.SubmitPrivately(t.Context(), secret.Bytes())
+	require.NoError(t, err)
+	announced := func(a *announcer, tx *wire.Transaction) bool {
+		_, live := a.get(tx.ID())
+		return live
+	}
+	require.True(t, announced(b.announcer, open))
+	require.True(t, announced(b.private.announcer, secret))
+	require.False(t, announced(b.announcer, secret))
+	b.clock = b.clock.Add(time.Second)
+	require.False(t, announced(b.announcer, open))
+	require.False(t, announced(b.private.announcer, secret))
+	b.chain.expire()
+	require.False(t, announced(b.announcer, open))
+}
+
+// announcementBench is an announcer, and what it is given to announce.
+type announcementBench struct {
+	*announcer
+	txs []validation.CheckedTx
+	end func(tx validation.CheckedTx)
+}
+
+func newAnnouncementBench(t *testing.T, count int) *announcementBench {
+	t.Helper()
+	key := benchKey(100)
+	g := &wire.Genesis{
+		Network: "announced", AddressPrefix: "gvt", Time: 1, SlotMillis: 1000,
+		Producers: []wire.ProducerSet{{Producers: []wire.Address{keyfile.Address(key)}}},
+		Rules:     []wire.RuleChange{{Version: 1}}, Limits: wire.DefaultLimits(),
+	}
+	l, err := ledger.New(g, nil)
+	require.NoError(t, err)
+	checker, err := validation.NewChecker(g, l)
+	require.NoError(t, err)
+	var mu sync.Mutex
+	live := make(map[wire.TxID]validation.CheckedTx)
+	b := &announcementBench{end: func(tx validation.CheckedTx) {
+		mu.Lock()
+		defer mu.Unlock()
+		delete(live, tx.ID())
+	}}
+	for n := range uint64(count) {
+		tx, err := checker.StoredTx(wire.SignTx(g.ID(), key, &wire.TxBody{
+			Version: wire.TxVersion, Sender: keyfile.Address(key), Nonce: n, Fee: 1 << 20,
+		}))
+		require.NoError(t, err)
+		b.txs = append(b.txs, tx)
+		live[tx.ID()] = tx
+	}
+	b.announcer = newAnnouncer(slog.New(slog.DiscardHandler), func(id wire.TxID) (validation.CheckedTx, bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		tx, ok := live[id]
+		return tx, ok
+	})
+	return b
 }

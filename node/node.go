@@ -5,7 +5,6 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
-	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -93,10 +92,10 @@ func (n *Node) open() error {
 	if err := n.chain.restoreLocals(); err != nil {
 		return err
 	}
-	n.announcer = newAnnouncer(n.cfg.Logger)
+	n.announcer = newAnnouncer(n.cfg.Logger, n.chain.announceable)
 	n.private = newPrivate(n.chain, n.cfg.Logger)
 	n.reach = &reach{log: n.cfg.Logger}
-	n.announcer.add(n.chain.untold(0, math.MaxInt)...)
+	n.announcer.add(n.chain.untold(0, maxQueued)...)
 	if n.cfg.API.Disabled {
 		return nil
 	}

@@ -24,7 +24,9 @@ type private struct {
 }
 
 func newPrivate(c *chain, logger *slog.Logger) *private {
-	return &private{chain: c, announcer: newAnnouncer(logger), held: make(map[wire.TxID]validation.CheckedTx)}
+	p := &private{chain: c, held: make(map[wire.TxID]validation.CheckedTx)}
+	p.announcer = newAnnouncer(logger, p.get)
+	return p
 }
 
 // maxPrivate is how many may be on their way at a time. The overlay holds no
@@ -80,6 +82,19 @@ func (p *private) has(id wire.TxID) bool {
 	defer p.mu.Unlock()
 	_, ok := p.held[id]
 	return ok
+}
+
+// get gives a transaction that is neither public nor has ended.
+func (p *private) get(id wire.TxID) (tx validation.CheckedTx, live bool) {
+	p.mu.Lock()
+	tx, live = p.held[id]
+	p.mu.Unlock()
+	return tx, live && !p.over(tx)
+}
+
+func (p *private) over(tx validation.CheckedTx) bool {
+	id := tx.ID()
+	return tx.Terms().ExpiredAt(validation.UnixMillis(p.chain.now())) || !p.chain.locals.live(id) || p.chain.HasTx(id)
 }
 
 func (p *private) len() int {

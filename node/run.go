@@ -206,7 +206,7 @@ func (n *Node) keepHouse(ctx context.Context) error {
 			n.chain.retryEarly()
 			n.private.sweep()
 		case <-announce.C:
-			if n.announcer.idle() {
+			if n.announcer.len() == 0 {
 				n.announcer.add(n.chain.untold(n.cfg.announceAgain(), announceMost)...)
 			}
 		}
