@@ -89,13 +89,9 @@ func endedStatus(status api.TxStatus, end string) api.TxStatus {
 
 // Account implements api.ChainReader.
 func (b backend) Account(_ context.Context, a wire.Address) (api.Account, error) {
-	c := b.chain
-	c.mu.Lock()
-	account := c.ledger.Account(a)
-	next := b.private.nextNonce(a, c.locals.nextNonce(a, c.pool.NextNonce(a, account.Nonce)))
-	c.mu.Unlock()
+	account, next := b.nextNonce(a)
 	return api.Account{
-		Address: a.Encode(c.genesis.AddressPrefix), Balance: api.Amount(account.Balance),
+		Address: a.Encode(b.chain.genesis.AddressPrefix), Balance: api.Amount(account.Balance),
 		Nonce: api.Amount(account.Nonce), NextNonce: api.Amount(next),
 	}, nil
 }

@@ -181,6 +181,15 @@ func (l *locals) hush(id wire.TxID) {
 	}
 }
 
+// hushed tells whether a transaction is one that is not to be announced as ours, and has not
+// ended, in a block or otherwise.
+func (l *locals) hushed(id wire.TxID) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t := l.txs[id]
+	return t != nil && t.quiet && t.live()
+}
+
 // live tells whether a transaction is a local one that has not ended, in a block or otherwise.
 func (l *locals) live(id wire.TxID) bool {
 	l.mu.Lock()
@@ -460,9 +469,11 @@ func (l *locals) lapsed(tx validation.CheckedTx, why error, height uint64) {
 	defer l.mu.Unlock()
 	id := tx.ID()
 	t := l.txs[id]
-	switch {
-	case t == nil: // disowned meanwhile
+	if t == nil { // disowned meanwhile
 		return
+	}
+	t.quiet = false // it was to be public by now: if it ever is, it is through us
+	switch {
 	case waits(why):
 		l.early[id] = tx
 		l.endLocked(id, t, "")

@@ -8,13 +8,16 @@ import (
 
 	"github.com/grapevine-p2p/grapevine/node/api"
 	"github.com/grapevine-p2p/grapevine/validation"
+	"github.com/grapevine-p2p/grapevine/validation/ledger"
 	"github.com/grapevine-p2p/grapevine/wire"
 )
 
 // private are the transactions of this node's users that are published along
 // stems, until they are public or have ended. They are on disk but not in the
 // pool: what is pooled, peers learn of. After a restart they are announced as
-// all others, since losing one would be worse than telling whose it is.
+// all others, since losing one would be worse than telling whose it is. So is
+// one that the overlay gave up too early, at the end of its embargo, when those
+// before it were not public yet: as soon as they are.
 type private struct {
 	chain     *chain     // constant, as announcer
 	announcer *announcer // has what the overlay does not have yet
@@ -29,8 +32,8 @@ func newPrivate(c *chain, logger *slog.Logger) *private {
 	return p
 }
 
-// maxPrivate is how many may be on their way at a time. The overlay holds no
-// more than that of all nodes' together.
+// maxPrivate is how many may be on their way at a time: as many as the overlay
+// holds of our own.
 const maxPrivate = 256
 
 // SubmitPrivately implements api.Submitter.
@@ -51,6 +54,9 @@ func (n *Node) SubmitPrivately(ctx context.Context, raw []byte) (api.TxStatus, e
 	if err := n.chain.GlanceTxs([]validation.Claim{tx.Claim()})[0]; err != nil {
 		return n.known(raw, err)
 	}
+	if err := n.tooFar(tx); err != nil {
+		return n.known(raw, err)
+	}
 	if n.private.len() >= maxPrivate {
 		return api.TxStatus{}, fmt.Errorf("%w: %d private transactions are on their way already", validation.PoolFull, maxPrivate)
 	}
@@ -65,6 +71,33 @@ func (n *Node) SubmitPrivately(ctx context.Context, raw []byte) (api.TxStatus, e
 	n.private.add(tx)
 	n.chain.keptLocal(tx)
 	return n.txStatus(tx.ID())
+}
+
+// tooFar refuses a nonce as the pool would, were in it what is on its way
+// there: it may have to wait until all that is.
+func (n *Node) tooFar(tx validation.CheckedTx) error {
+	terms := tx.Terms()
+	_, next := n.nextNonce(terms.Sender)
+	if terms.Nonce > next && terms.Nonce-next > uint64(n.cfg.Mempool.MaxNonceGap) {
+		return fmt.Errorf("%w: it is %d, %d is missing", validation.NonceTooFar, terms.Nonce, next)
+	}
+	return nil
+}
+
+// nextNonce returns an account at the head, and its first nonce that nothing has
+// which is pooled, waits for others, or is private.
+func (n *Node) nextNonce(a wire.Address) (account ledger.Account, next uint64) {
+	c := n.chain
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	account = c.ledger.Account(a)
+	next = c.pool.NextNonce(a, account.Nonce)
+	for {
+		before := next
+		if next = n.private.nextNonce(a, c.locals.nextNonce(a, next)); next == before {
+			return account, next
+		}
+	}
 }
 
 func (p *private) add(tx validation.CheckedTx) {
@@ -94,7 +127,7 @@ func (p *private) get(id wire.TxID) (tx validation.CheckedTx, live bool) {
 
 func (p *private) over(tx validation.CheckedTx) bool {
 	id := tx.ID()
-	return tx.Terms().ExpiredAt(validation.UnixMillis(p.chain.now())) || !p.chain.locals.live(id) || p.chain.HasTx(id)
+	return tx.Terms().ExpiredAt(validation.UnixMillis(p.chain.now())) || !p.chain.locals.hushed(id) || p.chain.HasTx(id)
 }
 
 func (p *private) len() int {
@@ -119,12 +152,12 @@ func (p *private) nextNonce(sender wire.Address, next uint64) uint64 {
 	return next
 }
 
-// sweep lets go of what is public or has ended.
+// sweep lets go of what is public, has ended, or was given up by the overlay.
 func (p *private) sweep() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for id := range p.held {
-		if !p.chain.locals.live(id) || p.chain.HasTx(id) {
+		if !p.chain.locals.hushed(id) || p.chain.HasTx(id) {
 			delete(p.held, id)
 		}
 	}

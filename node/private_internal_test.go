@@ -2,12 +2,16 @@ package node
 
 import (
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
 	"github.com/grapevine-p2p/grapevine/node/api"
+	"github.com/grapevine-p2p/grapevine/node/keyfile"
+	"github.com/grapevine-p2p/grapevine/overlay/stem"
 	"github.com/grapevine-p2p/grapevine/validation"
+	"github.com/grapevine-p2p/grapevine/wire"
 )
 
 // A private transaction whose nonce a block used meanwhile has an end, too.
@@ -62,4 +66,102 @@ func TestPrivateIsBounded(t *testing.T) {
 	}
 	_, err := b.SubmitPrivately(t.Context(), b.payment(maxPrivate, 1_000).Bytes())
 	require.ErrorIs(t, err, validation.PoolFull)
+	require.GreaterOrEqual(t, stem.DefaultConfig().MaxOwn, maxPrivate, "the overlay has room for them")
+}
+
+// endEmbargo has the embargo of a private transaction end, as the overlay does.
+func (b *bench) endEmbargo(t *testing.T, tx *wire.Transaction) error {
+	t.Helper()
+	checked, err := b.chain.checker.StoredTx(tx)
+	require.NoError(t, err)
+	return b.chain.AddTx(t.Context(), checked, "")
+}
+
+// R122: a nonce too far ahead is refused in private as in public, where what is on its way
+// counts as if it were there.
+func TestPrivateNonceTooFarIsRefused(t *testing.T) {
+	const gap = 4
+	b := newBench(t, 5, vfs.NewMem())
+	b.cfg.Mempool.MaxNonceGap = gap
+	b.restart(t)
+	private := func(nonce uint64) error {
+		_, err := b.SubmitPrivately(t.Context(), b.payment(nonce, 1_000).Bytes())
+		return err
+	}
+	require.ErrorIs(t, private(gap+1), validation.NonceTooFar)
+	for nonce := range uint64(3 * gap) {
+		require.NoError(t, private(nonce))
+	}
+	require.NoError(t, private(4*gap))
+	require.ErrorIs(t, private(4*gap+1), validation.NonceTooFar)
+	require.Equal(t, 3*gap+1, b.private.len())
+
+	// The wallet is told to go on behind all of that, early or not.
+	require.ErrorIs(t, b.endEmbargo(t, b.payment(3*gap-1, 1_000)), validation.NonceTooFar)
+	b.private.sweep()
+	account, err := b.Backend().Account(t.Context(), keyfile.Address(benchKey(100)))
+	require.NoError(t, err)
+	require.EqualValues(t, 3*gap, account.NextNonce)
+}
+
+// R122: one user cannot keep all places: what is early when its embargo ends gives its up, and
+// is as good as accepted.
+func TestEarlyPrivateGivesUpItsPlace(t *testing.T) {
+	b := newBench(t, 5, vfs.NewMem())
+	b.cfg.Mempool.MaxNonceGap = maxPrivate / 4
+	b.restart(t)
+	for nonce := range uint64(maxPrivate) {
+		_, err := b.SubmitPrivately(t.Context(), b.payment(nonce, 1_000).Bytes())
+		require.NoError(t, err)
+	}
+	_, err := b.SubmitPrivately(t.Context(), b.payment(maxPrivate, 1_000).Bytes())
+	require.ErrorIs(t, err, validation.PoolFull)
+
+	last := b.payment(maxPrivate-1, 1_000)
+	require.ErrorIs(t, b.endEmbargo(t, last), validation.NonceTooFar)
+	b.private.sweep()
+	require.Equal(t, maxPrivate-1, b.private.len())
+	require.Equal(t, api.Accepted, b.state(t, last))
+	_, err = b.SubmitPrivately(t.Context(), b.payment(maxPrivate, 1_000).Bytes())
+	require.NoError(t, err)
+}
+
+// R122: what was early when its embargo ended is announced once it is pooled: nobody else will.
+func TestGivenUpPrivateIsAnnouncedInTheEnd(t *testing.T) {
+	b := newBench(t, 5, vfs.NewMem())
+	b.cfg.Mempool.MaxNonceGap = 1
+	b.restart(t)
+	var txs []*wire.Transaction
+	for nonce := range uint64(3) {
+		txs = append(txs, b.payment(nonce, 1_000))
+		_, err := b.SubmitPrivately(t.Context(), txs[nonce].Bytes())
+		require.NoError(t, err)
+	}
+	require.ErrorIs(t, b.endEmbargo(t, txs[2]), validation.NonceTooFar)
+	require.NoError(t, b.endEmbargo(t, txs[0]))
+	require.NoError(t, b.endEmbargo(t, txs[1]))
+	b.chain.retryEarly()
+	require.Equal(t, api.Pending, b.state(t, txs[2]))
+	list := b.chain.untold(time.Hour, 10)
+	require.Len(t, list, 1, "the others were published by the overlay when it pooled them")
+	require.Equal(t, txs[2].ID(), list[0].ID())
+}
+
+// So is what the head of that moment forbade, once a block allows it again.
+func TestRevivedPrivateIsAnnounced(t *testing.T) {
+	b := newBench(t, 5, vfs.NewMem())
+	genesis := b.chain.Head()
+	fund := b.sign(100, wire.TxBody{To: keyfile.Address(benchKey(101)), Amount: 1_000_000})
+	b.forge(t, genesis, 2, fund)
+	ours := b.sign(101, wire.TxBody{To: wire.Address{7}, Amount: 1})
+	_, err := b.SubmitPrivately(t.Context(), ours.Bytes())
+	require.NoError(t, err)
+	side := b.extend(t, b.forge(t, genesis, 3), 1)
+	require.ErrorIs(t, b.endEmbargo(t, ours), validation.Overdraft)
+	require.Equal(t, api.Invalid, b.state(t, ours))
+	b.forge(t, side, side.Slot+1, fund)
+	require.Equal(t, api.Pending, b.state(t, ours))
+	b.private.sweep()
+	require.Zero(t, b.private.len())
+	require.Len(t, b.chain.untold(time.Hour, 10), 1)
 }

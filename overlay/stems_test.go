@@ -139,10 +139,10 @@ func TestLiesOnStems(t *testing.T) {
 	require.Zero(t, n.chain.pooled())
 }
 
-// No more is held than the bounds say, and who hands it in is told at once.
+// No more of our own is held than the bound says.
 func TestStemsAreBounded(t *testing.T) {
 	g, c := testGenesis("stem bounds"), newClock()
-	n := start(t, g, c, embargoed(time.Hour), func(c *overlay.Config) { c.Stem.MaxHeld, c.Stem.MaxPerPeer = 2, 1 })
+	n := start(t, g, c, embargoed(time.Hour), func(c *overlay.Config) { c.Stem.MaxOwn = 2 })
 	n.private(transfer(g, "wallet 0", 0))
 	n.private(transfer(g, "wallet 0", 1))
 	n.private(transfer(g, "wallet 0", 1))

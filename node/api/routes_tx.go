@@ -15,7 +15,7 @@ import (
 // submitInput holds the request itself: the body is read by our own bounds.
 type submitInput struct {
 	Network string `header:"Grapevine-Network" doc:"Refuse unless the node is of this network: 64 or the first 16 hex digits of its id."`
-	Private bool   `query:"private" doc:"Whether to hide where it began: it is handed from peer to peer before somebody publishes it, within seconds as a rule, and no later than a minute or two. Until then a block cannot take it, and it is answered for as accepted. The node's api.private sets what holds where this is absent."`
+	Private bool   `query:"private" doc:"Whether to hide where it began: it is handed from peer to peer before somebody publishes it, within seconds as a rule, and hardly ever later than two minutes. One whose nonce is ahead of others that are still on their way is published after them. Until then a block cannot take it, and it is answered for as accepted. The node's api.private sets what holds where this is absent."`
 	request *http.Request
 }
 

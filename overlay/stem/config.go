@@ -19,8 +19,9 @@ type Config struct {
 	Epoch time.Duration
 	// Embargo is the mean time after which a held transaction is published.
 	Embargo time.Duration
-	// MaxHeld and MaxBytes bound what is held in all, MaxPerPeer what one peer handed in.
-	MaxHeld, MaxBytes, MaxPerPeer int
+	// MaxHeld and MaxBytes bound what peers handed in and is held, MaxPerPeer what one of
+	// them did. MaxOwn bounds what is held of our own, which competes with none of that.
+	MaxHeld, MaxBytes, MaxPerPeer, MaxOwn int
 }
 
 // DefaultConfig has stems of five relays. The embargo follows from that: with k relays, d
@@ -30,7 +31,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		Relays: 2, Publish: 0.2, Epoch: 10 * time.Minute, Embargo: 17 * time.Second,
-		MaxHeld: 1024, MaxBytes: 4 << 20, MaxPerPeer: 64,
+		MaxHeld: 1024, MaxBytes: 4 << 20, MaxPerPeer: 64, MaxOwn: 256,
 	}
 }
 
@@ -57,6 +58,9 @@ func (c Config) Validate() error {
 	}
 	if c.MaxHeld < c.MaxPerPeer {
 		refuse("MaxHeld is %d, want >= MaxPerPeer, which is %d", c.MaxHeld, c.MaxPerPeer)
+	}
+	if c.MaxOwn < 1 {
+		refuse("MaxOwn is %d, want >= 1", c.MaxOwn)
 	}
 	if c.MaxBytes < 1 {
 		refuse("MaxBytes is %d, want >= 1", c.MaxBytes)

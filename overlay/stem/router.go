@@ -16,8 +16,8 @@ import (
 // Refusal is why a transaction is not held.
 type Refusal string
 
-// Full says that no more can be held.
-const Full Refusal = "too many transactions are on their stems already"
+// Full says that no more of our own can be held.
+const Full Refusal = "too many transactions of our own are on their stems already"
 
 func (r Refusal) Error() string { return "stem: " + string(r) }
 
@@ -32,7 +32,7 @@ type Router struct {
 	public bool               // in this epoch, what others hand in is published
 	held   map[wire.TxID]*held
 	counts map[peerscore.PeerID]int // held, by who handed it in
-	bytes  int
+	bytes  int                      // held, of what peers handed in
 }
 
 // own stands for this node among those that hand transactions in.
@@ -126,7 +126,8 @@ func (r *Router) road(from peerscore.PeerID) []peerscore.PeerID {
 }
 
 // Own holds a transaction of this node and says whom to hand it to: the first that takes it.
-// Where it is nobody, it comes out of [Router.Retry] later. Full means that it is not held.
+// Where it is nobody, it comes out of [Router.Retry] later. Full means that it is not held,
+// since [Config].MaxOwn of our own are.
 func (r *Router) Own(now time.Time, tx validation.CheckedTx) (to []peerscore.PeerID, err error) {
 	r.turn(now)
 	if r.held[tx.ID()] == nil && !r.hold(now, tx, own) {
@@ -173,20 +174,30 @@ func (r *Router) Relayed(now time.Time, from peerscore.PeerID, tx validation.Che
 		return Step{Publish: true}
 	}
 	road := r.road(from)
-	if len(road) == 0 || r.counts[from] >= r.cfg.MaxPerPeer || !r.hold(now, tx, from) {
+	if len(road) == 0 || !r.hold(now, tx, from) {
 		return Step{Publish: true}
 	}
 	return Step{To: road}
 }
 
+// room says whether one more can be held. What peers hand in takes no place of our own.
+func (r *Router) room(size int, from peerscore.PeerID) bool {
+	if from == own {
+		return r.counts[own] < r.cfg.MaxOwn
+	}
+	return r.counts[from] < r.cfg.MaxPerPeer && len(r.held)-r.counts[own] < r.cfg.MaxHeld && r.bytes+size <= r.cfg.MaxBytes
+}
+
 func (r *Router) hold(now time.Time, tx validation.CheckedTx, from peerscore.PeerID) bool {
-	if len(r.held) >= r.cfg.MaxHeld || r.bytes+tx.Size() > r.cfg.MaxBytes {
+	if !r.room(tx.Size(), from) {
 		return false
 	}
 	wait := time.Duration(r.rng.ExpFloat64() * float64(r.cfg.Embargo))
 	r.held[tx.ID()] = &held{tx: tx.Clone(), from: from, due: now.Add(wait)}
 	r.counts[from]++
-	r.bytes += tx.Size()
+	if from != own {
+		r.bytes += tx.Size()
+	}
 	return true
 }
 
@@ -210,7 +221,9 @@ func (r *Router) Seen(id wire.TxID) {
 		return
 	}
 	delete(r.held, id)
-	r.bytes -= h.tx.Size()
+	if h.from != own {
+		r.bytes -= h.tx.Size()
+	}
 	if r.counts[h.from]--; r.counts[h.from] == 0 {
 		delete(r.counts, h.from)
 	}

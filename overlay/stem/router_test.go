@@ -233,9 +233,9 @@ func TestStuckIsDueAtOnce(t *testing.T) {
 func TestEmbargoesAreExponential(t *testing.T) {
 	tx := maker()
 	cfg := relaying()
-	cfg.MaxHeld = 20_000
+	cfg.MaxOwn = 20_000
 	r := router(t, cfg, seed(t), crowd...)
-	for n := range cfg.MaxHeld {
+	for n := range cfg.MaxOwn {
 		_, err := r.Own(start, tx(n))
 		require.NoError(t, err)
 	}
@@ -248,14 +248,14 @@ func TestEmbargoesAreExponential(t *testing.T) {
 			late += n
 		}
 	}
-	require.InDelta(t, mean, all/float64(cfg.MaxHeld), mean*0.05)
-	require.InDelta(t, 0.368, late/float64(cfg.MaxHeld), 0.02, "1/e outlive the mean")
+	require.InDelta(t, mean, all/float64(cfg.MaxOwn), mean*0.05)
+	require.InDelta(t, 0.368, late/float64(cfg.MaxOwn), 0.02, "1/e outlive the mean")
 }
 
 func TestBounds(t *testing.T) {
 	tx := maker()
 	cfg := relaying()
-	cfg.MaxPerPeer, cfg.MaxHeld = 3, 5
+	cfg.MaxPerPeer, cfg.MaxHeld, cfg.MaxOwn = 3, 4, 1
 	r := router(t, cfg, 1, crowd...)
 	for n := range 3 {
 		require.False(t, r.Relayed(start, "x", tx(n)).Publish)
@@ -270,6 +270,8 @@ func TestBounds(t *testing.T) {
 	require.NoError(t, err, "held already")
 	require.True(t, r.Relayed(start, "z", tx(7)).Publish)
 	require.Equal(t, 5, r.Len())
+	r.Seen(tx(5).ID())
+	require.True(t, r.Relayed(start, "z", tx(7)).Publish, "one of ours is no place of a peer's")
 	r.Seen(tx(0).ID())
 	require.False(t, r.Relayed(start, "x", tx(8)).Publish, "a place is free again")
 
@@ -279,6 +281,38 @@ func TestBounds(t *testing.T) {
 	require.False(t, r.Relayed(start, "x", tx(0)).Publish)
 	require.False(t, r.Relayed(start, "x", tx(1)).Publish)
 	require.True(t, r.Relayed(start, "x", tx(2)).Publish)
+	_, err = r.Own(start, tx(3))
+	require.NoError(t, err)
+	r.Seen(tx(3).ID())
+	require.True(t, r.Relayed(start, "x", tx(2)).Publish, "its bytes never counted")
+}
+
+// R122: sixty peers that hand in all that they may, twenty a second each, keep none of our own
+// from going out at once.
+func TestPeersTakeNoPlaceOfOurOwn(t *testing.T) {
+	tx := maker()
+	r := router(t, relaying(), seed(t), crowd...)
+	const peers, perSecond, seconds = 60, 20, 30
+	n := 0
+	next := func() validation.CheckedTx { n++; return tx(n) }
+	published := 0
+	for step := range seconds * perSecond {
+		now := start.Add(time.Duration(step) * time.Second / perSecond)
+		r.Due(now)
+		for p := range peers {
+			if r.Relayed(now, peerscore.PeerID(fmt.Sprint("peer ", p)), next()).Publish {
+				published++
+			}
+		}
+		if step%perSecond == 0 {
+			to, err := r.Own(now, next())
+			require.NoError(t, err)
+			require.NotEmpty(t, to)
+		}
+	}
+	require.Greater(t, published, peers*perSecond*seconds/2, "their places are taken")
+	cfg := stem.DefaultConfig()
+	require.LessOrEqual(t, r.Len(), cfg.MaxHeld+cfg.MaxOwn)
 }
 
 // Whatever happens, what is handed in comes out once: published at once, by its embargo, or
@@ -287,14 +321,13 @@ func TestNothingIsLostOrPublishedTwice(t *testing.T) {
 	tx := maker()
 	rapid.Check(t, func(t *rapid.T) {
 		cfg := stem.DefaultConfig()
-		cfg.MaxPerPeer, cfg.MaxHeld, cfg.MaxBytes = 4, 10, 8*tx(0).Size()
+		cfg.MaxPerPeer, cfg.MaxHeld, cfg.MaxBytes, cfg.MaxOwn = 4, 10, 8*tx(0).Size(), 3
 		cfg.Publish = 0.3
 		r := router(t, cfg, rapid.Uint64().Draw(t, "seed"))
 		now := start
 		held := make(map[wire.TxID]peerscore.PeerID)
 		check := func() {
 			require.Equal(t, len(held), r.Len())
-			require.LessOrEqual(t, r.Len(), 8)
 			per := make(map[peerscore.PeerID]int)
 			for _, id := range r.Holding() {
 				from, ok := held[id]
@@ -303,6 +336,8 @@ func TestNothingIsLostOrPublishedTwice(t *testing.T) {
 					require.LessOrEqual(t, per[from], cfg.MaxPerPeer)
 				}
 			}
+			require.LessOrEqual(t, per[""], cfg.MaxOwn)
+			require.LessOrEqual(t, r.Len()-per[""], 8, "bounded by bytes before it is by number")
 		}
 		out := func(due []stem.Released) {
 			for _, d := range due {
@@ -355,7 +390,7 @@ func TestNothingIsLostOrPublishedTwice(t *testing.T) {
 func TestConfigIsRefusedWhole(t *testing.T) {
 	require.NoError(t, stem.DefaultConfig().Validate())
 	_, err := stem.New(stem.Config{Publish: 2}, rand.New(rand.NewPCG(1, 1)))
-	for _, field := range []string{"Relays", "Publish", "Epoch", "Embargo", "MaxPerPeer", "MaxBytes"} {
+	for _, field := range []string{"Relays", "Publish", "Epoch", "Embargo", "MaxPerPeer", "MaxOwn", "MaxBytes"} {
 		require.ErrorContains(t, err, field)
 	}
 	cfg := stem.DefaultConfig()
