@@ -78,6 +78,8 @@ func TestSuspectsLeaveBatchesThatWait(t *testing.T) {
 		}
 		all.Wait()
 		spoilt := 0
+		checker.mu.Lock() // what was set apart may still be verified
+		defer checker.mu.Unlock()
 		for _, batch := range checker.batches {
 			honest, bad := 0, 0
 			for _, a := range batch {
