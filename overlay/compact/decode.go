@@ -68,7 +68,7 @@ func decodeAsk(b []byte) (Frame, error) {
 		}
 	}
 	r.require(1, 2, 3)
-	if r.err == nil && f.ID == 0 { // which says that a Fill is unasked
+	if r.err == nil && (f.ID == 0 || len(f.Places) == 0) { // a number of 0 says that a Fill is unasked
 		r.fail(wire.Missing)
 	}
 	return result(f, r.err)

@@ -91,6 +91,7 @@ func TestBadFrames(t *testing.T) {
 		"a group":              {field(18, id, protowire.AppendTag(nil, 9, protowire.StartGroupType)), wire.Truncated},
 		"unknown fields":       {field(18, id, many(17, number(9, 1))), wire.TooMany},
 		"no places":            {field(16, id, number(2, 1)), wire.Missing},
+		"ask for nothing":      {field(16, id, number(2, 1), field(3, nil)), wire.Missing},
 		"ask of number 0":      {field(16, id, number(2, 0), field(3, []byte{1})), wire.Missing},
 		"falling places":       {field(16, id, number(2, 1), field(3, []byte{5, 4})), wire.NotCanonical},
 		"a place twice":        {field(16, id, number(2, 1), field(3, []byte{5, 5})), wire.NotCanonical},
