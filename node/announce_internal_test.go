@@ -106,11 +106,16 @@ func TestRollbackIsNoPublication(t *testing.T) {
 func TestOnlyTheLiveWaitToBeAnnounced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newAnnouncementBench(t, 3*announceBurst)
-		full := true
-		var published []wire.TxID
+		var (
+			mu        sync.Mutex
+			full      = true
+			published []wire.TxID
+		)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		go b.run(ctx, func(_ context.Context, txs []validation.CheckedTx) (int, error) {
+			mu.Lock()
+			defer mu.Unlock()
 			if full {
 				return 0, errors.New("the outbox is full")
 			}
@@ -132,8 +137,12 @@ func TestOnlyTheLiveWaitToBeAnnounced(t *testing.T) {
 		}
 		time.Sleep(announceRetry)
 		require.Equal(t, len(live), b.len(), "the others have ended")
+		mu.Lock()
 		full = false
+		mu.Unlock()
 		time.Sleep(announceRetry)
+		mu.Lock()
+		defer mu.Unlock()
 		require.Equal(t, live, published)
 		require.Zero(t, b.len())
 	})
