@@ -143,6 +143,7 @@ func (w *world) add() {
 func (w *world) addTx(tx validation.CheckedTx, account mempool.Account) {
 	settled := w.model.accounts[tx.Terms().Sender] == account
 	glance := w.pool.Glance(w.now, tx.Claim(), account)
+	last, displaces := w.pool.Displaces(tx.Claim())
 	got, err := w.pool.Add(w.now, tx, account)
 	want, wantErr := w.model.Add(w.now, tx, account)
 	require.Equal(w.t, validation.RuleBroken(wantErr), validation.RuleBroken(err))
@@ -153,6 +154,12 @@ func (w *world) addTx(tx validation.CheckedTx, account mempool.Account) {
 		require.Equal(w.t, validation.RuleBroken(err), validation.RuleBroken(glance), "a glance refuses nothing that would enter")
 	case err != nil && settled: // what making room finds out, and what may be of use all the same
 		require.Contains(w.t, []string{"pool_full", "nonce_too_far", "already_known"}, validation.RuleBroken(err))
+	}
+	if err == nil && settled {
+		left := slices.ContainsFunc(got.Removed, func(r mempool.Removal) bool {
+			return r.Reason == mempool.Displaced && r.ID == last.ID()
+		})
+		require.Equal(w.t, displaces, left)
 	}
 	w.note(got, want)
 }

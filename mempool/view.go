@@ -78,6 +78,22 @@ func (p *Pool) Executable(id wire.TxID) bool {
 	return !p.chains.at(e.chain).waits(e.nonce())
 }
 
+// Displaces returns the transaction that would leave as [Displaced] if what is claimed entered
+// now, given that the pool was told of its sender's account.
+func (p *Pool) Displaces(claim validation.Claim) (last validation.CheckedTx, ok bool) {
+	n, known := p.bySender.find(claim.Terms.Sender)
+	if !known {
+		return validation.CheckedTx{}, false
+	}
+	c := p.chains.at(n)
+	i, taken := p.find(c, claim.Terms.Nonce)
+	if taken || i == len(c.txs) || len(c.txs) < p.config.MaxPerSender {
+		return validation.CheckedTx{}, false
+	}
+	e, _ := p.last(c)
+	return e.tx, true
+}
+
 // NextNonce is the first nonce from the confirmed one on that none of the
 // sender's pooled transactions has: what a wallet should use next.
 func (p *Pool) NextNonce(a wire.Address, confirmed uint64) uint64 {

@@ -82,7 +82,7 @@ const (
 // newChain loads what the store holds, or begins with genesis.
 func newChain(cfg Config, g *wire.Genesis, s *store.Store, w *events) (*chain, error) {
 	c := &chain{genesis: g, network: g.ID(), store: s, now: cfg.Now, watch: w, blocks: make(blockNotes), recent: mempool.NewRecent(recentTxs, recentBytes)}
-	c.locals, c.archive = newLocals(s), newArchive(s)
+	c.locals, c.archive = newLocals(s, cfg.Mempool), newArchive(s)
 	w.locals = c.locals
 	var err error
 	if c.pool, err = mempool.New(cfg.Mempool); err != nil {
@@ -324,14 +324,23 @@ func (c *chain) refusedLocked(tx validation.CheckedTx, err error) {
 // has its own on disk, and gets what others submitted elsewhere from its peers. Or they were
 // too many: a rollback gives back more than there is room for.
 func (c *chain) retryEarly() {
-	txs := c.locals.takeEarly()
+	txs := c.locals.waiting()
 	if len(txs) == 0 {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	var stuck wire.Address // whose others, with higher nonces, wait for the same
 	for _, tx := range txs {
-		c.refusedLocked(tx, c.addLocked(tx))
+		if tx.Terms().Sender == stuck {
+			continue
+		}
+		err := c.addLocked(tx)
+		if waits(err) {
+			stuck = tx.Terms().Sender
+			continue
+		}
+		c.refusedLocked(tx, err)
 	}
 }
 
@@ -347,8 +356,12 @@ func (c *chain) GlanceTxs(claims []validation.Claim) []error {
 	return errs
 }
 
-// addLocked gives tx to the pool.
+// addLocked gives tx to the pool, unless it pushes out what was accepted here and has no place
+// beside the pool either.
 func (c *chain) addLocked(tx validation.CheckedTx) error {
+	if last, ok := c.pool.Displaces(tx.Claim()); ok && c.locals.crowded(last) {
+		return fmt.Errorf("%w: too many of those that were accepted wait for room already", mempool.ErrSenderFull)
+	}
 	account := c.ledger.Account(tx.Terms().Sender)
 	change, err := c.pool.Add(c.now(), tx, poolAccount(account))
 	c.poolChangedLocked(change)

@@ -23,10 +23,13 @@ import (
 // may live again as long as that block can be rolled back, by whatever block that
 // changes its sender's account.
 //
-// Its size is bounded by the pool and by the blocks above the final one.
+// Its size is bounded by what the pool and the blocks above the final one hold, and held when
+// the last of them was rolled back or the node started: that much may wait beside the pool, as
+// none of it may be lost. What wallets displace by filling gaps has the bounds of maxEarly.
 type locals struct {
-	store *store.Store  // constant
-	wake  chan struct{} // holds one token when there are ends to write
+	store     *store.Store  // constant
+	wake      chan struct{} // holds one token when there are ends to write
+	perSender int           // constant: how many of a sender may wait beside the pool before maxEarly holds
 
 	flushing sync.Mutex // taken before mu
 
@@ -60,9 +63,10 @@ const (
 	endInvalid  = "invalid"
 )
 
-func newLocals(s *store.Store) *locals {
+func newLocals(s *store.Store, pool mempool.Config) *locals {
 	return &locals{
-		store: s, wake: make(chan struct{}, 1), txs: make(map[wire.TxID]*local), invalid: make(map[wire.TxID]*local),
+		store: s, wake: make(chan struct{}, 1), perSender: max(1, pool.MaxPerSender/earlyShare),
+		txs: make(map[wire.TxID]*local), invalid: make(map[wire.TxID]*local),
 		early: make(map[wire.TxID]validation.CheckedTx),
 	}
 }
@@ -106,6 +110,7 @@ func (l *locals) disown(id wire.TxID) {
 		l.endLocked(id, t.before, t.before.end)
 	default:
 		delete(l.txs, id)
+		delete(l.early, id)
 	}
 }
 
@@ -228,7 +233,9 @@ func (l *locals) pooled(change mempool.Change, height uint64) {
 			continue
 		}
 		if r.Reason == mempool.Displaced {
-			l.early[r.ID] = r.Tx
+			if t.live() {
+				l.early[r.ID] = r.Tx
+			}
 			continue
 		}
 		t.height = height
@@ -236,6 +243,7 @@ func (l *locals) pooled(change mempool.Change, height uint64) {
 		l.dueLocked(r.ID, t)
 	}
 	for _, id := range change.Added {
+		delete(l.early, id)
 		l.reviveLocked(id)
 	}
 }
@@ -244,6 +252,9 @@ func (l *locals) pooled(change mempool.Change, height uint64) {
 func (l *locals) endLocked(id wire.TxID, t *local, end string) {
 	if t.due {
 		return
+	}
+	if end != "" {
+		delete(l.early, id)
 	}
 	if t.end = end; end == endInvalid {
 		l.invalid[id] = t
@@ -341,6 +352,7 @@ func (l *locals) moved(now time.Time, lost, applied []validation.CheckedBlock, h
 			if t := l.txs[tx.ID()]; t != nil {
 				t.block = at
 				if !at.IsZero() {
+					delete(l.early, tx.ID())
 					l.reviveLocked(tx.ID())
 				}
 				if at.IsZero() && !t.told.IsZero() {
@@ -487,41 +499,4 @@ func (l *locals) lapsed(tx validation.CheckedTx, why error, height uint64) {
 		l.endLocked(id, t, endInvalid)
 	}
 	l.dueLocked(id, t)
-}
-
-// waits says whether what was refused for that reason may be possible as soon as others of its
-// sender come or go.
-func waits(why error) bool {
-	return errors.Is(why, validation.NonceTooFar) || errors.Is(why, mempool.ErrSenderFull)
-}
-
-// takeEarly returns what the pool may take by now, in the order of nonces, and forgets it.
-func (l *locals) takeEarly() []validation.CheckedTx {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var txs []validation.CheckedTx
-	for id, tx := range l.early {
-		if t := l.txs[id]; t != nil && t.live() {
-			txs = append(txs, tx)
-		}
-	}
-	clear(l.early)
-	slices.SortFunc(txs, bySenderAndNonce)
-	return txs
-}
-
-// nextNonce is the first nonce from next on that none of a sender's early ones has.
-func (l *locals) nextNonce(sender wire.Address, next uint64) uint64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	taken := make(map[uint64]bool)
-	for _, tx := range l.early {
-		if t := tx.Terms(); t.Sender == sender {
-			taken[t.Nonce] = true
-		}
-	}
-	for taken[next] {
-		next++
-	}
-	return next
 }

@@ -1,0 +1,69 @@
+package node
+
+import (
+	"errors"
+	"maps"
+	"slices"
+
+	"github.com/grapevine-p2p/grapevine/mempool"
+	"github.com/grapevine-p2p/grapevine/validation"
+	"github.com/grapevine-p2p/grapevine/wire"
+)
+
+// Bounds of what waits beside the pool because others of its senders, with lower nonces, came
+// and displaced it there. A sender has no more waiting than a share of what it may have
+// pooled: enough for the widest gap by default, and too few for one to take all places.
+const (
+	maxEarly      = 4096
+	maxEarlyBytes = 16 << 20
+	earlyShare    = 16
+)
+
+// waits says whether what was refused for that reason may be possible as soon as others of its
+// sender come or go.
+func waits(why error) bool {
+	return errors.Is(why, validation.NonceTooFar) || errors.Is(why, mempool.ErrSenderFull)
+}
+
+// waiting returns what the pool may take by now, in the order of nonces.
+func (l *locals) waiting() []validation.CheckedTx {
+	l.mu.Lock()
+	txs := slices.AppendSeq(make([]validation.CheckedTx, 0, len(l.early)), maps.Values(l.early))
+	l.mu.Unlock()
+	slices.SortFunc(txs, bySenderAndNonce)
+	return txs
+}
+
+// crowded says of a transaction that may be displaced whether it was accepted here and finds
+// too many waiting beside the pool.
+func (l *locals) crowded(tx validation.CheckedTx) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if t := l.txs[tx.ID()]; t == nil || !t.live() {
+		return false
+	}
+	bytes, ofSender := tx.Size(), 0
+	for _, e := range l.early {
+		bytes += e.Size()
+		if e.Terms().Sender == tx.Terms().Sender {
+			ofSender++
+		}
+	}
+	return len(l.early) >= maxEarly || bytes > maxEarlyBytes || ofSender >= l.perSender
+}
+
+// nextNonce is the first nonce from next on that none of a sender's early ones has.
+func (l *locals) nextNonce(sender wire.Address, next uint64) uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	taken := make(map[uint64]bool)
+	for _, tx := range l.early {
+		if t := tx.Terms(); t.Sender == sender {
+			taken[t.Nonce] = true
+		}
+	}
+	for taken[next] {
+		next++
+	}
+	return next
+}
