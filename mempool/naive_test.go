@@ -359,3 +359,25 @@ func (n *naive) Match(salt wire.Salt, want []wire.ShortID) (found []validation.C
 	}
 	return found
 }
+
+// Estimate follows the definition: the order in which blocks would take what is executable.
+func (n *naive) Estimate(aheadBytes ...int) []uint64 {
+	order := n.Template(time.UnixMilli(0), math.MaxInt, math.MaxInt)
+	var prices []uint64
+	for _, left := range aheadBytes {
+		price := n.floor
+		floors := make(map[wire.Address]float64)
+		for _, tx := range order {
+			sender := tx.Terms().Sender
+			if floor, ok := floors[sender]; !ok || rate(tx) < floor {
+				floors[sender] = rate(tx)
+			}
+			if left -= tx.Size(); left < 0 {
+				price = max(price, math.Floor(floors[sender])+1)
+				break
+			}
+		}
+		prices = append(prices, uint64(math.Ceil(price)))
+	}
+	return prices
+}

@@ -177,7 +177,7 @@ func TestTheFloorMakesChurnDear(t *testing.T) {
 		require.ErrorIs(t, p.Glance(start, pay(500, nonce, 11*size-1).Claim(), rich), validation.PoolFull)
 		require.NoError(t, p.Glance(start, pay(500, nonce, 11*size).Claim(), rich))
 	}
-	require.Equal(t, uint64(11), p.Estimate(1<<20))
+	require.Equal(t, uint64(11), p.Prices().Estimate(1 << 20)[0])
 	add(t, p, pay(500, 0, 11*size))
 
 	returned, err := p.Return(start, pay(501, 0, 1), rich)
@@ -297,15 +297,16 @@ func TestWhatFollowsAnExpiredOneWaits(t *testing.T) {
 func TestEstimates(t *testing.T) {
 	c := crowd()
 	p := newPool(t, c)
-	require.Zero(t, p.Estimate(0))
+	require.Zero(t, p.Prices().Estimate(0)[0])
 	require.Zero(t, p.FeeRateToEnter())
 	size := pay(0, 0, 1_000).Size()
 	for i := range c.MaxCount {
 		add(t, p, pay(1000+i, 0, uint64(size*(i+1)))) // rates 1 … 100
 	}
-	require.Zero(t, p.Estimate(size*c.MaxCount))
-	require.Equal(t, uint64(101), p.Estimate(size-1), "nothing goes ahead of the best")
-	require.Equal(t, uint64(91), p.Estimate(10*size))
+	require.Zero(t, p.Prices().Estimate(size * c.MaxCount)[0])
+	require.Equal(t, uint64(101), p.Prices().Estimate(size - 1)[0], "nothing goes ahead of the best")
+	require.Equal(t, uint64(91), p.Prices().Estimate(10 * size)[0])
+	require.Equal(t, []uint64{101, 91, 91, 11, 0}, p.Prices().Estimate(0, 10*size, 11*size-1, 90*size, 100*size))
 	require.Equal(t, mempool.Stats{
 		Count: 100, Bytes: 100 * size, Executable: 100, Senders: 100, MinFeeRate: 1, MaxFeeRate: 100,
 	}, p.Stats())

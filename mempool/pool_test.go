@@ -286,6 +286,9 @@ func (w *world) compare() {
 	maxBytes, maxCount := w.drawSize()*3, w.rng.IntN(13)
 	same(t, w.model.Template(w.now, maxBytes, maxCount), w.pool.Template(w.now, maxBytes, maxCount))
 
+	shares := []int{0, s.Bytes / 10, s.Bytes / 2, s.Bytes}
+	require.Equal(t, w.model.Estimate(shares...), w.pool.Prices().Estimate(shares...))
+
 	salt := wire.Salt{byte(len(w.trace))}
 	var short []wire.ShortID
 	for _, id := range w.ever {

@@ -48,23 +48,6 @@ func (p *Pool) Template(now time.Time, maxBytes, maxCount int) []validation.Chec
 	return picked
 }
 
-// Estimate returns the least fee per byte with which a transaction of a sender
-// who has none in the pool comes to lie among the best aheadBytes bytes of it:
-// with the size of a block, the price of the next block, as far as the pool
-// knows. Where the pool has no more than that it is the fee floor, which may be
-// 0, so the caller applies the floor of genesis.
-func (p *Pool) Estimate(aheadBytes int) uint64 {
-	rate, ahead := p.floor.rate, 0
-	p.bestFirst(func(e *entry) step {
-		if ahead += int(e.size); ahead > aheadBytes {
-			rate = max(rate, above(e.floor))
-			return stop
-		}
-		return follow
-	})
-	return wholeRate(rate)
-}
-
 // FeeRateToEnter returns the least fee per byte with which an executable
 // transaction, however large, of a sender who has none in the pool is sure to
 // find room now: the fee floor while there is room anyway, 0 if there is none.

@@ -1,6 +1,8 @@
 package mempool
 
 import (
+	"bytes"
+	"cmp"
 	"iter"
 	"slices"
 
@@ -131,22 +133,60 @@ func (p *Pool) BySender(a wire.Address) []validation.CheckedTx {
 // All yields every transaction, a sender's in the order of nonces, so that
 // adding them to another pool in this order makes nothing wait that did not
 // before. The senders who would be evicted from last come first. The pool must
-// not change meanwhile. It sorts the senders.
+// not change before the first is yielded.
 func (p *Pool) All() iter.Seq[validation.CheckedTx] {
+	return func(yield func(validation.CheckedTx) bool) { p.List().All()(yield) }
+}
+
+// List is a copy of what a pool held at one moment. Who holds a lock on the pool needs it for
+// the copy only.
+type List struct {
+	chains []listed
+	txs    []validation.CheckedTx
+}
+
+// listed is a chain in a List.
+type listed struct {
+	stuck     bool
+	rank      uint64 // of the last of it
+	from, end int    // in txs
+}
+
+// List copies all that the pool holds, in time linear in it. It changes nothing of it.
+func (p *Pool) List() List {
+	l := List{chains: make([]listed, 0, p.bySender.count), txs: make([]validation.CheckedTx, 0, p.Len())}
+	for _, r := range []*ranking{&p.tails, &p.stuck} {
+		for _, t := range r.heap {
+			from := len(l.txs)
+			for _, n := range p.chains.at(t.owner).txs {
+				l.txs = append(l.txs, p.entries.at(n).tx)
+			}
+			l.chains = append(l.chains, listed{r == &p.stuck, t.rank, from, len(l.txs)})
+		}
+	}
+	return l
+}
+
+// All yields what [Pool.All] of the pool would have. It sorts the senders.
+func (l List) All() iter.Seq[validation.CheckedTx] {
+	slices.SortFunc(l.chains, func(a, b listed) int {
+		if a.stuck != b.stuck {
+			if b.stuck {
+				return -1
+			}
+			return 1
+		}
+		if c := cmp.Compare(b.rank, a.rank); c != 0 {
+			return c
+		}
+		x, y := l.txs[a.end-1].ID(), l.txs[b.end-1].ID()
+		return bytes.Compare(x[:], y[:])
+	})
 	return func(yield func(validation.CheckedTx) bool) {
-		for _, r := range []*ranking{&p.tails, &p.stuck} {
-			tails := slices.Clone(r.heap)
-			slices.SortFunc(tails, func(a, b place) int {
-				if p.better(a, b) {
-					return -1
-				}
-				return 1 // no two are equal
-			})
-			for _, t := range tails {
-				for _, n := range p.chains.at(t.owner).txs {
-					if !yield(p.entries.at(n).tx) {
-						return
-					}
+		for _, c := range l.chains {
+			for _, tx := range l.txs[c.from:c.end] {
+				if !yield(tx) {
+					return
 				}
 			}
 		}

@@ -47,9 +47,9 @@ func (n *Node) txStatus(id wire.TxID) (api.TxStatus, error) {
 		return status, nil
 	}
 	c := n.chain
-	c.mu.Lock()
+	c.mu.RLock()
 	pooled, ready := c.pool.Has(id), c.pool.Executable(id)
-	c.mu.Unlock()
+	c.mu.RUnlock()
 	end := record.End
 	if now := c.locals.ended(id); now != "" {
 		end = now
@@ -240,35 +240,13 @@ func (b backend) Peers(context.Context) ([]api.Peer, error) {
 func (b backend) Mempool(context.Context) (api.Mempool, error) { return b.mempool(), nil }
 
 func (n *Node) mempool() api.Mempool {
-	n.chain.mu.Lock()
+	n.chain.mu.RLock()
 	s := n.chain.pool.Stats()
-	n.chain.mu.Unlock()
+	n.chain.mu.RUnlock()
 	return api.Mempool{
 		Count: s.Count, Bytes: s.Bytes, Executable: s.Executable, Waiting: s.Waiting, Senders: s.Senders,
 		MaxCount: n.cfg.Mempool.MaxCount, MaxBytes: n.cfg.Mempool.MaxBytes,
 	}
-}
-
-// Fees implements api.NodeReader.
-func (b backend) Fees(context.Context) (api.Fees, error) {
-	c := b.chain
-	floor := c.genesis.Limits.MinFeePerByte
-	c.mu.Lock()
-	bytes := c.pool.Bytes()
-	rate := func(share float64) uint64 { return c.pool.Estimate(int(float64(bytes) * share)) }
-	low, medium, high := rate(0.9), rate(0.5), rate(0.1)
-	enter := max(floor, c.pool.FeeRateToEnter())
-	c.mu.Unlock()
-	return api.Fees{
-		Floor: perThousand(floor), Enter: perThousand(enter),
-		Low: perThousand(max(low, enter)), Medium: perThousand(max(medium, enter)), High: perThousand(max(high, enter)),
-	}, nil
-}
-
-// perThousand turns a fee per byte into one per 1,000 bytes.
-func perThousand(perByte uint64) api.Amount {
-	const most = ^uint64(0) / 1000
-	return api.Amount(min(perByte, most) * 1000)
 }
 
 var _ api.Backend = backend{}

@@ -160,11 +160,30 @@ func (l *locals) tell(id wire.TxID, now time.Time, since time.Duration) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	t := l.txs[id]
-	if t == nil || t.quiet || t.heard || !t.durable || !t.told.IsZero() && now.Sub(t.told) < since {
+	if t == nil || !t.silent(now, since) {
 		return false
 	}
 	t.told = now
 	return true
+}
+
+func (t *local) silent(now time.Time, since time.Duration) bool {
+	return t.durable && !t.quiet && !t.heard && (t.told.IsZero() || now.Sub(t.told) >= since)
+}
+
+// silent returns the live transactions that tell would note as announced, in the order of
+// nonces.
+func (l *locals) silent(now time.Time, since time.Duration) []validation.CheckedTx {
+	l.mu.Lock()
+	var txs []validation.CheckedTx
+	for _, t := range l.txs {
+		if t.live() && t.silent(now, since) {
+			txs = append(txs, t.tx)
+		}
+	}
+	l.mu.Unlock()
+	slices.SortFunc(txs, bySenderAndNonce)
+	return txs
 }
 
 // echoed notes that enough peers have a transaction. What they lose of it they get by
@@ -204,13 +223,6 @@ func (l *locals) live(id wire.TxID) bool {
 }
 
 func (t *local) live() bool { return t.end == "" && t.block.IsZero() }
-
-// none tells whether there are no local transactions.
-func (l *locals) none() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.txs) == 0
-}
 
 // ended returns the end of a transaction that the store may not know yet.
 func (l *locals) ended(id wire.TxID) string {

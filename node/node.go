@@ -32,6 +32,7 @@ type Node struct {
 	announcer *announcer
 	private   *private
 	reach     *reach
+	fees      fees
 	started   time.Time
 	saving    sync.Mutex // held while reputations are written
 	ready     chan struct{}

@@ -89,10 +89,10 @@ func (n *Node) tooFar(tx validation.CheckedTx) error {
 func (n *Node) nextNonce(a wire.Address) (account ledger.Account, next uint64) {
 	c := n.chain
 	c.mu.RLock()
-	defer c.mu.RUnlock()
 	account = c.ledger.Account(a)
 	next = c.pool.NextNonce(a, account.Nonce)
-	for {
+	c.mu.RUnlock()
+	for { // without the chain's lock, which sweep takes with that of what is private
 		before := next
 		if next = n.private.nextNonce(a, c.locals.nextNonce(a, next)); next == before {
 			return account, next

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/grapevine-p2p/grapevine/node/store"
-	"github.com/grapevine-p2p/grapevine/validation"
 	"github.com/grapevine-p2p/grapevine/wire"
 )
 
@@ -59,17 +58,12 @@ func (n *Node) loadSnapshot(ctx context.Context) {
 // saveSnapshot writes down what peers sent; the rest is in the store anyway.
 func (n *Node) saveSnapshot() {
 	c := n.chain
-	var txs []validation.CheckedTx
-	c.mu.Lock()
-	for tx := range c.pool.All() {
-		if local, _ := c.locals.has(tx.ID()); !local {
-			txs = append(txs, tx)
-		}
-	}
-	c.mu.Unlock()
+	c.mu.RLock()
+	list := c.pool.List()
+	c.mu.RUnlock()
 	_, err := n.store.WriteSnapshot(func(yield func([]byte) bool) {
-		for _, tx := range txs {
-			if !yield(tx.Tx().Bytes()) {
+		for tx := range list.All() {
+			if local, _ := c.locals.has(tx.ID()); !local && !yield(tx.Tx().Bytes()) {
 				return
 			}
 		}

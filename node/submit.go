@@ -223,18 +223,19 @@ func (c *chain) restoreLocals() error {
 // still, that too few peers are known to have, and that were not published for
 // that long. They count as told now.
 func (c *chain) untold(since time.Duration, limit int) []validation.CheckedTx {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.locals.none() {
+	now := time.Now()
+	silent := c.locals.silent(now, since)
+	if len(silent) == 0 {
 		return nil
 	}
 	var list []validation.CheckedTx
-	now := time.Now()
-	for tx := range c.pool.All() {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	for _, tx := range silent {
 		if len(list) == limit {
 			break
 		}
-		if c.locals.tell(tx.ID(), now, since) {
+		if c.pool.Has(tx.ID()) && c.locals.tell(tx.ID(), now, since) {
 			list = append(list, tx)
 		}
 	}
