@@ -25,6 +25,7 @@ func (c *chain) addBlock(b validation.CheckedBlock, own bool) error {
 	defer c.writer.Unlock()
 
 	c.mu.Lock()
+	c.observeLocked(b.Header()) // what comes by sync, nobody has looked at
 	change, err := c.ledger.Prepare(b)
 	c.mu.Unlock()
 	if err != nil {

@@ -214,6 +214,10 @@ func (c *chain) BlockAt(height uint64) (wire.BlockID, bool) {
 func (c *chain) Observe(h validation.CheckedHeader) (first bool, ev *wire.Evidence) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.observeLocked(h)
+}
+
+func (c *chain) observeLocked(h validation.CheckedHeader) (first bool, ev *wire.Evidence) {
 	first, ev = c.ledger.Observe(h)
 	if ev != nil {
 		c.archive.add(ev, c.now())

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 
 	"github.com/grapevine-p2p/grapevine/validation"
@@ -10,8 +11,9 @@ import (
 
 // Bounds of what is remembered of producers' turns.
 const (
-	// MaxTurns is how many turns are remembered, the oldest forgotten first. The
-	// clock lets only few slots be news at a time.
+	// MaxTurns is how many turns are remembered, those of the lowest slots
+	// forgotten first: what is synchronised may be old, and pushes out nothing
+	// newer. The clock lets only few slots be news at a time.
 	MaxTurns = 1024
 	// MaxEvidencePerProducer is how often one producer is convicted. More proves
 	// nothing more, and a key gone wild must not fill the network.
@@ -23,41 +25,39 @@ type turn struct {
 	slot     uint64
 }
 
-type turnSeen struct {
-	first     *wire.Header
-	convicted bool
-}
-
 // turns remembers who signed what in which slot.
 type turns struct {
-	seen     map[turn]turnSeen
-	order    []turn // oldest first
+	seen     map[turn]*wire.Header // the first one
+	order    []turn                // of seen, by slot
 	evidence []wire.Evidence
+	proven   map[turn]bool        // those that evidence is of
 	convicts map[wire.Address]int // producers are genesis' to appoint, so bounded
 }
 
 func newTurns() turns {
-	return turns{seen: make(map[turn]turnSeen), convicts: make(map[wire.Address]int)}
+	return turns{seen: make(map[turn]*wire.Header), proven: make(map[turn]bool), convicts: make(map[wire.Address]int)}
 }
 
-// Observe notes a header that came as news. first is true for the header that
-// was noted first for its producer and slot, however often it comes: that one
-// is relayed. A different header for the same turn is not, and the first such
-// gives the evidence to publish; later ones give nothing.
+func turnOf(h *wire.Header) turn { return turn{h.Body().Producer, h.Body().Slot} }
+
+// Observe notes a header, by whatever road it came. first is true for the header
+// that was noted first for its producer and slot, however often it comes: that
+// one is relayed if it is news. A different header for the same turn is not, and
+// the first such gives the evidence to publish; later ones give nothing.
 func (l *Ledger) Observe(h validation.CheckedHeader) (first bool, ev *wire.Evidence) {
 	if h.IsZero() {
 		return false, nil
 	}
-	key := turn{h.Body().Producer, h.Body().Slot}
-	seen, ok := l.turns.seen[key]
-	if !ok {
-		l.turns.remember(key, turnSeen{first: h.Header()})
+	key := turnOf(h.Header())
+	seen := l.turns.seen[key]
+	if seen == nil {
+		l.turns.remember(h.Header())
 		return true, nil
 	}
-	if seen.first.ID() == h.ID() {
+	if seen.ID() == h.ID() {
 		return true, nil
 	}
-	ev = ordered(seen.first, h.Header())
+	ev = ordered(seen, h.Header())
 	if !l.turns.convict(key, ev) {
 		return false, nil
 	}
@@ -68,33 +68,41 @@ func (l *Ledger) Observe(h validation.CheckedHeader) (first bool, ev *wire.Evide
 // sound. news is false if the producer was convicted for this slot before, or
 // often enough already: such evidence is not passed on.
 func (l *Ledger) AddEvidence(ev *wire.Evidence) (news bool) {
-	key := turn{ev.First.Body().Producer, ev.First.Body().Slot}
-	if _, ok := l.turns.seen[key]; !ok {
-		l.turns.remember(key, turnSeen{first: ev.First})
-	}
-	return l.turns.convict(key, ev)
+	l.turns.remember(ev.First)
+	return l.turns.convict(turnOf(ev.First), ev)
 }
 
 // Evidence returns the equivocations found or heard of, oldest first.
 func (l *Ledger) Evidence() []wire.Evidence { return slices.Clone(l.turns.evidence) }
 
-func (t *turns) remember(key turn, seen turnSeen) {
+// remember keeps a header as the first of its turn, unless there is one, or the turn is older
+// than all of as many as may be.
+func (t *turns) remember(first *wire.Header) {
+	key := turnOf(first)
+	if t.seen[key] != nil {
+		return
+	}
+	at, _ := slices.BinarySearchFunc(t.order, key, func(a, b turn) int {
+		return cmp.Or(cmp.Compare(a.slot, b.slot), a.producer.Compare(b.producer))
+	})
 	if len(t.order) == MaxTurns {
+		if at == 0 {
+			return
+		}
 		delete(t.seen, t.order[0])
 		t.order = slices.Delete(t.order, 0, 1)
+		at--
 	}
-	t.seen[key] = seen
-	t.order = append(t.order, key)
+	t.seen[key] = first
+	t.order = slices.Insert(t.order, at, key)
 }
 
-// convict keeps ev unless it is no news. The turn must be remembered.
+// convict keeps ev unless it is no news.
 func (t *turns) convict(key turn, ev *wire.Evidence) bool {
-	seen := t.seen[key]
-	if seen.convicted || t.convicts[key.producer] >= MaxEvidencePerProducer {
+	if t.proven[key] || t.convicts[key.producer] >= MaxEvidencePerProducer {
 		return false
 	}
-	seen.convicted = true
-	t.seen[key] = seen
+	t.proven[key] = true
 	t.convicts[key.producer]++
 	t.evidence = append(t.evidence, *ev)
 	return true

@@ -90,14 +90,68 @@ func TestEvidenceFromOthers(t *testing.T) {
 	require.Len(t, c.ledger.Evidence(), convicted)
 }
 
-// TestTurnsAreBounded: the oldest turn is forgotten, the rest is not.
+// TestTurnsAreBounded: the turn of the lowest slot is forgotten, the rest is not, and what is
+// older than all is not remembered.
 func TestTurnsAreBounded(t *testing.T) {
 	c := newChain(t, testGenesis(2))
-	for slot := uint64(1); slot <= ledger.MaxTurns+1; slot++ {
+	const oldest = 3
+	for slot := uint64(oldest); slot < oldest+ledger.MaxTurns; slot++ {
 		c.ledger.Observe(c.header(slot, 1))
 	}
-	first, _ := c.ledger.Observe(c.header(2, 2))
-	require.False(t, first)
-	first, _ = c.ledger.Observe(c.header(1, 2))
-	require.True(t, first, "forgotten")
+	for slot := uint64(1); slot < oldest; slot++ {
+		for mark := range byte(2) {
+			first, ev := c.ledger.Observe(c.header(slot, mark))
+			require.True(t, first)
+			require.Nil(t, ev)
+		}
+	}
+	second := func(slot uint64) *wire.Evidence {
+		first, ev := c.ledger.Observe(c.header(slot, 2))
+		require.Equal(t, ev == nil, first)
+		return ev
+	}
+	require.NotNil(t, second(oldest), "what is old pushed out nothing")
+	c.ledger.Observe(c.header(oldest+ledger.MaxTurns, 1))
+	require.Nil(t, second(oldest), "forgotten")
+	require.NotNil(t, second(oldest+1))
+	require.NotNil(t, second(oldest+ledger.MaxTurns))
+}
+
+// What was proven is no news again because its turn is forgotten, or too old to be remembered.
+func TestEvidenceOfForgottenTurnsIsOldNews(t *testing.T) {
+	c, other := newChain(t, testGenesis(2)), newChain(t, testGenesis(2))
+	prove := func(slot uint64) *wire.Evidence {
+		other.ledger.Observe(c.header(slot, 1))
+		_, ev := other.ledger.Observe(c.header(slot, 2))
+		require.NotNil(t, ev)
+		return ev
+	}
+	old := prove(2)
+	for slot := uint64(3); slot < 3+ledger.MaxTurns; slot++ {
+		c.ledger.Observe(c.header(slot, 1))
+	}
+	for _, ev := range []*wire.Evidence{old, prove(4)} {
+		require.True(t, c.ledger.AddEvidence(ev))
+		require.False(t, c.ledger.AddEvidence(ev))
+	}
+	require.Len(t, c.ledger.Evidence(), 2)
+}
+
+// A ledger that was restored knows whose turn it was above the final block: the other header of
+// a turn may come after a restart.
+func TestTurnsOfTheTreeOutliveTheProcess(t *testing.T) {
+	g := testGenesis(5)
+	c := newChain(t, g)
+	best, side := blockOn(g, nil, 2), blockOn(g, nil, 3)
+	c.mustAdd(best, side)
+	restored, err := ledger.Restore(g, c.store, c.ledger.Save())
+	require.NoError(t, err)
+	for _, slot := range []uint64{2, 3} {
+		first, ev := restored.Observe(c.header(slot, 9))
+		require.False(t, first)
+		require.NotNil(t, ev)
+	}
+	first, ev := restored.Observe(c.header(4, 9))
+	require.True(t, first)
+	require.Nil(t, ev)
 }

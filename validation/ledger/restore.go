@@ -32,7 +32,8 @@ const (
 func (d Damage) Error() string { return "ledger: " + string(d) }
 
 // Save returns all that Restore needs, accounts by address and headers by
-// height. What is remembered of invalid blocks and of turns is not part of it.
+// height. What is remembered of invalid blocks is not part of it, and of turns
+// only those of these headers.
 func (l *Ledger) Save() Saved {
 	s := Saved{Head: l.Head(), Final: l.Final()}
 	for a, acct := range l.accounts {
@@ -77,6 +78,12 @@ func Restore(g *wire.Genesis, blocks Blocks, s Saved) (*Ledger, error) {
 	}
 	l.best = append([]*node{final}, chain(final, head)...)
 	l.unsettled = true
+	for _, n := range l.best[1:] {
+		l.turns.remember(n.header)
+	}
+	for _, h := range s.Tree {
+		l.turns.remember(h)
+	}
 	return l, nil
 }
 
