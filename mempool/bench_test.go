@@ -3,6 +3,7 @@ package mempool_test
 import (
 	"runtime"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -12,6 +13,15 @@ import (
 )
 
 const pooled = 100_000
+
+// What the pool promises with that many, on a machine that does nothing else. Fewer calls say
+// nothing about it.
+const (
+	leastRate      = 200_000 // added, each evicting another, in a second
+	leastCalls     = 20_000
+	mostTemplate   = 10 * time.Millisecond // for 4,000 transactions
+	leastTemplates = 20
+)
 
 // crowdOf mints n transactions of 250 bytes, each of a sender of its own (the
 // worst case for memory), whose fees per byte are from, from+1 … in no order.
@@ -56,7 +66,11 @@ func BenchmarkPool(b *testing.B) {
 			}
 			i++
 		}
-		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "tx/s")
+		rate := float64(b.N) / b.Elapsed().Seconds()
+		b.ReportMetric(rate, "tx/s")
+		if b.N >= leastCalls && rate < leastRate {
+			b.Errorf("added and evicted %.0f a second, want %d", rate, leastRate)
+		}
 	})
 	b.Run("Refuse", func(b *testing.B) {
 		p, cheap := filled(b, txs), pay(1<<20, 0, 1)
@@ -71,7 +85,29 @@ func BenchmarkPool(b *testing.B) {
 				b.Fatal(n)
 			}
 		}
-		b.ReportMetric(float64(b.Elapsed().Milliseconds())/float64(b.N), "ms/template")
+		each := b.Elapsed() / time.Duration(b.N)
+		b.ReportMetric(each.Seconds()*1_000, "ms/template")
+		if b.N >= leastTemplates && each > mostTemplate {
+			b.Errorf("a template took %v, want %v", each, mostTemplate)
+		}
+	})
+	b.Run("Prices", func(b *testing.B) {
+		p := filled(b, txs)
+		shares := []int{p.Bytes() / 10, p.Bytes() / 2, p.Bytes() * 9 / 10}
+		for b.Loop() {
+			prices := p.Prices()
+			b.StopTimer() // no lock is needed from here on
+			if rates := prices.Estimate(shares...); rates[0] < rates[2] {
+				b.Fatal(rates)
+			}
+			b.StartTimer()
+		}
+	})
+	b.Run("List", func(b *testing.B) {
+		p := filled(b, txs)
+		for b.Loop() {
+			_ = p.List()
+		}
 	})
 	b.Run("Match4200", func(b *testing.B) {
 		p := filled(b, txs)

@@ -1,6 +1,7 @@
 package mempool_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -374,9 +375,14 @@ func TestATemplateGivesUp(t *testing.T) {
 
 func TestReasonsHaveNames(t *testing.T) {
 	seen := make(map[string]bool)
-	for r := mempool.Included; r <= mempool.Invalid; r++ {
+	for r := mempool.Included; r <= mempool.Displaced; r++ {
 		seen[r.String()] = true
 	}
-	require.Len(t, seen, 5)
-	require.Equal(t, "reason(0)", mempool.Reason(0).String())
+	require.Len(t, seen, 6)
+	for name := range seen {
+		require.NotContains(t, name, "reason")
+	}
+	for _, none := range []mempool.Reason{0, mempool.Displaced + 1} {
+		require.Equal(t, fmt.Sprintf("reason(%d)", none), none.String(), "else this test misses one")
+	}
 }

@@ -34,9 +34,14 @@ func cpu() time.Duration {
 // fullPool is how many transactions the promise on restarts speaks of.
 const fullPool = 100_000
 
+// mostRestart is the promise. The benchmark holds it for processor time: the clock counts
+// what else the machine does.
+const mostRestart = 2 * time.Second
+
 // BenchmarkRestart measures how long a node that was killed takes from nothing
 // until it is ready, and until its pool is what it was: fullPool transactions
-// that were submitted to it, or that peers sent, on a real disk.
+// that were submitted to it, or that peers sent, on a real disk. It fails where
+// that takes more than mostRestart.
 func BenchmarkRestart(b *testing.B) {
 	for _, local := range []bool{true, false} {
 		b.Run(fmt.Sprintf("local=%v", local), func(b *testing.B) {
@@ -84,8 +89,12 @@ func restart(b *testing.B, cfg node.Config) {
 		require.Less(b, time.Since(begun), time.Minute)
 		time.Sleep(time.Millisecond)
 	}
+	took := cpu() - used
 	b.ReportMetric(time.Since(begun).Seconds(), "s-to-full")
-	b.ReportMetric((cpu() - used).Seconds(), "cpu-s-to-full")
+	b.ReportMetric(took.Seconds(), "cpu-s-to-full")
+	if took > mostRestart {
+		b.Errorf("the restart took %v of processor time, want %v", took, mostRestart)
+	}
 	b.StopTimer()
 	stop()
 	require.NoError(b, <-done)
