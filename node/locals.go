@@ -2,11 +2,8 @@ package node
 
 import (
 	"cmp"
-	"context"
 	"errors"
-	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -52,16 +49,6 @@ type local struct {
 	quiet   bool         // never announced as ours: peers are not to learn where it began
 	before  *local       // an earlier life that ended, until it is clear whether there is another
 }
-
-// Ends of local transactions as the store keeps them. A replaced one is
-// followed by the id of what replaced it.
-const (
-	endFinal    = "final"
-	endReplaced = "replaced"
-	endExpired  = "expired"
-	endEvicted  = "evicted"
-	endInvalid  = "invalid"
-)
 
 func newLocals(s *store.Store, pool mempool.Config) *locals {
 	return &locals{
@@ -111,6 +98,7 @@ func (l *locals) disown(id wire.TxID) {
 	default:
 		delete(l.txs, id)
 		delete(l.early, id)
+		delete(l.invalid, id)
 	}
 }
 
@@ -282,44 +270,6 @@ func (l *locals) reviveLocked(id wire.TxID) {
 	}
 }
 
-func endOf(r mempool.Removal) string {
-	switch r.Reason {
-	case mempool.Replaced:
-		return endReplaced + " " + r.By.String()
-	case mempool.Expired:
-		return endExpired
-	case mempool.Evicted:
-		return endEvicted
-	case mempool.Included, mempool.Displaced, mempool.Invalid:
-	}
-	return endInvalid
-}
-
-// dueLocked queues the end of t for the store if it is known and final.
-func (l *locals) dueLocked(id wire.TxID, t *local) {
-	if t.durable && t.end != "" && t.end != endInvalid { // finalized decides about that one
-		l.queueLocked(id, t)
-	}
-}
-
-// queueLocked decides the end of t.
-func (l *locals) queueLocked(id wire.TxID, t *local) {
-	if t.due {
-		return
-	}
-	t.due = true
-	delete(l.invalid, id)
-	l.ends = append(l.ends, id)
-	l.wakeUp()
-}
-
-func (l *locals) wakeUp() {
-	select {
-	case l.wake <- struct{}{}:
-	default:
-	}
-}
-
 // revivable returns the transactions of these accounts that blocks forbade, in the order of
 // nonces.
 func (l *locals) revivable(changed []ledger.AccountState) []validation.CheckedTx {
@@ -379,97 +329,6 @@ func (l *locals) moved(now time.Time, lost, applied []validation.CheckedBlock, h
 	for _, b := range applied {
 		place(b, b.ID())
 	}
-}
-
-// finalized ends the transactions of blocks that became final, and those that
-// such blocks invalidated.
-func (l *locals) finalized(blocks []ledger.Ref) {
-	if len(blocks) == 0 {
-		return
-	}
-	final := make(map[wire.BlockID]bool, len(blocks))
-	for _, r := range blocks {
-		final[r.ID] = true
-	}
-	height := blocks[len(blocks)-1].Height
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for id, t := range l.txs {
-		switch {
-		case final[t.block]:
-			l.endLocked(id, t, endFinal)
-		case t.end != endInvalid || t.height > height:
-			continue
-		}
-		if t.durable {
-			l.queueLocked(id, t)
-		}
-	}
-}
-
-// endRetry is how long ends wait for a disk that took them not.
-const endRetry = time.Second
-
-// run writes ends down until ctx ends, and then the rest. What a failed disk
-// does not take then is found out anew after the next start.
-func (l *locals) run(ctx context.Context) error {
-	for {
-		select {
-		case <-l.wake:
-		case <-ctx.Done():
-			return notFailed(l.flush())
-		}
-		for err := l.flush(); err != nil && ctx.Err() == nil; err = l.flush() {
-			if notFailed(err) != nil {
-				return err
-			}
-			sleep(ctx, endRetry)
-		}
-	}
-}
-
-// flush writes down what has ended so far. What it could not write stays due.
-func (l *locals) flush() error {
-	l.flushing.Lock()
-	defer l.flushing.Unlock()
-	l.mu.Lock()
-	due := l.ends
-	l.ends = nil
-	byEnd := make(map[string][]wire.TxID)
-	for _, id := range due {
-		if t := l.txs[id]; t != nil && t.due {
-			byEnd[t.end] = append(byEnd[t.end], id)
-		}
-	}
-	l.mu.Unlock()
-	for _, end := range slices.Sorted(maps.Keys(byEnd)) {
-		if err := l.store.EndLocalTxs(end, byEnd[end]...); err != nil {
-			l.mu.Lock()
-			l.ends = append(due, l.ends...) // those written are forgotten, and skipped the next time
-			l.mu.Unlock()
-			return err
-		}
-		l.forget(byEnd[end])
-	}
-	return nil
-}
-
-// forget lets go of what the store answers for from now on.
-func (l *locals) forget(ids []wire.TxID) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, id := range ids {
-		delete(l.txs, id)
-	}
-}
-
-// parseEnd splits what endOf made.
-func parseEnd(end string) (kind string, by *wire.TxID) {
-	kind, rest, _ := strings.Cut(end, " ")
-	if id, err := wire.ParseTxID(rest); err == nil {
-		by = &id
-	}
-	return kind, by
 }
 
 // restored takes in a transaction that the store held at the start.
