@@ -265,3 +265,19 @@ type away struct{ validation.Application }
 func (away) CheckTxs(_ context.Context, _ time.Time, txs []validation.CheckedTx) []error {
 	return slices.Repeat([]error{validation.Unavailable}, len(txs))
 }
+
+// A life that the disk did not take is taken back, and leaves nothing that blocks revive.
+func TestALifeThatIsTakenBackLeavesNothing(t *testing.T) {
+	b := newBench(t, 5, vfs.NewMem())
+	genesis := b.chain.Head()
+	tx, err := b.chain.checker.Tx(t.Context(), b.clock, b.payment(0, 1_000).Bytes())
+	require.NoError(t, err)
+	require.NoError(t, b.chain.addLocal(tx))
+	b.forge(t, genesis, 2, b.payment(0, 800))
+	require.Len(t, b.chain.locals.invalid, 1)
+	b.chain.locals.disown(tx.ID())
+	require.Empty(t, b.chain.locals.txs)
+	require.Empty(t, b.chain.locals.invalid)
+	b.extend(t, b.forge(t, genesis, 3), 1)
+	require.False(t, b.chain.HasTx(tx.ID()))
+}
