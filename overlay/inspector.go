@@ -28,6 +28,7 @@ type inspector struct {
 	units   func(b *budget) *admission
 	exceeds func(from peer.ID, a *admission, units int)
 	heard   func(ids []string, from peer.ID) // what a peer has; may be nil
+	jammed  func() bool                      // our lines are full: what is announced comes otherwise, or too late; may be nil
 	pulls   *pulls
 	asking  chan struct{} // capacity 1: a question was opened
 
@@ -101,11 +102,14 @@ func (i *inspector) prunes(from peer.ID, prunes []*pb.ControlPrune) []*pb.Contro
 
 // haves are the announcements of what is to be asked for now.
 func (i *inspector) haves(from peer.ID, haves []*pb.ControlIHave) []*pb.ControlIHave {
-	asked := false
+	asked, jammed := false, i.jammed != nil && i.jammed()
 	for _, h := range haves {
 		if h.GetTopicID() == i.topic {
 			ids := wellFormed(h.GetMessageIDs())
 			call2(i.heard, ids, from)
+			if jammed {
+				continue
+			}
 			h.MessageIDs = i.pulls.announced(time.Now(), from, ids)
 			asked = asked || len(h.MessageIDs) > 0
 		}

@@ -28,26 +28,44 @@ var errNotReading = errors.New("overlay: does not read what it is sent, while ot
 
 // followLaggards charges the peers that do not read, until ctx ends. A pause of our own
 // proves nothing, so what it falls into is not looked at; nor does a line that carries
-// nothing, whose peer may be as eager to read as any.
+// nothing, whose peer may be as eager to read as any, nor one of many that are full.
 func (o *Overlay) followLaggards(ctx context.Context) {
 	lines := newLifelines(o.host, o.crew)
-	last := time.Now()
+	watch := watched{since: time.Now()}
 	every(ctx, laggardsLook, func() {
 		now := time.Now()
 		steady := lines.look(ctx, o.txs.outflow.troubled(now))
 		o.txs.outflow.excuse(steady)
-		if now.Sub(last) < laggardsEvery {
+		over, sure := watch.look(now, o.txs.outflow.jammed(o.txLinks))
+		if !over {
 			return
 		}
-		readings, late := o.txs.outflow.readings(now, steady), now.Sub(last) > 3*laggardsEvery/2
-		last = now
-		if late {
+		readings := o.txs.outflow.readings(now, steady)
+		if !sure {
 			return
 		}
 		for _, p := range peerscore.Laggards(readings) {
 			o.court.judge(peer.ID(p), errNotReading)
 		}
 	})
+}
+
+// watched is the time for which peers have been watched.
+type watched struct {
+	since  time.Time
+	jammed bool // most lines were full at some look
+}
+
+// look says whether peers are to be compared now, and whether that proves anything.
+func (w *watched) look(now time.Time, jammed bool) (over, sure bool) {
+	w.jammed = w.jammed || jammed
+	lasted := now.Sub(w.since)
+	if lasted < laggardsEvery {
+		return false, false
+	}
+	sure = !w.jammed && lasted <= 3*laggardsEvery/2
+	*w = watched{since: now}
+	return true, sure
 }
 
 // troubled are the peers that do not take at once what they are sent.

@@ -60,3 +60,47 @@ func TestDeadLinesAreNoLaggards(t *testing.T) {
 	}, o.readings(now, map[peer.ID]bool{"p": true}))
 	require.False(t, o.readings(now, nil)[1].Stuck)
 }
+
+// R103: what falls into a time in which most lines of the mesh are full, or into a pause of
+// our own, proves nothing.
+func TestFullLinesProveNothing(t *testing.T) {
+	start := time.Now()
+	w, at := watched{since: start}, func(s int) time.Time { return start.Add(time.Duration(s) * time.Second) }
+	for _, look := range []struct {
+		second             int
+		jammed, over, sure bool
+	}{
+		{1, false, false, false},
+		{10, false, true, true},
+		{11, true, false, false}, // and no more later
+		{19, false, false, false},
+		{20, false, true, false},
+		{30, false, true, true},
+		{40, true, true, false},
+		{60, false, true, false}, // we have slept
+	} {
+		over, sure := w.look(at(look.second), look.jammed)
+		require.Equal(t, [2]bool{look.over, look.sure}, [2]bool{over, sure}, "second %d", look.second)
+	}
+}
+
+// R103: lines are jammed where most of the mesh is, more than one of them.
+func TestJammed(t *testing.T) {
+	o, mesh := newOutflow(100), newLinks()
+	fill := func(p peer.ID) {
+		for range fullLine {
+			o.queued(p)
+		}
+	}
+	mesh.set("a", true)
+	fill("a")
+	fill("beside") // not of the mesh
+	require.False(t, o.jammed(mesh), "one may do that")
+	mesh.set("b", true)
+	mesh.set("c", true)
+	require.False(t, o.jammed(mesh))
+	fill("b")
+	require.True(t, o.jammed(mesh))
+	o.written("b")
+	require.False(t, o.jammed(mesh))
+}

@@ -84,6 +84,30 @@ func (o *outflow) written(p peer.ID) {
 	}
 }
 
+// jammed says whether most lines of a mesh are full. Then it is the network that is, or our
+// own uplink, and who is slow is so for no reason of its own.
+func (o *outflow) jammed(mesh *links) bool {
+	deep := 0
+	for _, p := range o.deep() {
+		if mesh.has(p) {
+			deep++
+		}
+	}
+	return deep > 1 && 2*deep >= mesh.len()
+}
+
+// deep are the peers for whom transactions wait.
+func (o *outflow) deep() (peers []peer.ID) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for p, w := range o.ways {
+		if w.depth >= fullLine {
+			peers = append(peers, p)
+		}
+	}
+	return peers
+}
+
 // depth is how much waits for a peer.
 func (o *outflow) depth(p peer.ID) int {
 	o.mu.Lock()

@@ -453,6 +453,9 @@ func (o *Overlay) join(ctx context.Context) (txMesh, blockMesh *mesh, err error)
 	txUnits, blockUnits := func(b *budget) *admission { return b.txs }, func(b *budget) *admission { return b.blocks }
 	txInspector := newInspector(o, TxTopic(o.id), o.txLinks.has, txUnits)
 	txInspector.heard = o.announcer.heard
+	if o.recon != nil { // which brings what nobody is asked for
+		txInspector.jammed = func() bool { return o.txs.outflow.jammed(o.txLinks) }
+	}
 	blockInspector := newInspector(o, BlockTopic(o.id), o.bkLinks.has, blockUnits)
 	txMesh, err = join(ctx, o.bounded(ctx, inflow{
 		topic: TxTopic(o.id), frame: l.TxFrame, sluice: txIn, outflow: o.txs.outflow, inspect: txInspector, shed: o.cfg.Hooks.TxShed,
