@@ -102,6 +102,17 @@ func (l *lane) header(ctx context.Context, inMesh bool) (done func()) {
 	return func() { l.leave(&l.others) }
 }
 
+// hearHeaders returns what is to be told of frames of the block topic that begin to come in,
+// and returns what is to be told of their ends. Only headers from the mesh are worth a lull.
+func (l *lane) hearHeaders(mesh *links) func(from peer.ID, frame int) (done func()) {
+	return func(from peer.ID, frame int) (done func()) {
+		if frame < hurryFrame || !mesh.has(from) {
+			return func() {}
+		}
+		return l.lull.hear()
+	}
+}
+
 // writeHeaders returns how RPCs of the block topic are written.
 func (l *lane) writeHeaders(mesh *links) func(context.Context, network.Stream, peer.ID, []byte) (int, error) {
 	return func(ctx context.Context, s network.Stream, p peer.ID, rpc []byte) (int, error) {

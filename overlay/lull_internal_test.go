@@ -91,6 +91,20 @@ func TestLullsAreShortAndRare(t *testing.T) {
 	})
 }
 
+// R102: only what is long enough for a header, and comes from the mesh, begins a lull.
+func TestLullsAreForHeadersFromTheMesh(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, mesh := newLane(func(peer.ID) bool { return true }), newLinks()
+		mesh.set("near", true)
+		hear := l.hearHeaders(mesh)
+		hear("near", hurryFrame-1)()
+		hear("far", hurryFrame)()
+		require.Zero(t, l.held(t.Context(), "full"))
+		hear("near", hurryFrame)()
+		require.Equal(t, lullJudging, l.held(t.Context(), "full"))
+	})
+}
+
 // R102: a producer makes room for its own block, even soon after that of another.
 func TestLullBeforeAnOwnBlock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -505,12 +505,7 @@ func (o *Overlay) join(ctx context.Context) (txMesh, blockMesh *mesh, err error)
 	blockMesh, err = join(ctx, o.bounded(ctx, inflow{
 		topic: BlockTopic(o.id), frame: l.BlockFrame, sluice: blockIn, outflow: blockOut, inspect: blockInspector,
 		bytes: func(b *budget) *rate.Limiter { return b.blockBytes }, units: blockUnits, write: o.lane.writeHeaders(o.bkLinks),
-		coming: func(p peer.ID, frame int) (done func()) {
-			if frame < hurryFrame || !o.bkLinks.has(p) {
-				return func() {}
-			}
-			return o.lane.lull.hear()
-		},
+		coming: o.lane.hearHeaders(o.bkLinks),
 	}), meshConfig{
 		name: "blocks", network: o.id, topic: BlockTopic(o.id), protocols: blockProtocols,
 		frame: l.BlockFrame, control: l.BlockControl, workers: g.BlockWorkers, heartbeat: g.BlockHeartbeat,
