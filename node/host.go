@@ -51,6 +51,7 @@ func newHost(cfg Config, key ed25519.PrivateKey, g *gate, registry prometheus.Re
 		libp2p.ResourceManager(resources),
 		libp2p.ConnectionManager(connmgr.NullConnMgr{}), // whom to keep is for the overlay to say
 		libp2p.ConnectionGater(g),
+		DialWhatFailed(),
 	}
 	if cfg.Profile == config.ProfileTestnet {
 		// Everybody's address is known, and many nodes share one registry.
@@ -76,6 +77,14 @@ func newHost(cfg Config, key ed25519.PrivateKey, g *gate, registry prometheus.Re
 		return nil, errors.Join(err, h.Close())
 	}
 	return h, nil
+}
+
+// DialWhatFailed has a libp2p host dial whatever it is told to. By itself it refuses public QUIC
+// addresses, but for one in a hundred, once a hundred dials of any such failed, and IPv6 ones
+// likewise: a node that was cut off for some minutes would not find back for an hour. How
+// often to try what failed is for the overlay to say.
+func DialWhatFailed() libp2p.Option {
+	return libp2p.ChainOptions(libp2p.UDPBlackHoleSuccessCounter(nil), libp2p.IPv6BlackHoleSuccessCounter(nil))
 }
 
 func multiaddrs(texts []string) ([]ma.Multiaddr, error) {

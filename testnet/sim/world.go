@@ -18,6 +18,7 @@ import (
 	"github.com/quic-go/quic-go"
 	"go.uber.org/fx"
 
+	"github.com/grapevine-p2p/grapevine/node"
 	"github.com/grapevine-p2p/grapevine/testnet/scenario"
 )
 
@@ -112,6 +113,7 @@ func (w *world) newHost(i int, key crypto.PrivKey, extra ...libp2p.Option) (host
 		libp2p.ConnectionManager(connmgr.NullConnMgr{}),
 		libp2p.DisableRelay(),
 		libp2p.DisableMetrics(),
+		node.DialWhatFailed(),
 		// It stalls virtual time, as libp2p's own simulations found.
 		libp2p.DisableIdentifyAddressDiscovery(),
 	}, extra...)...)
