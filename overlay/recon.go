@@ -72,6 +72,7 @@ type reconciler struct {
 	alarms   int
 	hurry    time.Time // when to tell everybody of much that came into the pool at once; zero if it is told
 	rolled   bool      // much came in, and those on our chain are not told yet
+	much     time.Time // when much came in last, by a rollback or by fetching
 	brought  int       // by fetching, and not told to others yet
 	looked   time.Time // when links were last looked after
 	began    time.Time
@@ -164,7 +165,7 @@ func (r *reconciler) drain(now time.Time) {
 		r.note(now, n)
 	}
 	if many && r.hurry.IsZero() {
-		r.hurry, r.rolled = now.Add(rollbackCalm), true
+		r.hurry, r.rolled, r.much = now.Add(rollbackCalm), true, now
 		for _, s := range r.sessions { // before one of them begins
 			if !r.onOurChain(s.key.peer) {
 				s.leave(r.hurry)
@@ -249,8 +250,8 @@ func (r *reconciler) joined() {
 	r.poke()
 }
 
-// learned takes ids that a peer says it has.
-func (r *reconciler) learned(now time.Time, s *reconSession, ids []wire.TxID) {
+// learned takes ids that a peer says it has, and counts those that we want.
+func (r *reconciler) learned(now time.Time, s *reconSession, ids []wire.TxID) (lacked int) {
 	m := r.roster.snapshot(s.key.peer)
 	from := fetch.Source{
 		Peer: peerscore.PeerID(s.key.peer), Preferred: m.direction == network.DirOutbound, RTT: m.rtt,
@@ -263,13 +264,14 @@ func (r *reconciler) learned(now time.Time, s *reconSession, ids []wire.TxID) {
 				s.agree(id)
 				continue
 			}
-			s.lacked++
+			lacked++
 			r.tracker.Announced(now, from, id)
 		case r.known.declined(now, id):
 			s.agree(id)
 		}
 	}
 	r.keepLarge(now)
+	return lacked
 }
 
 // keepLarge lets no large exchange begin while much is being fetched.
@@ -305,6 +307,9 @@ func (r *reconciler) hasten(but peer.ID, brought int) {
 	r.brought += brought
 	if r.tracker.Len() > recon.MaxSmall {
 		return
+	}
+	if r.brought > recon.MaxSmall {
+		r.much = time.Now()
 	}
 	r.hastenLocked(r.brought > recon.MaxSmall, func(p peer.ID) bool { return p != but })
 	r.brought = 0

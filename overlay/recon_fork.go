@@ -17,6 +17,8 @@ const (
 	// differs alone: soon one of the two rolls back, and what that gives back would take
 	// another large exchange. A branch takes little longer than that to fetch, or much longer.
 	forkCalm = 3 * time.Second
+	// muchFor is for how long after much came in at once new sessions expect to tell much.
+	muchFor = 5 * time.Second
 )
 
 // leave keeps a session from large exchanges until then, or until the peer is on our chain.
@@ -25,10 +27,18 @@ func (s *reconSession) leave(until time.Time) {
 	s.machine.Leave(until)
 }
 
-// await has a session that we opened wait until the peer and we are on one chain.
+// await has a session that we opened wait until the peer and we are on one chain, and ask
+// for a large exchange with care where one is to be expected.
 func (r *reconciler) await(now time.Time, s *reconSession) {
-	if s.key.asks && r.roster.snapshot(s.key.peer).best.height > 0 && !r.onOurChain(s.key.peer) {
+	if !s.key.asks {
+		return
+	}
+	s.apart = r.roster.snapshot(s.key.peer).best.height > 0 && !r.onOurChain(s.key.peer)
+	if s.apart {
 		s.leave(now.Add(forkCalm))
+	}
+	if s.apart || now.Sub(r.much) < muchFor {
+		r.stepLocked(s, recon.Hasten{Much: true})
 	}
 }
 
@@ -45,11 +55,18 @@ func (r *reconciler) rejoin(now time.Time) {
 	}
 }
 
-// hastenRolled tells those on our chain of what a rollback gave back, once.
+// hastenRolled tells those of what a rollback gave back, once, who were on another branch and
+// are on our chain now. Others had our branch, and give it back themselves.
 func (r *reconciler) hastenRolled() {
-	if r.rolled {
-		r.rolled = false
-		r.hastenLocked(true, r.onOurChain)
+	if !r.rolled {
+		return
+	}
+	r.rolled = false
+	for _, s := range r.sessions {
+		if s.key.asks && s.apart && r.onOurChain(s.key.peer) {
+			s.apart = false
+			r.stepLocked(s, recon.Hasten{Much: true})
+		}
 	}
 }
 

@@ -329,8 +329,7 @@ func TestWhatTheChainHasIsNotFetched(t *testing.T) {
 		known: newKnownTxs(), source: indexed{in: testID(1)}, tracker: tracker,
 		roster: newRoster(Limits{}, nil, time.Now, nil, nil),
 	}
-	r.learned(now, s, []wire.TxID{testID(1), testID(2)})
+	require.Equal(t, 1, r.learned(now, s, []wire.TxID{testID(1), testID(2)}))
 	require.Equal(t, 1, tracker.Len())
-	require.Equal(t, 1, s.lacked)
 	require.Equal(t, bag{testID(1): 1}, machine, "known to both, so that it is not told again")
 }

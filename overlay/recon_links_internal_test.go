@@ -90,8 +90,8 @@ func (m *told) Step(_ time.Time, ev recon.Event, out []recon.Action) []recon.Act
 
 func (m *told) Leave(until time.Time) { m.left = until }
 
-// R99: what a rollback gave back is told at once to those who are on the chain now, and not
-// yet to those who may have it in their chains still.
+// R99: what a rollback gave back is told at once to those who were on that chain before, and not
+// yet to those who may have it in their chains still, or rolled it back with us.
 func TestWhoIsToldOfARollback(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
 	tracker, err := fetch.New(fetch.DefaultConfig(), fetch.Key{})
@@ -103,13 +103,14 @@ func TestWhoIsToldOfARollback(t *testing.T) {
 	}
 	machines := make(map[reconKey]*told)
 	for p, best := range map[peer.ID]head{
-		"same": {5, wire.BlockID{1}}, "apart": {5, wire.BlockID{2}}, "ahead": {6, wire.BlockID{3}}, "unknown": {},
+		"same": {5, wire.BlockID{1}}, "with us": {5, wire.BlockID{1}}, "apart": {5, wire.BlockID{2}},
+		"ahead": {6, wire.BlockID{3}}, "unknown": {},
 	} {
 		r.roster.members[p] = &member{id: p, best: best}
 		for _, asks := range []bool{false, true} {
 			key := reconKey{p, asks}
 			machines[key] = &told{bag: make(bag)}
-			r.sessions[key] = &reconSession{key: key, machine: machines[key]}
+			r.sessions[key] = &reconSession{key: key, machine: machines[key], apart: p != "with us"}
 		}
 	}
 	r.known = newKnownTxs()
@@ -121,9 +122,8 @@ func TestWhoIsToldOfARollback(t *testing.T) {
 	r.drain(now)
 	r.hastenRolled()
 	for key, m := range machines {
-		same := key.peer == "same"
-		require.Equal(t, same && key.asks, m.hastened, key)
-		require.Equal(t, !same, m.left.Equal(now.Add(rollbackCalm)), key)
+		require.Equal(t, key.peer == "same" && key.asks, m.hastened, key)
+		require.Equal(t, key.peer != "same" && key.peer != "with us", m.left.Equal(now.Add(rollbackCalm)), key)
 	}
 }
 
@@ -158,6 +158,8 @@ func TestWhoIsOnAnotherBranchWaits(t *testing.T) {
 				require.Zero(t, m.left)
 				return
 			}
+			require.True(t, m.hastened, "it expects much")
+			m.hastened = false
 			r.rejoin(now.Add(time.Second))
 			require.False(t, m.hastened)
 			again := *s

@@ -50,6 +50,7 @@ type reconSession struct {
 	// agreed are ids that the peer has told us, and that we had and do not want. They count as
 	// known to both, so that they are told once a session.
 	agreed map[wire.TxID]bool
+	apart  bool      // the peer was on another branch when the session began
 	forked time.Time // until when the session waits for the peer and us to be on one chain; zero if it does not
 	lacked int       // ids that the peer told since the last exchange, and that we do want
 }
@@ -235,6 +236,8 @@ func (r *reconciler) stepLocked(s *reconSession, ev recon.Event) {
 		case recon.RunScan:
 			r.scan(s, a.Scan)
 		case recon.Learned:
+			s.lacked += r.learned(now, s, a.IDs)
+		case recon.Listed:
 			r.learned(now, s, a.IDs)
 		case recon.Compared:
 			r.compared(now, s, a)

@@ -26,6 +26,9 @@ const (
 	listWindow = 8
 	// maxJournal is the most changes of the set during one exchange.
 	maxJournal = 1 << 14
+	// maxMoved is how much of our set may change before what differs begins to be listed: more
+	// than gossip brings in a round trip. What a rollback gives back, the peer may have too.
+	maxMoved = 1024
 	// maxGuess says by what factor, and guessMargin by how many, the symbols may
 	// exceed what the first estimate needs before they count as undecodable, and by
 	// how much an estimate may exceed what plain ids then show.

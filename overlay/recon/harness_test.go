@@ -30,6 +30,7 @@ type side struct {
 	session
 	set      map[wire.TxID]bool
 	learned  []wire.TxID
+	listed   int
 	compared []recon.Compared
 	scans    int
 	closed   error
@@ -138,6 +139,8 @@ func (p *pair) step(s *side, ev recon.Event) {
 					s.add(id)
 				}
 			}
+		case recon.Listed:
+			s.listed += len(a.IDs)
 		case recon.Compared:
 			s.compared = append(s.compared, a)
 		case recon.Close:

@@ -44,6 +44,8 @@ func (i *Initiator) choose(now time.Time) {
 	theirs := (d + i.theirs - i.size) / 2
 	bySymbols := (max(next, needed(d))-have)*SymbolSize + theirs*(8+len(wire.TxID{}))
 	switch {
+	case len(i.journal) > maxMoved: // the set is another by now
+		i.later(now)
 	case d > 2*MaxSmall && have < i.limit && !i.hold(now): // estimates are often half as much too high
 		i.later(now)
 	case needed(d) > MaxSymbols || have == MaxSymbols || i.theirs*len(wire.TxID{}) < bySymbols:
@@ -100,6 +102,7 @@ func (i *Initiator) listing(now time.Time, f Listing) {
 		return
 	}
 	i.listed = append(i.listed, f.IDs...)
+	i.actions = append(i.actions, Listed{f.IDs})
 	have = len(i.listed)
 	i.await(now, asksAll)
 	switch {

@@ -132,3 +132,35 @@ func TestFewAskForALargeExchange(t *testing.T) {
 	ticks(600 * time.Millisecond)
 	require.GreaterOrEqual(t, len(asking), 5)
 }
+
+// R113: where a rollback gave much back since an exchange began, the peer does not list all
+// it has: it may have the same from there.
+func TestWhatMovedMeanwhileIsNotListed(t *testing.T) {
+	p := newPair(t, recon.DefaultConfig(), 1)
+	p.fill(rand.New(rand.NewPCG(5, 6)), 1000, 0, 2500)
+	opened := 0
+	p.spy = func(_ int, f recon.Frame) {
+		if _, ok := f.(recon.Open); ok {
+			opened++
+		}
+	}
+	p.run(time.Minute, func() bool { return opened > 0 })
+	for id := range p.answers.set {
+		p.asks.add(id)
+	}
+	p.run(5*time.Second, never)
+	require.GreaterOrEqual(t, opened, 2)
+	require.Less(t, p.sent[1], 20_000, "the ids are not listed")
+	require.Equal(t, recon.Compared{}, p.asks.compared[len(p.asks.compared)-1])
+}
+
+// What is listed can be fetched from its first frame on.
+func TestWhatIsListedIsToldAtOnce(t *testing.T) {
+	p := newPair(t, recon.DefaultConfig(), 1)
+	p.fill(rand.New(rand.NewPCG(7, 8)), 0, 0, 3*recon.MaxIDs)
+	p.run(time.Minute, func() bool { return p.asks.listed > 0 })
+	require.Equal(t, recon.MaxIDs, p.asks.listed)
+	require.Empty(t, p.asks.learned)
+	p.run(time.Second, never)
+	require.Len(t, p.asks.learned, 3*recon.MaxIDs)
+}

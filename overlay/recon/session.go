@@ -30,7 +30,7 @@ func (Scanned) event()  {}
 func (Tick) event()     {}
 func (Hasten) event()   {}
 
-// Action is what a session wants done, in this order: Send, RunScan, Learned,
+// Action is what a session wants done, in this order: Send, RunScan, Learned, Listed,
 // Compared or Close.
 type Action interface{ action() }
 
@@ -43,6 +43,9 @@ type (
 	// Learned are ids that the peer says it has and, from what it or we have seen, we
 	// lack: announcements. Some may have come in by now.
 	Learned struct{ IDs []wire.TxID }
+	// Listed are ids that the peer says it has. We may have them: which of them we lack,
+	// Learned tells when all are listed. Who looks for himself can fetch them until then.
+	Listed struct{ IDs []wire.TxID }
 	// Compared ends an exchange that found out what differed: how many ids only the
 	// peer had, and how many only we.
 	Compared struct{ Theirs, Ours int }
@@ -54,6 +57,7 @@ type (
 func (Send) action()     {}
 func (RunScan) action()  {}
 func (Learned) action()  {}
+func (Listed) action()   {}
 func (Compared) action() {}
 func (Close) action()    {}
 
