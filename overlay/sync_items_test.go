@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"encoding/binary"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -95,13 +97,30 @@ func TestS8RequestStorm(t *testing.T) {
 
 	storm, other := greetedHost(t, n), greetedHost(t, n)
 	q := (&wire.SyncRequest{ID: 1, FromHeight: 1, Count: 5}).AppendTo(nil)
-	for range 10 * overlay.DefaultLimits().RequestsBurst {
-		if slices.Contains(n.seen.offencesOf(storm.ID()), peerscore.BudgetBreach) {
-			break
-		}
-		_, _ = request(t, storm, n.host.ID(), overlay.SyncProtocol(g.ID()), q)
+	const requests, lines = 10_000, 8
+	ctx := network.WithNoDial(t.Context(), "who is cut stays away")
+	var sent atomic.Int32
+	var storming sync.WaitGroup
+	for range lines { // as quick as the connection takes them, and nobody waits for answers
+		storming.Go(func() {
+			for range requests / lines {
+				s, err := storm.NewStream(ctx, n.host.ID(), overlay.SyncProtocol(g.ID()))
+				if err != nil {
+					return
+				}
+				_, _ = s.Write(frame(q))
+				_ = s.Close()
+				sent.Add(1)
+			}
+		})
 	}
+	eventually(t, func() bool { return sent.Load() > 0 }, "the storm begins")
+	_, err = request(t, other, n.host.ID(), overlay.SyncProtocol(g.ID()), q)
+	require.NoError(t, err)
+	storming.Wait()
+	t.Logf("%d requests until it was cut", sent.Load())
 	require.Contains(t, n.seen.offencesOf(storm.ID()), peerscore.BudgetBreach)
 	_, err = request(t, other, n.host.ID(), overlay.SyncProtocol(g.ID()), q)
 	require.NoError(t, err)
+	require.Empty(t, n.seen.offencesOf(other.ID()))
 }
