@@ -24,7 +24,7 @@ const (
 	reconTick = time.Second
 	// reconSecond is how long the side with the higher id leaves a new link to the other's
 	// session, so that the first exchange, which may be large, is not held twice.
-	reconSecond = 3 * time.Second
+	reconSecond = time.Second
 	// reconPause is how long a peer is left alone after its first failure; each pause is
 	// twice the last, up to reconPauseMax after an offence, and to reconPauseLine after what
 	// a bad line explains.

@@ -44,7 +44,8 @@ const (
 	maxAsking = 2
 	// askFor is after how long others may ask as well: two round trips of the longest kind.
 	askFor = 600 * time.Millisecond
-	// largePoll is how often an initiator that needs the large place looks for it.
+	// largePoll is how often an initiator that needs the large place looks for it, or each
+	// round trip if that is longer: an exchange takes some of them.
 	largePoll = 100 * time.Millisecond
 	// withheldMargin is how many needs may go unanswered, beside half of them: what
 	// left the peer's set meanwhile.

@@ -17,6 +17,7 @@ type Initiator struct {
 	until    time.Time // what the phase waits for, at the latest
 	interval time.Duration
 	oldAt    time.Time // when the session has had its time
+	rtt      time.Duration
 	paceAt   time.Time // when the next exchange would be on pace
 	hurry    bool      // the next exchange is to be soon
 	waits    bool      // the next exchange will want the large place, as far as we know
@@ -124,7 +125,7 @@ func (i *Initiator) tick(now time.Time) {
 	case i.phase == rests && !now.Before(i.oldAt):
 		i.close(ErrAge)
 	case i.phase == rests && i.waits && !i.ask(now):
-		i.until = now.Add(largePoll)
+		i.until = now.Add(max(largePoll, i.rtt)) // the near ask first, more often than not
 	case i.phase == rests:
 		i.open(now)
 	case i.phase == lingers:
@@ -166,7 +167,7 @@ func (i *Initiator) receive(now time.Time, f Frame) {
 	}
 	switch f := f.(type) {
 	case Greeting:
-		i.phase = prepares
+		i.phase, i.rtt = prepares, now.Sub(i.oldAt.Add(-i.config.MaxAge))
 		i.greet(f.Salt)
 	case Equal:
 		i.actions = append(i.actions, Compared{})

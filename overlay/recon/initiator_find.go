@@ -102,7 +102,9 @@ func (i *Initiator) listing(now time.Time, f Listing) {
 		return
 	}
 	i.listed = append(i.listed, f.IDs...)
-	i.actions = append(i.actions, Listed{f.IDs})
+	if have < maxTold {
+		i.actions = append(i.actions, Listed{f.IDs[:min(len(f.IDs), maxTold-have)]})
+	}
 	have = len(i.listed)
 	i.await(now, asksAll)
 	switch {

@@ -157,10 +157,11 @@ func TestWhatMovedMeanwhileIsNotListed(t *testing.T) {
 // What is listed can be fetched from its first frame on.
 func TestWhatIsListedIsToldAtOnce(t *testing.T) {
 	p := newPair(t, recon.DefaultConfig(), 1)
-	p.fill(rand.New(rand.NewPCG(7, 8)), 0, 0, 3*recon.MaxIDs)
+	p.fill(rand.New(rand.NewPCG(7, 8)), 0, 0, 5*recon.MaxIDs)
 	p.run(time.Minute, func() bool { return p.asks.listed > 0 })
 	require.Equal(t, recon.MaxIDs, p.asks.listed)
 	require.Empty(t, p.asks.learned)
 	p.run(time.Second, never)
-	require.Len(t, p.asks.learned, 3*recon.MaxIDs)
+	require.Equal(t, 8192, p.asks.listed, "as many as one exchange tells")
+	require.Len(t, p.asks.learned, 8192)
 }

@@ -43,8 +43,9 @@ type (
 	// Learned are ids that the peer says it has and, from what it or we have seen, we
 	// lack: announcements. Some may have come in by now.
 	Learned struct{ IDs []wire.TxID }
-	// Listed are ids that the peer says it has. We may have them: which of them we lack,
-	// Learned tells when all are listed. Who looks for himself can fetch them until then.
+	// Listed are ids that the peer says it has, as many as one exchange tells. We may have
+	// them: which of them we lack, Learned tells when all are listed. Who looks for himself
+	// can fetch them until then.
 	Listed struct{ IDs []wire.TxID }
 	// Compared ends an exchange that found out what differed: how many ids only the
 	// peer had, and how many only we.
