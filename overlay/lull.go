@@ -12,8 +12,8 @@ const (
 	lullTime = 250 * time.Millisecond
 	// lullRest is how many times as long as a lull no other begins for what peers send. Blocks
 	// of every other second each find one, and whoever feigns blocks slows down transactions by
-	// an eighth at most. For blocks of our own, ownRest is as many.
-	lullRest = 7
+	// a sixth at most. For blocks of our own, ownRest is as many.
+	lullRest = 5
 	ownRest  = 2
 	// lullJudging is for what a header waits for between coming in and going out.
 	lullJudging = 20 * time.Millisecond

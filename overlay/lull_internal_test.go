@@ -68,7 +68,7 @@ func TestLullForNothingIsShort(t *testing.T) {
 }
 
 // R102: whoever sends headers, or what looks like them, and however slowly, transactions are
-// held for a quarter of a second each time and an eighth of the time in all.
+// held for a quarter of a second each time and a sixth of the time in all.
 func TestLullsAreShortAndRare(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, ctx := newLane(func(peer.ID) bool { return true }), t.Context()
