@@ -25,6 +25,8 @@ const (
 	// txPiece bounds the bytes of transactions that are handed to a connection at a time, and
 	// so what is before a block in its queue.
 	txPiece = 16 << 10
+	// besidePiece is the same for a stream beside the topic, of which a connection has several.
+	besidePiece = 4 << 10
 	// publishing is how long the router may take to hand a header of ours to its writers.
 	publishing = 5 * time.Millisecond
 )
@@ -147,7 +149,7 @@ type besideWriter struct {
 
 // Write implements io.Writer.
 func (w besideWriter) Write(b []byte) (n int, err error) {
-	for piece := range slices.Chunk(b, txPiece) {
+	for piece := range slices.Chunk(b, besidePiece) {
 		w.lane.wait(w.ctx, txPatience, w.lane.idle)
 		w.lane.lull.wait(w.ctx)
 		k, err := w.to.Write(piece)
