@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,6 +23,8 @@ import (
 type lostHost struct {
 	host.Host
 	hangs time.Duration
+
+	mu    sync.Mutex // guards what follows
 	dials []time.Time
 }
 
@@ -29,9 +33,18 @@ func (h *lostHost) Network() network.Network         { return nobody{} }
 func (h *lostHost) Peerstore() peerstore.Peerstore   { return forgetful{} }
 
 func (h *lostHost) Connect(ctx context.Context, _ peer.AddrInfo) error {
+	h.mu.Lock()
 	h.dials = append(h.dials, time.Now())
+	h.mu.Unlock()
 	sleep(ctx, h.hangs)
 	return errors.New("nobody answers")
+}
+
+// dialled returns when there were dials.
+func (h *lostHost) dialled() []time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.dials)
 }
 
 type nobody struct{ unplugged }
@@ -58,22 +71,23 @@ func TestWhoComesBackHasOthersDialledAgain(t *testing.T) {
 				go func() { defer close(done); b.run(ctx) }()
 				time.Sleep(20 * time.Minute)
 				// Neither falls into the first second of a dial: those are left alone.
-				for time.Since(h.dials[len(h.dials)-1]) < 2*time.Second {
+				before := len(h.dialled())
+				for time.Since(h.dialled()[before-1]) < 2*time.Second {
 					time.Sleep(time.Second)
+					before = len(h.dialled())
 				}
-				before := len(h.dials)
 				back.note(time.Now())
 				synctest.Wait()
-				require.Len(t, h.dials, before+1)
-				require.Equal(t, time.Now(), h.dials[before])
+				require.Len(t, h.dialled(), before+1)
+				require.Equal(t, time.Now(), h.dialled()[before])
 
 				time.Sleep(returnsEvery / 2)
-				few := len(h.dials)
+				few := len(h.dialled())
 				for range 10 {
 					back.note(time.Now())
 					synctest.Wait()
 				}
-				require.Len(t, h.dials, few)
+				require.Len(t, h.dialled(), few)
 				cancel()
 				<-done
 			})
