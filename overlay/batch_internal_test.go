@@ -174,28 +174,35 @@ func TestBusyCollectorFillsBatches(t *testing.T) {
 }
 
 // Under load a batch that is not full waits, but no longer than it may, and not at all
-// once there is enough for the arithmetic.
+// once there is enough for the arithmetic; without load it does not wait.
 func TestCollectorWaitIsBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := collecting(t, 4, new(fakeChecker))
-		defer b.stop()
-		company := func(n int) {
-			var all sync.WaitGroup
-			for range n {
-				all.Go(func() { _, _ = b.tell(t, "good", "p") })
-			}
-			all.Wait()
-		}
-		company(batchEnough - 1) // the collector is busy now
-		start := time.Now()
-		company(1)
-		require.LessOrEqual(t, time.Since(start), DefaultLimits().BatchWait)
-
-		company(batchEnough - 1)
-		start = time.Now()
-		company(batchEnough)
-		require.Zero(t, time.Since(start))
-	})
+	for _, test := range []struct {
+		name   string
+		busy   bool
+		there  int // how many transactions wait when the batch is formed
+		waited time.Duration
+	}{
+		{"one under load", true, 1, DefaultLimits().BatchWait},
+		{"too few under load", true, batchEnough - 1, DefaultLimits().BatchWait},
+		{"enough under load", true, batchEnough, 0},
+		{"one", false, 1, 0},
+		{"some", false, batchEnough - 1, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCollector(DefaultLimits(), 1, new(fakeChecker), nil, time.Now, nil, nil)
+				for range test.there {
+					go func() { c.in <- ticket{} }()
+				}
+				synctest.Wait() // all of them stand at the door
+				start := time.Now()
+				batch, ok := c.form(t.Context(), test.busy)
+				require.True(t, ok)
+				require.Len(t, batch, test.there)
+				require.Equal(t, test.waited, time.Since(start))
+			})
+		})
+	}
 }
 
 // Large transactions end a batch early: what waits for the rest of it waits no longer for
