@@ -54,9 +54,6 @@ func TestAnnouncementReachesALatecomer(t *testing.T) {
 // R45: after a restart own transactions are announced until three peers are known to have
 // them, and no more.
 func TestReannouncedUntilEchoed(t *testing.T) {
-	if testing.Short() { // so under the race detector, where all peers may end up with the transaction and too few echo it
-		t.Skip("needs peers that are quicker than the announcer's tick")
-	}
 	g, c := testGenesis("echo"), newClock()
 	a := start(t, g, c)
 	var others []*node
@@ -75,6 +72,7 @@ func TestReannouncedUntilEchoed(t *testing.T) {
 	for _, o := range others {
 		again.join(o)
 	}
+	meshed(t, again)
 	checked, err := again.checker.Sound(tx.Bytes())
 	require.NoError(t, err)
 	again.Reannounce(checked, again.accept(unknown))

@@ -110,7 +110,7 @@ func New(cfg Config) (*Overlay, error) {
 	}
 	o.announcer = newAnnouncer(cfg, o.roster)
 	o.txs = newTxRoad(cfg, cfg.Host.ID(), o.txLinks, o.roster, o.court, o.crew)
-	o.txs.echoed = o.announcer.relayed
+	o.txs.echoed, o.txs.waits = o.announcer.relayed, o.announcer.waits
 	o.holders, o.lane = o.txs.holders, newLane(func(p peer.ID) bool { return o.txs.outflow.depth(p) >= fullLine })
 	if o.sched, err = newScheduler(cfg); err != nil {
 		return nil, err

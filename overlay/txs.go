@@ -37,6 +37,7 @@ type txRoad struct {
 	again     *rate.Limiter // of all peers
 	mesh      atomic.Pointer[mesh]
 	echoed    func(id wire.TxID, from peer.ID) // told of what came and is known; set before Run
+	waits     func(id wire.TxID) bool          // whether it is ours and waits for its echoes; set before Run
 	holders   *holders
 	judged    func(id wire.TxID, err error) // told of verdicts on what has terms; set before Run, may be nil
 }
@@ -101,7 +102,7 @@ func (t *txRoad) judge(from peer.ID, r validation.TxResult) validation.Verdict {
 	if t.cfg.Hooks.TxArrived != nil {
 		t.cfg.Hooks.TxArrived(r.ID, peerscore.PeerID(from), verdict, r.Err)
 	}
-	if errors.Is(r.Err, validation.AlreadyKnown) && t.travelsAgain(from) {
+	if errors.Is(r.Err, validation.AlreadyKnown) && !t.waits(r.ID) && t.travelsAgain(from) {
 		return validation.Accept
 	}
 	return verdict
@@ -125,7 +126,8 @@ func (t *txRoad) late(ctx context.Context, r validation.TxResult, from peer.ID) 
 // That it gets as far as the validator shows that the network has forgotten it: whoever
 // had it first says it again, for those who joined since or lost it. They may be behind
 // us. The seen cache lets that happen once per SeenTTL and transaction; budgets bound what
-// a peer can make of it.
+// a peer can make of it. What waits for its echoes does not travel again: a peer that has it
+// from us by the topic can echo it no more, and the announcer tells all that do not.
 func (t *txRoad) travelsAgain(from peer.ID) bool {
 	m := t.roster.get(from)
 	return m != nil && m.budget.again.Allow() && t.again.Allow()
