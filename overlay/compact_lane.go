@@ -127,9 +127,14 @@ func (l *lane) writeHeaders(mesh *links) func(context.Context, network.Stream, p
 
 // writeTxs writes an RPC of the transaction topic, piece by piece.
 func (l *lane) writeTxs(ctx context.Context, s network.Stream, p peer.ID, rpc []byte) (n int, err error) {
-	for piece := range slices.Chunk(rpc, txPiece) {
-		l.txs(ctx, p)
-		k, err := s.Write(piece)
+	return writePieces(s, rpc, txPiece, func() { l.txs(ctx, p) })
+}
+
+// writePieces writes b in pieces of that size, each when its turn has come.
+func writePieces(w io.Writer, b []byte, size int, turn func()) (n int, err error) {
+	for piece := range slices.Chunk(b, size) {
+		turn()
+		k, err := w.Write(piece)
 		if n += k; err != nil {
 			return n, err
 		}
@@ -149,15 +154,10 @@ type besideWriter struct {
 
 // Write implements io.Writer.
 func (w besideWriter) Write(b []byte) (n int, err error) {
-	for piece := range slices.Chunk(b, besidePiece) {
+	return writePieces(w.to, b, besidePiece, func() {
 		w.lane.wait(w.ctx, txPatience, w.lane.idle)
 		w.lane.lull.wait(w.ctx)
-		k, err := w.to.Write(piece)
-		if n += k; err != nil {
-			return n, err
-		}
-	}
-	return n, nil
+	})
 }
 
 // body waits for the turn of a part of a body.

@@ -102,6 +102,9 @@ func (i *inspector) prunes(from peer.ID, prunes []*pb.ControlPrune) []*pb.Contro
 
 // haves are the announcements of what is to be asked for now.
 func (i *inspector) haves(from peer.ID, haves []*pb.ControlIHave) []*pb.ControlIHave {
+	if len(haves) == 0 { // as in most RPCs: the question below walks all links
+		return nil
+	}
 	asked, jammed := false, i.jammed != nil && i.jammed()
 	for _, h := range haves {
 		if h.GetTopicID() == i.topic {

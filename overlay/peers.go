@@ -57,6 +57,12 @@ type head struct {
 	id     wire.BlockID
 }
 
+// onBestChain says whether the best chain holds that block.
+func onBestChain(c Chain, at head) bool {
+	id, ok := c.BlockAt(at.height)
+	return ok && id == at.id
+}
+
 // member is a connected peer. Its fields belong to the roster's mutex, but for the
 // channels and budget.
 type member struct {

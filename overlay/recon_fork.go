@@ -72,7 +72,5 @@ func (r *reconciler) hastenRolled() {
 
 // onOurChain says whether the last that is known of a peer's head is in our chain.
 func (r *reconciler) onOurChain(p peer.ID) bool {
-	best := r.roster.snapshot(p).best
-	id, ok := r.cfg.Chain.BlockAt(best.height)
-	return ok && id == best.id
+	return onBestChain(r.cfg.Chain, r.roster.snapshot(p).best)
 }

@@ -260,8 +260,7 @@ func (s *syncer) spreadLocked() {
 		return
 	}
 	ours := s.cfg.Chain.Head()
-	at, ok := s.cfg.Chain.BlockAt(s.before.Height)
-	if s.caught && s.before.Height > 0 && (!ok || at != s.before.ID) {
+	if s.caught && s.before.Height > 0 && !onBestChain(s.cfg.Chain, head{s.before.Height, s.before.ID}) {
 		for p := range s.told {
 			if s.roster.snapshot(p).best.height <= ours.Height {
 				s.sched.Seek(peerscore.PeerID(p))

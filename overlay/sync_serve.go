@@ -43,7 +43,7 @@ func (s *syncer) answerSync(ctx context.Context, x *exchange) error {
 // of headers only that the peer goes by, and a lie; so the peer is asked to show it.
 func (s *syncer) hears(p peer.ID, at head) {
 	ours := s.cfg.Chain.Head().Height
-	if id, ok := s.cfg.Chain.BlockAt(at.height); ok && id == at.id {
+	if onBestChain(s.cfg.Chain, at) {
 		s.roster.claim(p, at) // onto our chain, it may be
 		return
 	}
