@@ -41,6 +41,14 @@ func (p *Pool) Glance(now time.Time, claim validation.Claim, account Account) er
 	return nil
 }
 
+// CheckGap refuses a nonce that is too far from the next one of its sender.
+func (c Config) CheckGap(nonce, next uint64) error {
+	if nonce > next && nonce-next > uint64(c.MaxNonceGap) {
+		return fmt.Errorf("%w: it is %d, %d is missing", validation.NonceTooFar, nonce, next)
+	}
+	return nil
+}
+
 // admit says whether what is claimed may join the chain c, room aside. Nothing
 // enters below the rate least.
 func (p *Pool) admit(now time.Time, claim validation.Claim, c *chain, least float64) error {
@@ -53,8 +61,9 @@ func (p *Pool) admit(now time.Time, claim validation.Claim, c *chain, least floa
 		return validation.Expired
 	case terms.Nonce < c.account.Nonce:
 		return fmt.Errorf("%w: it is %d, the account is at %d", validation.StaleNonce, terms.Nonce, c.account.Nonce)
-	case terms.Nonce > c.next() && terms.Nonce-c.next() > uint64(p.config.MaxNonceGap):
-		return fmt.Errorf("%w: it is %d, %d is missing", validation.NonceTooFar, terms.Nonce, c.next())
+	}
+	if err := p.config.CheckGap(terms.Nonce, c.next()); err != nil {
+		return err
 	}
 	i, taken := p.find(c, terms.Nonce)
 	spends := c.spends

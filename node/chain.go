@@ -248,12 +248,7 @@ func (c *chain) Match(salt wire.Salt, want []wire.ShortID) []validation.CheckedT
 	}
 	// A flood fills the memory of what left with thousands that no block wants: it is looked
 	// through only for what the pool lacks.
-	lacking := make([]wire.ShortID, 0, len(want))
-	for _, id := range want {
-		if !pooled[id] {
-			lacking = append(lacking, id)
-		}
-	}
+	lacking := slices.DeleteFunc(slices.Clone(want), func(id wire.ShortID) bool { return pooled[id] })
 	return slices.AppendSeq(known, c.recent.Match(salt, lacking))
 }
 

@@ -56,8 +56,13 @@ func (l *locals) crowded(tx validation.CheckedTx) bool {
 func (l *locals) nextNonce(sender wire.Address, next uint64) uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return firstFree(l.early, sender, next)
+}
+
+// firstFree is the first nonce from next on that none of a sender's transactions has.
+func firstFree(txs map[wire.TxID]validation.CheckedTx, sender wire.Address, next uint64) uint64 {
 	taken := make(map[uint64]bool)
-	for _, tx := range l.early {
+	for _, tx := range txs {
 		if t := tx.Terms(); t.Sender == sender {
 			taken[t.Nonce] = true
 		}

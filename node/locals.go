@@ -243,7 +243,6 @@ func (l *locals) pooled(change mempool.Change, height uint64) {
 		l.dueLocked(r.ID, t)
 	}
 	for _, id := range change.Added {
-		delete(l.early, id)
 		l.reviveLocked(id)
 	}
 }
@@ -263,8 +262,10 @@ func (l *locals) endLocked(id wire.TxID, t *local, end string) {
 	}
 }
 
-// reviveLocked takes back the end of what blocks forbade.
+// reviveLocked is told of what the pool or a block has taken: it waits no more, and if blocks
+// forbade it, that is no end.
 func (l *locals) reviveLocked(id wire.TxID) {
+	delete(l.early, id)
 	if t := l.invalid[id]; t != nil {
 		l.endLocked(id, t, "")
 	}
@@ -314,10 +315,8 @@ func (l *locals) moved(now time.Time, lost, applied []validation.CheckedBlock, h
 			if t := l.txs[tx.ID()]; t != nil {
 				t.block = at
 				if !at.IsZero() {
-					delete(l.early, tx.ID())
 					l.reviveLocked(tx.ID())
-				}
-				if at.IsZero() && !t.told.IsZero() {
+				} else if !t.told.IsZero() {
 					t.told = now
 				}
 			}

@@ -76,12 +76,8 @@ func (n *Node) SubmitPrivately(ctx context.Context, raw []byte) (api.TxStatus, e
 // tooFar refuses a nonce as the pool would, were in it what is on its way
 // there: it may have to wait until all that is.
 func (n *Node) tooFar(tx validation.CheckedTx) error {
-	terms := tx.Terms()
-	_, next := n.nextNonce(terms.Sender)
-	if terms.Nonce > next && terms.Nonce-next > uint64(n.cfg.Mempool.MaxNonceGap) {
-		return fmt.Errorf("%w: it is %d, %d is missing", validation.NonceTooFar, terms.Nonce, next)
-	}
-	return nil
+	_, next := n.nextNonce(tx.Terms().Sender)
+	return n.cfg.Mempool.CheckGap(tx.Terms().Nonce, next)
 }
 
 // nextNonce returns an account at the head, and its first nonce that nothing has
@@ -126,8 +122,12 @@ func (p *private) get(id wire.TxID) (tx validation.CheckedTx, live bool) {
 }
 
 func (p *private) over(tx validation.CheckedTx) bool {
-	id := tx.ID()
-	return tx.Terms().ExpiredAt(validation.UnixMillis(p.chain.now())) || !p.chain.locals.hushed(id) || p.chain.HasTx(id)
+	return tx.Terms().ExpiredAt(validation.UnixMillis(p.chain.now())) || p.gone(tx.ID())
+}
+
+// gone tells whether a transaction is public, has ended, or was given up by the overlay.
+func (p *private) gone(id wire.TxID) bool {
+	return !p.chain.locals.hushed(id) || p.chain.HasTx(id)
 }
 
 func (p *private) len() int {
@@ -140,24 +140,15 @@ func (p *private) len() int {
 func (p *private) nextNonce(sender wire.Address, next uint64) uint64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	taken := make(map[uint64]bool)
-	for _, tx := range p.held {
-		if t := tx.Terms(); t.Sender == sender {
-			taken[t.Nonce] = true
-		}
-	}
-	for taken[next] {
-		next++
-	}
-	return next
+	return firstFree(p.held, sender, next)
 }
 
-// sweep lets go of what is public, has ended, or was given up by the overlay.
+// sweep lets go of what is gone.
 func (p *private) sweep() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for id := range p.held {
-		if !p.chain.locals.hushed(id) || p.chain.HasTx(id) {
+		if p.gone(id) {
 			delete(p.held, id)
 		}
 	}
