@@ -130,15 +130,22 @@ func TestTransactionsOfALostForkComeBack(t *testing.T) {
 	require.Equal(t, api.Unknown, b.state(t, two))
 }
 
+// newNarrowBench is a bench whose pool takes that many of a sender at most.
+func newNarrowBench(t *testing.T, most int) *bench {
+	t.Helper()
+	b := newBench(t, 5, vfs.NewMem())
+	b.cfg.Mempool.MaxPerSender = most
+	b.restart(t)
+	return b
+}
+
 // What a lost fork gives back may be more than a sender may have in the pool. The last of
 // them wait then, outlive a restart, and nothing that is signed meanwhile takes their nonces.
 //
 // R19: what was accepted is not lost.
 func TestALostForkPushesOutNothingAccepted(t *testing.T) {
-	b := newBench(t, 5, vfs.NewMem())
 	const most = 4
-	b.cfg.Mempool.MaxPerSender = most
-	b.restart(t)
+	b := newNarrowBench(t, most)
 	genesis := b.chain.Head()
 	var ours []*wire.Transaction
 	state := func(want api.State, txs []*wire.Transaction) {

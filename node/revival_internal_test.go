@@ -69,10 +69,8 @@ func TestALaterBlockRevivesWhatARollbackForbade(t *testing.T) {
 
 // What is revived may be more than a sender may have in the pool: the last of it waits.
 func TestRevivedTransactionsWaitForRoom(t *testing.T) {
-	b := newBench(t, 5, vfs.NewMem())
 	const most = 3
-	b.cfg.Mempool.MaxPerSender = most
-	b.restart(t)
+	b := newNarrowBench(t, most)
 	genesis := b.chain.Head()
 	fund := b.sign(100, wire.TxBody{To: keyfile.Address(benchKey(101)), Amount: 1_000_000})
 	at := b.forge(t, genesis, 2, fund)
@@ -124,15 +122,22 @@ func TestWhatAPeerBringsAgainHasNotEnded(t *testing.T) {
 	require.Equal(t, api.Pending, b.state(t, ours))
 }
 
+// newcomer forges a block that pays to a new account, and submits what that account sends.
+func (b *bench) newcomer(t *testing.T) (fund, ours *wire.Transaction) {
+	t.Helper()
+	fund = b.sign(100, wire.TxBody{To: keyfile.Address(benchKey(101)), Amount: 1_000_000})
+	ours = b.sign(101, wire.TxBody{To: wire.Address{7}, Amount: 1})
+	b.forge(t, b.chain.Head(), 1, fund)
+	require.Equal(t, api.Pending, b.submit(t, ours))
+	return fund, ours
+}
+
 // An end that is decided and waits for the disk is an end: what blocks do meanwhile changes
 // nothing, or a restart would tell of an end where there was none before it.
 func TestAnEndThatWaitsForTheDiskIsAnEnd(t *testing.T) {
 	b := newBench(t, 3, vfs.NewMem())
 	genesis := b.chain.Head()
-	fund := b.sign(100, wire.TxBody{To: keyfile.Address(benchKey(101)), Amount: 1_000_000})
-	ours := b.sign(101, wire.TxBody{To: wire.Address{7}, Amount: 1})
-	b.forge(t, genesis, 1, fund)
-	require.Equal(t, api.Pending, b.submit(t, ours))
+	fund, ours := b.newcomer(t)
 	side := b.extend(t, b.forge(t, genesis, 2), 1)
 	at := b.extend(t, side, 2)
 	require.Equal(t, b.final(t).Height, side.Height, "where it was forbidden")
@@ -153,10 +158,7 @@ func TestAnEndThatWaitsForTheDiskIsAnEnd(t *testing.T) {
 func TestALifeBeginsAfterTheEndOfTheLast(t *testing.T) {
 	b := newBench(t, 3, vfs.NewMem())
 	genesis := b.chain.Head()
-	fund := b.sign(100, wire.TxBody{To: keyfile.Address(benchKey(101)), Amount: 1_000_000})
-	ours := b.sign(101, wire.TxBody{To: wire.Address{7}, Amount: 1})
-	b.forge(t, genesis, 1, fund)
-	require.Equal(t, api.Pending, b.submit(t, ours))
+	fund, ours := b.newcomer(t)
 	at := b.extend(t, b.forge(t, genesis, 2), 3)
 	require.Len(t, b.chain.locals.ends, 1)
 	b.forge(t, at, at.Slot+1, fund)

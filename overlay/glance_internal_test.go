@@ -4,6 +4,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/stretchr/testify/require"
 
 	"github.com/grapevine-p2p/grapevine/validation"
@@ -18,6 +19,20 @@ func refuseFree(claims []validation.Claim) []error {
 		}
 	}
 	return errs
+}
+
+// requireVerified sends what is badly signed: it is verified apart, all of it.
+func (b *bench) requireVerified(t *testing.T, raw string, from peer.ID) {
+	t.Helper()
+	for range 10 {
+		_, err := b.ask(t.Context(), []byte(raw), from)
+		require.ErrorIs(t, err, errApart)
+	}
+	synctest.Wait()
+	require.Len(t, b.late, 10)
+	for _, r := range b.late {
+		require.ErrorIs(t, r.Err, validation.BadSignature)
+	}
 }
 
 // R105: what the pool would refuse whoever signed it costs no signature, but for one in
@@ -67,15 +82,7 @@ func TestForgeriesThatExpiredAreFoundOut(t *testing.T) {
 			require.NoError(t, err)
 			require.Less(t, sent, many, "by chance once in 10^40")
 		}
-		for range 10 {
-			_, err := b.ask(t.Context(), []byte("old bad"), "mallory")
-			require.ErrorIs(t, err, errApart)
-		}
-		synctest.Wait()
-		require.Len(t, b.late, 10)
-		for _, r := range b.late {
-			require.ErrorIs(t, r.Err, validation.BadSignature)
-		}
+		b.requireVerified(t, "old bad", "mallory")
 	})
 }
 
@@ -102,14 +109,6 @@ func TestForgeriesBelowTheFloorAreFoundOut(t *testing.T) {
 			sent++
 			require.Less(t, sent, 100*spotChecks, "by chance once in 10^40")
 		}
-		for range 10 {
-			_, err := b.ask(t.Context(), []byte("cheap bad"), "mallory")
-			require.ErrorIs(t, err, errApart)
-		}
-		synctest.Wait()
-		require.Len(t, b.late, 10)
-		for _, r := range b.late {
-			require.ErrorIs(t, r.Err, validation.BadSignature)
-		}
+		b.requireVerified(t, "cheap bad", "mallory")
 	})
 }

@@ -75,6 +75,17 @@ type happening struct {
 	ev recon.Event
 }
 
+// countOpened counts the exchanges that are opened from now on. It takes the spy's place.
+func (p *pair) countOpened() *int {
+	opened := new(int)
+	p.spy = func(_ int, f recon.Frame) {
+		if _, ok := f.(recon.Open); ok {
+			*opened++
+		}
+	}
+	return opened
+}
+
 func newPair(t testing.TB, config recon.Config, seed uint64) *pair {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	var salts [2]recon.Salt

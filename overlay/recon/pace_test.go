@@ -15,25 +15,20 @@ import (
 func TestHasteKeepsThePace(t *testing.T) {
 	p := newPair(t, recon.DefaultConfig(), 1)
 	p.fill(rand.New(rand.NewPCG(1, 2)), 1000, 0, 0)
-	opened := 0
-	p.spy = func(_ int, f recon.Frame) {
-		if _, ok := f.(recon.Open); ok {
-			opened++
-		}
-	}
+	opened := p.countOpened()
 	p.run(time.Minute, never)
 	hasten := func(times int) {
-		opened = 0
+		*opened = 0
 		for range times {
 			p.step(p.asks, recon.Hasten{})
 			p.run(50*time.Millisecond, never)
 		}
 	}
 	hasten(10)
-	require.Equal(t, 3, opened, "at once, one round trip after the other")
+	require.Equal(t, 3, *opened, "at once, one round trip after the other")
 	hasten(1200)
-	require.LessOrEqual(t, opened, 61)
-	require.GreaterOrEqual(t, opened, 55)
+	require.LessOrEqual(t, *opened, 61)
+	require.GreaterOrEqual(t, *opened, 55)
 	require.NoError(t, p.asks.closed)
 	require.NoError(t, p.answers.closed)
 }
@@ -138,18 +133,13 @@ func TestFewAskForALargeExchange(t *testing.T) {
 func TestWhatMovedMeanwhileIsNotListed(t *testing.T) {
 	p := newPair(t, recon.DefaultConfig(), 1)
 	p.fill(rand.New(rand.NewPCG(5, 6)), 1000, 0, 2500)
-	opened := 0
-	p.spy = func(_ int, f recon.Frame) {
-		if _, ok := f.(recon.Open); ok {
-			opened++
-		}
-	}
-	p.run(time.Minute, func() bool { return opened > 0 })
+	opened := p.countOpened()
+	p.run(time.Minute, func() bool { return *opened > 0 })
 	for id := range p.answers.set {
 		p.asks.add(id)
 	}
 	p.run(5*time.Second, never)
-	require.GreaterOrEqual(t, opened, 2)
+	require.GreaterOrEqual(t, *opened, 2)
 	require.Less(t, p.sent[1], 20_000, "the ids are not listed")
 	require.Equal(t, recon.Compared{}, p.asks.compared[len(p.asks.compared)-1])
 }
