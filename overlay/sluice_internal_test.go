@@ -116,8 +116,15 @@ func TestSluiceShedsNothingWhereAllPayAlike(t *testing.T) {
 // R42: however many fill all the room there is, whoever has less than they waits for none of it.
 func TestSluiceHasRoomForWhoHoldsLittle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		shed := make(map[peer.ID]int)
-		s := newSluice(2, fairBounds{peerMessages: 100, peerBytes: 1000, allBytes: 100}, func(p peer.ID, n int) { shed[p] += n })
+		var (
+			mu   sync.Mutex // guards shed
+			shed = make(map[peer.ID]int)
+		)
+		s := newSluice(2, fairBounds{peerMessages: 100, peerBytes: 1000, allBytes: 100}, func(p peer.ID, n int) {
+			mu.Lock()
+			defer mu.Unlock()
+			shed[p] += n
+		})
 		ctx, cancel := context.WithCancel(t.Context())
 		var floods sync.WaitGroup
 		for _, p := range []peer.ID{"a", "b", "c"} {
@@ -137,10 +144,10 @@ func TestSluiceHasRoomForWhoHoldsLittle(t *testing.T) {
 		require.Zero(t, time.Since(begun))
 		require.Equal(t, 1, s.queue.waits("honest"))
 		require.LessOrEqual(t, s.queue.bytes, 100)
-		require.NotEmpty(t, shed, "who holds most lost one")
-		require.Zero(t, shed["honest"])
 		cancel()
 		floods.Wait()
+		require.NotEmpty(t, shed, "who holds most lost one")
+		require.Zero(t, shed["honest"])
 	})
 }
 
