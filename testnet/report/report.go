@@ -95,9 +95,12 @@ type Spread struct {
 // Tx is the spread of transactions, and what became of them.
 type Tx struct {
 	Spread
-	Included *int `json:"included"` // published ones that a block of the best chain holds
-	Refused  *int `json:"refused"`  // submissions that a node did not accept, not among Published
-	Dropped  *int `json:"dropped"`  // messages that a sender or a receiver gave up for load, on any topic
+	// WaitedMS is LatencyMS less the time in which the receiver was away; null where the world
+	// does not tell.
+	WaitedMS *Percentiles `json:"waited_ms"`
+	Included *int         `json:"included"` // published ones that a block of the best chain holds
+	Refused  *int         `json:"refused"`  // submissions that a node did not accept, not among Published
+	Dropped  *int         `json:"dropped"`  // messages that a sender or a receiver gave up for load, on any topic
 }
 
 // Block is the spread of blocks.

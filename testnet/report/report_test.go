@@ -30,7 +30,7 @@ func full() *report.Report {
 	r := &report.Report{
 		Scenario: "demo", World: report.WorldSim, Relay: report.RelayVine, Seed: report.MaxSeed,
 		Nodes: 7, Settings: []string{"network.loss=2%"}, Links: 15, VirtualS: report.Measured(20.0), WallS: 1.25,
-		Tx: report.Tx{Spread: spread, Included: report.Measured(100), Refused: report.Measured(0), Dropped: report.Measured(2)},
+		Tx: report.Tx{Spread: spread, WaitedMS: spread.LatencyMS, Included: report.Measured(100), Refused: report.Measured(0), Dropped: report.Measured(2)},
 		Block: report.Block{
 			Spread:                     report.Spread{Published: 10, Expected: 60, Delivered: 60, DeliveryRatio: report.Ratio(60, 60)},
 			RebuiltWithoutRequestRatio: report.Ratio(59, 60),

@@ -56,6 +56,25 @@ func (p *place) alive(from, to time.Time) bool {
 	return false
 }
 
+// upBetween is for how long the place was up between two times, in all and in its longest
+// life there.
+func (p *place) upBetween(from, to time.Time) (all, longest time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, l := range p.lives {
+		begin, end := from, to
+		if l.from.After(begin) {
+			begin = l.from
+		}
+		if !l.to.IsZero() && l.to.Before(end) {
+			end = l.to
+		}
+		up := max(0, end.Sub(begin))
+		all, longest = all+up, max(longest, up)
+	}
+	return all, longest
+}
+
 // inhabit runs one participant after the other until ctx ends.
 func (p *place) inhabit(ctx context.Context, after time.Duration) error {
 	if !Sleep(ctx, after) {

@@ -43,6 +43,7 @@ func (g *stage) published() []published {
 type harvest struct {
 	report.Spread
 	latency report.Sample
+	waited  report.Sample // latency without the time in which the receiver was away
 	floor   report.Sample // of the same pairs
 	bytes   uint64        // payload, once per delivered pair
 	copies  int
@@ -79,7 +80,7 @@ func (g *stage) gather(m published, paths func(from int) []time.Duration, harves
 			}
 			h.copies += p.Observer.copiesOf(m.kind, m.id)
 			at, seen := p.Observer.sawAt(m.kind, m.id)
-			if !seen && !g.due(p, m.at) {
+			if !seen && !g.due(p, m.made) {
 				continue // it was away
 			}
 			h.Expected++
@@ -89,6 +90,8 @@ func (g *stage) gather(m published, paths func(from int) []time.Duration, harves
 			h.Delivered++
 			h.bytes += uint64(m.size)
 			h.latency.AddDuration(at.Sub(m.at))
+			up, _ := p.upBetween(m.at, at)
+			h.waited.AddDuration(up)
 			if d := paths(m.origin)[i]; d != unreachable {
 				h.floor.AddDuration(d)
 			}
@@ -96,15 +99,21 @@ func (g *stage) gather(m published, paths func(from int) []time.Duration, harves
 	}
 }
 
-// due says whether a message that was published at the given time was to reach
-// a place: it was up for long enough, or until the run was over.
-func (g *stage) due(p *place, at time.Time) bool {
+// due says whether a message was to reach a place: it was up for long enough after
+// the publication, or until the run was over. Transactions are also expected of who was
+// away then and came back for long enough, for repair brings them; of blocks it is told
+// only those of the best chain.
+func (g *stage) due(p *place, m made) bool {
 	over := g.course.end.Add(g.s.Drain)
-	until := at.Add(grace)
+	until := m.at.Add(grace)
 	if until.After(over) {
 		until = over
 	}
-	return p.alive(at, until)
+	if p.alive(m.at, until) {
+		return true
+	}
+	_, longest := p.upBetween(m.at, over)
+	return m.kind == Tx && longest >= grace
 }
 
 func (h *harvest) finish() {
@@ -173,7 +182,7 @@ func (g *stage) report() *report.Report {
 	r := &report.Report{
 		Scenario: g.s.Name, World: report.WorldSim, Relay: g.s.Relay, Seed: g.s.Seed, Nodes: g.s.Nodes,
 		Links: c.links, VirtualS: report.Measured(virtual.Seconds()),
-		Tx: report.Tx{Spread: tx.Spread, Refused: report.Measured(len(c.refused)), Dropped: &counts.Dropped},
+		Tx: report.Tx{Spread: tx.Spread, WaitedMS: tx.waited.Percentiles(), Refused: report.Measured(len(c.refused)), Dropped: &counts.Dropped},
 		Block: report.Block{
 			Spread:                     block.Spread,
 			RebuiltWithoutRequestRatio: report.Ratio(float64(counts.Rebuilt-counts.Asked), float64(counts.Rebuilt)),

@@ -110,6 +110,44 @@ func TestWhoIsExpected(t *testing.T) {
 	})
 }
 
+// TestWhoComesBackIsExpected: a transaction is expected of who was away when it was made and
+// is up for long enough later, a block is not; and time away is no time waited.
+func TestWhoComesBackIsExpected(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		g := staged(t, start)
+		at := func(s float64) time.Time { return start.Add(time.Duration(s * float64(time.Second))) }
+		away := g.places[1]
+		away.lives = []life{
+			{from: at(-60), to: at(10)},
+			{from: at(20), to: at(20).Add(grace - time.Millisecond)}, // too short
+			{from: at(40)},
+		}
+		time.Sleep(12 * time.Second)
+		o := g.places[0].Observer
+		o.Made(Tx, ID{1}, 250)
+		o.Made(Block, ID{2}, 250)
+		g.places[2].Observer.Valid(Tx, ID{1})
+		g.places[2].Observer.Valid(Block, ID{2})
+		r := g.report()
+		require.Equal(t, 2, r.Tx.Expected)
+		require.Equal(t, 1, r.Tx.Delivered)
+		require.Equal(t, 1, r.Block.Expected)
+
+		time.Sleep(time.Until(at(43)))
+		away.Observer.Valid(Tx, ID{1})
+		r = g.report()
+		require.Equal(t, 2, r.Tx.Delivered)
+		require.InDelta(t, 31_000, r.Tx.LatencyMS.Max, 0.001)
+		require.InDelta(t, float64((grace+3*time.Second)/time.Millisecond)-1, r.Tx.WaitedMS.Max, 0.001, "of two lives")
+
+		away.lives = away.lives[:2]
+		require.Equal(t, 2, g.report().Tx.Expected, "it is known there")
+		away.Observer = new(Observer)
+		require.Equal(t, 1, g.report().Tx.Expected)
+	})
+}
+
 // TestExpectedUntilTheEnd: what is published so late that the run is over
 // before a node could be away for long is expected of it all the same.
 func TestExpectedUntilTheEnd(t *testing.T) {

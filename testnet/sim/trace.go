@@ -135,7 +135,7 @@ func (g *stage) wave(m published, paths func(int) []time.Duration) report.TraceM
 			continue
 		}
 		at, seen := p.Observer.sawAt(m.kind, m.id)
-		if !seen && !g.due(p, m.at) {
+		if !seen && !g.due(p, m.made) {
 			continue
 		}
 		w.Receivers++
