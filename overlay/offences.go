@@ -86,7 +86,7 @@ func offenceFor(err error) (peerscore.Offence, bool) {
 		return peerscore.Avoidable, true
 	case errors.Is(err, errNotReading):
 		return peerscore.SlowReader, true
-	case errors.Is(err, errWithheld):
+	case errors.Is(err, errWithheld), errors.Is(err, errUngiving):
 		return peerscore.BrokenPromise, true
 	}
 	// Who met the error in a header says so by headerFault.

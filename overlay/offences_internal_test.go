@@ -49,6 +49,7 @@ var verdicts = map[string]struct {
 	"errTooManyAvoidable": {errTooManyAvoidable, peerscore.Avoidable},
 	"errNotReading":       {errNotReading, peerscore.SlowReader},
 	"errWithheld":         {errWithheld, peerscore.BrokenPromise},
+	"errUngiving":         {errUngiving, peerscore.BrokenPromise},
 	// Our own failures, and what proves nothing.
 	"NotFound":         {NotFound, 0},
 	"errApart":         {errApart, 0},

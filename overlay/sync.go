@@ -46,19 +46,21 @@ type syncer struct {
 	toAdd    chan struct{}         // capacity 1
 	proofs   chan struct{}         // places for proofs at once
 
-	mu      sync.Mutex // guards what follows
-	sched   *catchup.Scheduler
-	told    map[peer.ID]wire.BlockID // the peers that sched knows, and the head as high as ours that each was last asked about
-	looked  time.Time                // at the roster
-	sought  map[peer.ID]struct{}
-	claims  map[peer.ID]struct{}          // peers that said by a request where their chains end
-	open    map[uint64]context.CancelFunc // requests
-	bodies  map[wire.BlockID]fetchedBlock // bounded by the window of sched
-	adding  []wire.BlockID                // in this order
-	proving map[peer.ID]struct{}
-	before  ledger.Ref // our head when last no block waited to be added
-	caught  bool       // blocks came by catching up since then
-	meter   progress
+	mu       sync.Mutex // guards what follows
+	sched    *catchup.Scheduler
+	told     map[peer.ID]wire.BlockID // the peers that sched knows, and the head as high as ours that each was last asked about
+	looked   time.Time                // at the roster
+	sought   map[peer.ID]struct{}
+	claims   map[peer.ID]struct{}          // peers that said by a request where their chains end
+	open     map[uint64]context.CancelFunc // requests
+	bodies   map[wire.BlockID]fetchedBlock // bounded by the window of sched
+	adding   []wire.BlockID                // in this order
+	proving  map[peer.ID]struct{}
+	silent   map[uint64]time.Time // open requests of whose answers no byte came, and when they were sent
+	promises *promises
+	before   ledger.Ref // our head when last no block waited to be added
+	caught   bool       // blocks came by catching up since then
+	meter    progress
 }
 
 // newScheduler makes what decides for a syncer.
@@ -92,7 +94,7 @@ func newSyncer(cfg Config, sched *catchup.Scheduler, r *roster, c *court, d *des
 		told: make(map[peer.ID]wire.BlockID), sought: make(map[peer.ID]struct{}),
 		claims: make(map[peer.ID]struct{}),
 		open:   make(map[uint64]context.CancelFunc), bodies: make(map[wire.BlockID]fetchedBlock),
-		proving: make(map[peer.ID]struct{}),
+		proving: make(map[peer.ID]struct{}), silent: make(map[uint64]time.Time), promises: newPromises(),
 	}
 }
 
@@ -243,6 +245,7 @@ func (s *syncer) lookLocked(now time.Time) (again time.Duration) {
 	for p := range s.told {
 		if _, ok := here[p]; !ok {
 			s.sched.Gone(peerscore.PeerID(p))
+			s.promises.forget(p)
 		}
 	}
 	s.told = here
@@ -280,7 +283,11 @@ func (s *syncer) cancelLocked(c catchup.Cancel) {
 	if c.Why == catchup.Late {
 		s.log.Info("a peer gives blocks too slowly; another is asked", "peer", peer.ID(c.Peer))
 		call(s.cfg.Hooks.SyncReplaced, c.Peer)
+		if sent, silent := s.silent[c.ID]; silent {
+			s.brokeLocked(sent, peer.ID(c.Peer))
+		}
 	}
+	delete(s.silent, c.ID)
 }
 
 // sendLocked starts a request.

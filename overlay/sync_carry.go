@@ -32,6 +32,7 @@ func (s *syncer) carry(ctx context.Context, a catchup.Ask) {
 	err := s.ask(ctx, p, a)
 	s.mu.Lock()
 	delete(s.open, a.ID)
+	delete(s.silent, a.ID)
 	if err != nil {
 		s.sched.Failed(time.Now(), a.ID, whyFailed(err))
 	}
@@ -75,6 +76,10 @@ func (s *syncer) ask(ctx context.Context, p peer.ID, a catchup.Ask) (err error) 
 	x.in = bufio.NewReader(&metered{x.Stream, func(n int) {
 		s.mu.Lock()
 		s.sched.Progress(time.Now(), a.ID, n)
+		if _, first := s.silent[a.ID]; first {
+			delete(s.silent, a.ID)
+			s.promises.answered(p)
+		}
 		s.mu.Unlock()
 	}})
 	q := wire.SyncRequest{ID: a.ID, FromHeight: a.From, Count: uint32(len(a.Blocks))}
@@ -87,10 +92,20 @@ func (s *syncer) ask(ctx context.Context, p peer.ID, a catchup.Ask) (err error) 
 	if err := x.write(q.AppendTo(nil)); err != nil {
 		return fmt.Errorf("overlay: ask for blocks: %w", err)
 	}
+	s.sent(a.ID)
 	if a.Locator != nil {
 		return s.readHeaders(ctx, x, p, a)
 	}
 	return s.readBlocks(x, a)
+}
+
+// sent notes that a peer has a request and can answer it, unless it was given up meanwhile.
+func (s *syncer) sent(id uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open[id] != nil {
+		s.silent[id] = time.Now()
+	}
 }
 
 // metered tells of the bytes that come.

@@ -205,6 +205,32 @@ func TestLyingPeersAreDroppedForAnother(t *testing.T) {
 	}
 }
 
+// R114: silence proves nothing once; time after time, while others answer, it costs reputation.
+func TestSilentLiarsLoseReputation(t *testing.T) {
+	g, c := testGenesis("ungiving"), newClock()
+	for name, claims := range map[string]uint64{"S7 one more block": 11, "S6 many more": 900} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			quick := func(c *overlay.Config) {
+				c.Limits.SyncRefresh, c.Limits.SyncStall = 200*time.Millisecond, 500*time.Millisecond
+				c.Sync.Patience, c.Sync.Rest, c.Sync.MaxRest = 500*time.Millisecond, 50*time.Millisecond, 100*time.Millisecond
+			}
+			n := start(t, g, c, quick)
+			n.grow(10, "", 0)
+			released := make(chan struct{})
+			defer close(released)
+			mute := func(*wire.SyncRequest, func(*wire.SyncAnswer)) { <-released }
+			silent := liar(t, g, claims, mute)
+			require.NoError(t, n.Connect(t.Context(), silent))
+			honest := start(t, g, c)
+			honest.grow(10, "", 0)
+			n.join(honest)
+			eventually(t, func() bool { return len(n.seen.offencesOf(silent.ID)) > 0 }, "offence")
+			require.Equal(t, peerscore.BrokenPromise, n.seen.offencesOf(silent.ID)[0])
+		})
+	}
+}
+
 // A claim alone makes nobody wait: not who asks for the state of this node, and not its
 // producer.
 //

@@ -59,9 +59,15 @@ func (s *syncer) prove(ctx context.Context, p peer.ID) {
 		if !s.unproven(m, s.cfg.Chain.Head().Height) {
 			break
 		}
+		asked := time.Now()
 		if err := s.proveOnce(ctx, p, m.best.height); err != nil {
 			if ctx.Err() == nil {
 				s.court.judge(p, err)
+				if errors.Is(err, errNotServed) || errors.Is(err, FrameSlow) {
+					s.mu.Lock()
+					s.brokeLocked(asked, p)
+					s.mu.Unlock()
+				}
 				s.log.Debug("a peer does not show the head it claims", "peer", p, "height", m.best.height, "err", err)
 			}
 			return
@@ -106,6 +112,11 @@ func (s *syncer) headerAt(ctx context.Context, p peer.ID, height uint64) (h *wir
 		return nil, end, fmt.Errorf("overlay: ask for a header: %w", err)
 	}
 	a, last, err := s.answer(x, q.ID, wire.MaxHeader+syncSlack)
+	if err == nil && (!last || a.HeadHeight < height) {
+		s.mu.Lock()
+		s.promises.answered(p)
+		s.mu.Unlock()
+	}
 	switch {
 	case err != nil:
 		return nil, end, err

@@ -263,6 +263,31 @@ func TestCollisionIsCuredByFreshSalts(t *testing.T) {
 	}
 }
 
+// R60: TestPoorSaltsOfThePeers is S11: whatever salt a peer takes, one half of the key is ours, so
+// that exchanges come out right and no two sessions have the same short ids.
+func TestPoorSaltsOfThePeers(t *testing.T) {
+	ours := recon.Salt{2, 7, 1, 8}
+	seen := make(map[recon.Short]bool)
+	for i, theirs := range []recon.Salt{{}, {255, 255, 255, 255, 255, 255, 255, 255}, ours} {
+		p := newPair(t, recon.DefaultConfig(), 1)
+		asks, err := recon.NewInitiator(recon.DefaultConfig(), &recon.Large{}, ours, rand.New(rand.NewPCG(17, 18)))
+		require.NoError(t, err)
+		answers, err := recon.NewResponder(recon.DefaultConfig(), &recon.Large{}, theirs)
+		require.NoError(t, err)
+		p.asks.session, p.answers.session = asks, answers
+		p.fill(rand.New(rand.NewPCG(7, 8)), 1000, 5, 5)
+		require.Equal(t, recon.Compared{Theirs: 5, Ours: 5}, p.exchange())
+
+		ours[7] = byte(i + 1) // drawn afresh for every session
+		for _, fresh := range []recon.Salt{ours, {9, byte(i)}} {
+			key := recon.NewKey(fresh, theirs)
+			short := key.Short(wire.TxID{1})
+			require.False(t, seen[short], "short ids of another session")
+			seen[short] = true
+		}
+	}
+}
+
 // TestFaultsAreProvenOrNot lists them all.
 func TestFaultsAreProvenOrNot(t *testing.T) {
 	for f, want := range map[recon.Fault]bool{
