@@ -36,6 +36,7 @@ type greeter struct {
 	desk   *desk
 	log    *slog.Logger
 	joined func(m *member) // a peer was greeted
+	left   func(m member)  // a peer's last connection is closed
 	crew   *crew
 	back   *returns
 	ctx    context.Context //nolint:containedctx // that of Run: libp2p's notifications have none
@@ -43,7 +44,10 @@ type greeter struct {
 
 // meet takes note of a connected peer, and starts to greet a new one.
 func (g *greeter) meet(p peer.ID) *member {
-	m, fresh := g.roster.join(p)
+	m, fresh, left := g.roster.join(p)
+	if left != nil {
+		g.left(*left)
+	}
 	if fresh {
 		if m.returned {
 			g.back.note(time.Now())
@@ -93,8 +97,9 @@ func (g *greeter) greet(m *member) {
 			return
 		}
 		switch {
+		// Who connected anew may think that it was here all the time, and wait for nothing.
 		case g.speaksHello(m.id):
-			if g.dialled(m.id) && g.say(ctx, m) != nil {
+			if (m.anew || g.dialled(m.id)) && g.say(ctx, m) != nil {
 				retry.Reset(helloRetry)
 			}
 		case g.gossips(m.id):

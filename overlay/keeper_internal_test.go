@@ -124,7 +124,7 @@ func TestInboundLinksAsEvictionSeesThem(t *testing.T) {
 	r := newRoster(DefaultLimits(), b.Network(), func() time.Time { return now }, newLinks(), newLinks())
 	require.NoError(t, a.Connect(t.Context(), peer.AddrInfo{ID: b.ID(), Addrs: b.Addrs()}))
 	var m *member
-	require.Eventually(t, func() bool { m, _ = r.join(a.ID()); return m != nil }, 30*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { m, _, _ = r.join(a.ID()); return m != nil }, 30*time.Second, time.Millisecond)
 	everybody := func(peer.ID) bool { return true }
 	got := r.inbound(everybody)
 	require.Len(t, got, 1)

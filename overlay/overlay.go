@@ -194,7 +194,7 @@ func (o *Overlay) assemble(ctx context.Context) error {
 	blocks = newBlockRoad(ctx, o.cfg, o.host.ID(), o.roster, o.court, o.crew, o.desk, parts, syncer.seek)
 	o.greeter = &greeter{
 		cfg: o.cfg, host: o.host, id: o.id, roster: o.roster, court: o.court, desk: o.desk, log: o.log,
-		crew: o.crew, ctx: ctx, back: o.back,
+		crew: o.crew, ctx: ctx, back: o.back, left: o.left,
 		joined: func(m *member) {
 			o.keeper.joined(m)
 			syncer.nudge()

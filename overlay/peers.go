@@ -72,6 +72,7 @@ type member struct {
 	gone    chan struct{} // closed when the last connection is
 	poke    chan struct{} // told when more is known of the peer's protocols
 
+	conns      []network.Conn // that it had when it was last met
 	standing   standing
 	direction  network.Direction
 	since      time.Time
@@ -87,6 +88,7 @@ type member struct {
 	txCounts, blockCounts *pubsub.PeerScoreSnapshot
 	why                   string // it was sent away
 	returned              bool   // it was here before; constant
+	anew                  bool   // it connected before we were told that its last connection had closed; constant
 	leaving               bool   // it was, to make room
 
 	ip                  netip.Addr // of the first connection; invalid if unknown
@@ -123,16 +125,23 @@ func newRoster(l Limits, n network.Network, now func() time.Time, tx, block *lin
 }
 
 // join makes a member of a connected peer; fresh is false if it was one already. A peer
-// without a connection gives nil.
-func (r *roster) join(p peer.ID) (m *member, fresh bool) {
+// without a connection gives nil. Who connects anew may be seen before the end of its last
+// connection is told: what it was then is over, and what is left is what leave would return.
+func (r *roster) join(p peer.ID) (m *member, fresh bool, left *member) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if m := r.members[p]; m != nil {
-		return m, false
-	}
 	conns := r.network.ConnsToPeer(p)
+	old := r.members[p]
+	if old != nil && (len(conns) == 0 || slices.ContainsFunc(conns, func(c network.Conn) bool { return slices.Contains(old.conns, c) })) {
+		old.conns = conns
+		return old, false, nil
+	}
 	if len(conns) == 0 {
-		return nil, false
+		return nil, false, nil
+	}
+	if old != nil {
+		was := r.retireLocked(old)
+		left = &was
 	}
 	b, returned := r.retired[p]
 	if returned {
@@ -145,10 +154,10 @@ func (r *roster) join(p peer.ID) (m *member, fresh bool) {
 	m = &member{
 		id: p, budget: b, direction: conns[0].Stat().Direction, since: r.now(), opened: conns[0].Stat().Opened, ip: at.Addr(),
 		settled: make(chan struct{}), gone: make(chan struct{}), poke: make(chan struct{}, 1),
-		returned: returned,
+		returned: returned, anew: old != nil, conns: conns,
 	}
 	r.members[p] = m
-	return m, true
+	return m, true, left
 }
 
 // leave forgets a peer whose last connection is closed. It returns what it was.
@@ -159,15 +168,19 @@ func (r *roster) leave(p peer.ID) (was member, left bool) {
 	if m == nil || len(r.network.ConnsToPeer(p)) > 0 {
 		return member{}, false
 	}
-	delete(r.members, p)
+	return r.retireLocked(m), true
+}
+
+func (r *roster) retireLocked(m *member) (was member) {
+	delete(r.members, m.id)
 	close(m.gone)
-	r.retired[p] = m.budget
-	r.leavers = append(r.leavers, p)
+	r.retired[m.id] = m.budget
+	r.leavers = append(r.leavers, m.id)
 	if len(r.leavers) > maxRetired {
 		delete(r.retired, r.leavers[0])
 		r.leavers = r.leavers[1:]
 	}
-	return *m, true
+	return *m
 }
 
 func (r *roster) get(p peer.ID) *member {

@@ -100,30 +100,67 @@ func TestWhoCameBack(t *testing.T) {
 	n := new(plug)
 	r := newRoster(DefaultLimits(), n, time.Now, nil, nil)
 	for _, back := range []bool{false, true, true} {
-		n.up = true
-		m, fresh := r.join("peer")
+		n.up = []network.Conn{wired{}}
+		m, fresh, _ := r.join("peer")
 		require.True(t, fresh)
 		require.Equal(t, back, m.returned)
-		n.up = false
+		n.up = nil
 		_, left := r.leave("peer")
 		require.True(t, left)
 	}
 }
 
-// plug is a network with one connection, or none.
+// Who connects anew before we are told that its last connection closed is not taken for who it
+// was: it is looked at, and greeted, as all who come. A second connection beside the first
+// changes nothing.
+func TestWhoConnectsAnewIsMetAnew(t *testing.T) {
+	n := new(plug)
+	r := newRoster(DefaultLimits(), n, time.Now, nil, nil)
+	meet := func(conns ...int) (m *member, fresh bool, left *member) {
+		n.up = nil
+		for _, c := range conns {
+			n.up = append(n.up, wired{number: c})
+		}
+		return r.join("peer")
+	}
+	first, fresh, left := meet(1)
+	require.True(t, fresh)
+	require.False(t, first.anew)
+	require.Nil(t, left)
+	require.True(t, r.settle(first, refused))
+	for _, conns := range [][]int{{1}, {1, 2}, {2}, {2, 3}, {}} {
+		m, fresh, left := meet(conns...)
+		require.Same(t, first, m, "%v", conns)
+		require.False(t, fresh)
+		require.Nil(t, left)
+	}
+
+	second, fresh, left := meet(4)
+	require.True(t, fresh)
+	require.True(t, second.anew)
+	require.Equal(t, refused, left.standing)
+	require.True(t, isClosed(first.gone))
+	require.Equal(t, unsettled, r.standing("peer"))
+	require.Same(t, first.budget, second.budget, "it refills nothing")
+	_, gone := r.leave("peer")
+	require.False(t, gone, "the end of the first is told too late")
+	n.up = nil
+	_, gone = r.leave("peer")
+	require.True(t, gone)
+}
+
+// plug is a network with these connections to a peer.
 type plug struct {
 	network.Network
-	up bool
+	up []network.Conn
 }
 
-func (p *plug) ConnsToPeer(peer.ID) []network.Conn {
-	if !p.up {
-		return nil
-	}
-	return []network.Conn{wired{}}
-}
+func (p *plug) ConnsToPeer(peer.ID) []network.Conn { return p.up }
 
-type wired struct{ network.Conn }
+type wired struct {
+	network.Conn
+	number int
+}
 
 func (wired) RemoteMultiaddr() multiaddr.Multiaddr {
 	return multiaddr.StringCast("/ip4/1.2.3.4/udp/1/quic-v1")

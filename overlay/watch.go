@@ -30,17 +30,8 @@ func (o *Overlay) watch(ctx context.Context, ready func()) error {
 		},
 		DisconnectedF: func(_ network.Network, c network.Conn) {
 			o.streams.forget(c)
-			m, left := o.roster.leave(c.RemotePeer())
-			if left {
-				o.keeper.gone(m.id)
-				o.blocks.Load().parts.left(m.id)
-			}
-			if left && (m.standing == greeted || m.standing == guest) {
-				why := m.why
-				if why == "" {
-					why = "the connection closed"
-				}
-				call2(o.cfg.Hooks.PeerLeft, m.id, why)
+			if m, left := o.roster.leave(c.RemotePeer()); left {
+				o.left(m)
 			}
 		},
 	}
@@ -67,6 +58,19 @@ func (o *Overlay) watch(ctx context.Context, ready func()) error {
 				o.greeter.learn(ev.Peer)
 			}
 		}
+	}
+}
+
+// left draws the conclusions from the end of a peer's last connection.
+func (o *Overlay) left(m member) {
+	o.keeper.gone(m.id)
+	o.blocks.Load().parts.left(m.id)
+	if m.standing == greeted || m.standing == guest {
+		why := m.why
+		if why == "" {
+			why = "the connection closed"
+		}
+		call2(o.cfg.Hooks.PeerLeft, m.id, why)
 	}
 }
 
