@@ -31,6 +31,15 @@ func Inspect(o *Overlay, from peer.ID, meshed bool, m []*pb.Message, c *pb.Contr
 	return rpc.Publish, rpc.Control
 }
 
+// Judged says whether p's connection is old enough to be judged by two blocks of a turn.
+func Judged(o *Overlay, p peer.ID) bool {
+	t := o.blocks.Load().twins
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_, fresh := t.fresh[p]
+	return !fresh && t.blind == 0
+}
+
 // UnderWay is the number of blocks that are being put together.
 func UnderWay(o *Overlay) int {
 	b := o.blocks.Load()

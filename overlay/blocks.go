@@ -40,6 +40,7 @@ type blockRoad struct {
 	requests chan struct{}                  // requests that are answered at once
 	mesh     atomic.Pointer[mesh]
 	shelf    *waitingRoom
+	twins    *twins
 
 	mu         sync.Mutex // guards what follows
 	rebuilding map[wire.BlockID]*rebuild
@@ -54,6 +55,7 @@ func newBlockRoad(ctx context.Context, cfg Config, self peer.ID, r *roster, c *c
 		places:     make(chan struct{}, cfg.Limits.Rebuilds),
 		requests:   make(chan struct{}, cfg.Limits.ServeCompact),
 		shelf:      newWaitingRoom(cfg.Limits),
+		twins:      newTwins(cfg.Limits.TwinsAfter),
 		rebuilding: make(map[wire.BlockID]*rebuild),
 	}
 	parts.built, parts.gaveUp = b.built, b.gaveUp
@@ -105,6 +107,10 @@ func (b *blockRoad) header(ctx context.Context, from peer.ID, raw []byte, tries 
 		return false, err
 	case err != nil:
 		return false, err
+	}
+	// What waited may be of an earlier connection.
+	if tries == 0 && b.twins.sent(from, h.Header()) {
+		b.accuseOfTwins(from, h.Header())
 	}
 	return b.heard(from, h, ids), nil
 }
@@ -163,9 +169,20 @@ func (b *blockRoad) heard(from peer.ID, h validation.CheckedHeader, ids []wire.S
 
 // duplicate hears of a further copy of what came before: one more peer has that header.
 func (b *blockRoad) duplicate(from peer.ID, raw []byte) {
-	if c, err := wire.DecodeCompactBlock(raw); err == nil {
-		b.parts.heard(from, c.Header.ID())
+	c, err := wire.DecodeCompactBlock(raw)
+	if err != nil {
+		return
 	}
+	b.parts.heard(from, c.Header.ID())
+	if b.twins.again(from, c.Header) {
+		b.accuseOfTwins(from, c.Header)
+	}
+}
+
+// accuseOfTwins charges a peer that sent two blocks of a turn.
+func (b *blockRoad) accuseOfTwins(from peer.ID, h *wire.Header) {
+	b.court.judge(from, fmt.Errorf("%w: slot %d of %s", errTwins, h.Body().Slot,
+		h.Body().Producer.Encode(b.cfg.Genesis.AddressPrefix)))
 }
 
 // evidence judges an equivocation that a peer tells.
@@ -216,6 +233,7 @@ func (b *blockRoad) run(ctx context.Context, m *mesh) {
 	b.mesh.Store(m)
 	defer b.mesh.Store(nil)
 	every(ctx, waitingTick, func() {
+		b.twins.beat(waitingTick)
 		for _, w := range b.shelf.due(b.cfg.Now()) {
 			b.crew.spawn(func() { b.again(w) })
 		}

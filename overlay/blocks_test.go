@@ -133,12 +133,16 @@ func TestEarlyBlockWaitsForItsSlot(t *testing.T) {
 	require.Zero(t, b.seen.blamed()+d.seen.blamed())
 }
 
+// R27: of two headers of one producer for one slot the second travels as evidence. R123: who sends
+// both as blocks is at fault, and nobody else.
 func TestEquivocationTravelsAsEvidence(t *testing.T) {
 	g, c := testGenesis("equivocation"), newClock()
-	a, b, d := start(t, g, c), start(t, g, c), start(t, g, c)
+	soon := func(c *overlay.Config) { c.Limits.TwinsAfter = overlay.WaitingTick }
+	a, b, d := start(t, g, c), start(t, g, c, soon), start(t, g, c, soon)
 	b.join(a)
 	d.join(b)
 	meshed(t, a, b, d)
+	eventually(t, func() bool { return overlay.Judged(b.Overlay, a.host.ID()) && overlay.Judged(d.Overlay, b.host.ID()) }, "old connections")
 	c.slot.Add(1)
 	genesis := ledger.Ref{ID: g.ID().GenesisBlock()}
 	one := seal(g, genesis, slotOf(c), nil)
@@ -148,8 +152,11 @@ func TestEquivocationTravelsAsEvidence(t *testing.T) {
 	a.produce(two)
 	for name, n := range map[string]*node{"b": b, "d": d} {
 		eventually(t, func() bool { return len(n.chain.evidence()) == 1 }, "evidence at %s", name)
-		require.Zero(t, n.seen.blamed())
 	}
+	eventually(t, func() bool { return b.seen.blamed() > 0 }, "blame")
+	require.Equal(t, []peerscore.Offence{peerscore.InvalidHeader}, b.seen.offencesOf(a.host.ID()))
+	require.Equal(t, 1, b.seen.blamed())
+	require.Zero(t, d.seen.blamed())
 	require.False(t, d.chain.HasBlock(two.ID()), "the second header is not relayed as a block")
 }
 

@@ -119,6 +119,7 @@ type Limits struct {
 	CompactPatience     time.Duration // a request waits for a block that is being rebuilt
 	PartsPerSecond      int           // frames of parts of blocks, per peer; beyond, they are read later
 	PartsBurst          int           //
+	TwinsAfter          time.Duration // a connection is judged by two blocks of a turn; longer than what came waits here
 
 	// Sync.
 	ServeSync    int           // requests served at once
@@ -267,6 +268,8 @@ func DefaultLimits() Limits {
 		// one by one; a frame costs us some 20 µs.
 		PartsPerSecond: 500,
 		PartsBurst:     1_000,
+		// Where transactions fill all lines a header is judged within half a second.
+		TwinsAfter: 10 * time.Second,
 
 		ServeSync:    32,
 		ServeSyncPer: 5, // blocks three times, headers, and a head to show: catchup.Config

@@ -88,6 +88,8 @@ func offenceFor(err error) (peerscore.Offence, bool) {
 		return peerscore.SlowReader, true
 	case errors.Is(err, errWithheld), errors.Is(err, errUngiving):
 		return peerscore.BrokenPromise, true
+	case errors.Is(err, errTwins):
+		return peerscore.InvalidHeader, true
 	}
 	// Who met the error in a header says so by headerFault.
 	offence := validation.ConsequenceOf(err).Tx

@@ -48,6 +48,7 @@ var verdicts = map[string]struct {
 	"RecordSignature":     {RecordSignature, peerscore.BadFrame},
 	"errTooManyAvoidable": {errTooManyAvoidable, peerscore.Avoidable},
 	"errNotReading":       {errNotReading, peerscore.SlowReader},
+	"errTwins":            {errTwins, peerscore.InvalidHeader},
 	"errWithheld":         {errWithheld, peerscore.BrokenPromise},
 	"errUngiving":         {errUngiving, peerscore.BrokenPromise},
 	// Our own failures, and what proves nothing.

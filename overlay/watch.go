@@ -25,6 +25,7 @@ func (o *Overlay) watch(ctx context.Context, ready func()) error {
 
 	conns := &network.NotifyBundle{
 		ConnectedF: func(_ network.Network, c network.Conn) {
+			o.blocks.Load().twins.anew(c.RemotePeer())
 			o.greeter.meet(c.RemotePeer())
 			o.keeper.arrived(c)
 		},
