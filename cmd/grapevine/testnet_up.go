@@ -283,14 +283,17 @@ func printTestnetStatus(w io.Writer, s *local.Status) {
 	facts(w, "network", fmt.Sprintf("%s (%s) in %s", s.Network, s.NetworkID.Short(), s.Dir), "phase", string(s.Phase))
 	rows := make([][]string, len(s.Daemons))
 	for i, d := range s.Daemons {
-		pid, head, pool := "–", "–", "–"
+		pid, head, pool, cpu := "–", "–", "–", "–"
 		if d.Alive {
 			pid = fmt.Sprint(d.PID)
 		}
 		if d.Head != nil {
 			head, pool = fmt.Sprintf("%d/%d", d.Head.Height, d.Final.Height), fmt.Sprint(d.Mempool.Count)
 		}
-		rows[i] = []string{d.Name, pid, daemonState(d), fmt.Sprint(d.Peers), head, pool, d.APIURL}
+		if d.CPUS != nil {
+			cpu = fmt.Sprintf("%.1f s", *d.CPUS)
+		}
+		rows[i] = []string{d.Name, pid, daemonState(d), fmt.Sprint(d.Peers), head, pool, cpu, d.APIURL}
 	}
-	table(w, []string{"NODE", "PROCESS", "STATE", "PEERS", "BLOCKS head/final", "MEMPOOL", "API"}, rows)
+	table(w, []string{"NODE", "PROCESS", "STATE", "PEERS", "BLOCKS head/final", "MEMPOOL", "CPU", "API"}, rows)
 }

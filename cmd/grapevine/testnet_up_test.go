@@ -106,6 +106,8 @@ func TestTestnetLife(t *testing.T) {
 		require.Equal(t, i < 2, d.Producer != "")
 		require.NotNil(t, d.Head)
 		require.NotNil(t, d.Mempool)
+		require.NotNil(t, d.CPUS)
+		require.Positive(t, *d.CPUS)
 		for _, path := range []string{d.Log, d.APISocket, d.TokenFile} {
 			require.FileExists(t, filepath.Dir(path)+"/"+filepath.Base(path))
 		}

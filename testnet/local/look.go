@@ -27,6 +27,7 @@ type DaemonStatus struct {
 	Final   *api.Ref     `json:"final"`
 	Peers   int          `json:"peers"`
 	Mempool *api.Mempool `json:"mempool"`
+	CPUS    *float64     `json:"cpu_s"` // processor seconds since its process began; null where it does not say
 }
 
 // Look says what the network of a folder does just now. A network that is down,
@@ -95,6 +96,11 @@ func ask(ctx context.Context, d Daemon) DaemonStatus {
 	}
 	st.Ready, st.Waiting, st.Peers = said.Ready, said.Waiting, said.Peers
 	st.Head, st.Final, st.Mempool = &said.Head, &said.Final, &said.Mempool
+	scrape := metricsClient(d)
+	defer scrape.CloseIdleConnections()
+	if counted, err := readOne(ctx, scrape); err == nil && counted.cpu > 0 {
+		st.CPUS = &counted.cpu
+	}
 	return st
 }
 

@@ -46,15 +46,20 @@ type meter struct {
 func newMeter(daemons []Daemon) *meter {
 	m := &meter{}
 	for _, d := range daemons {
-		m.clients = append(m.clients, &http.Client{
-			Timeout: askWithin,
-			Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-				var dialer net.Dialer
-				return dialer.DialContext(ctx, "unix", d.APISocket)
-			}},
-		})
+		m.clients = append(m.clients, metricsClient(d))
 	}
 	return m
+}
+
+// metricsClient talks to a daemon over its socket.
+func metricsClient(d Daemon) *http.Client {
+	return &http.Client{
+		Timeout: askWithin,
+		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var dialer net.Dialer
+			return dialer.DialContext(ctx, "unix", d.APISocket)
+		}},
+	}
 }
 
 func (m *meter) close() {
