@@ -377,6 +377,9 @@ func resourcesText(r report.Resources) string {
 	if r.CPUS != nil {
 		parts = append(parts, fmt.Sprintf("%.1f s of processor time", *r.CPUS))
 	}
+	if r.CPUSPerNode != nil {
+		parts = append(parts, fmt.Sprintf("%.2f s of it per node", *r.CPUSPerNode))
+	}
 	if r.CPUSPerDelivery != nil {
 		parts = append(parts, fmt.Sprintf("%.0f µs of it per message delivered", *r.CPUSPerDelivery*1e6))
 	}

@@ -18,10 +18,19 @@ func charged(t *testing.T, _, ours *report.Report) {
 	unharmed(t, nil, ours)
 }
 
+// evident wants every honest node to keep what convicts the attacker.
+func evident(t *testing.T, _, ours *report.Report) {
+	require.EqualValues(t, 1, *ours.Attack.EvidenceRatio)
+}
+
 func unharmed(t *testing.T, _, ours *report.Report) {
 	require.Zero(t, *ours.Attack.HonestCharged)
 	require.Equal(t, ours.Block.Expected, ours.Block.Delivered)
 }
+
+// twinned are blocks of producers' own, after connections are old enough for who sends two of
+// a turn to be blamed.
+var twinned = []string{"settle=12s", "blocks={producers: 3, slot: 1s}"}
 
 // withheld are blocks for long enough that what nobody gave counts as kept back.
 var withheld = []string{"txs.for=1s", "blocks={size: 128KiB, tx_size: 8KiB, every: 1s, count: 6, producers: 2, pooled: 0%}", "drain=45s"}
@@ -31,6 +40,7 @@ var blockSieges = []siege{
 	{kind: "tampered-list", count: 1, bare: "lenient", changes: sized, harm: all(lasts, charges), defended: charged},
 	{kind: "bad-chunks", count: 1, bare: "lenient", changes: sized, harm: all(lasts, charges), defended: charged},
 	{kind: "header-flood", count: 1, bare: "lenient", changes: sized, harm: all(lasts, wire(2)), defended: all(evicts, charged)},
+	{kind: "equivocator", params: "tells: both", count: 1, bare: "lenient", changes: twinned, harm: all(lasts, charges), defended: all(charged, evident)},
 	{kind: "bodiless", count: 1, bare: "lenient", changes: withheld, harm: all(lasts, charges), defended: charged},
 	{kind: "block-withholder", params: "gives: nothing", count: 1, bare: "lenient", changes: withheld, harm: all(lasts, charges), defended: charged},
 	{kind: "block-withholder", params: "gives: some", count: 1, bare: "lenient", changes: withheld, harm: all(lasts, charges), defended: charged},
@@ -40,7 +50,7 @@ var blockSieges = []siege{
 // TestAttacksOnBlocks: the scenarios as they ship.
 func TestAttacksOnBlocks(t *testing.T) {
 	for _, name := range []string{
-		"attack-tampered-list", "attack-bodiless", "attack-block-withholder", "attack-bad-chunks", "attack-header-flood", "attack-twin-blocks",
+		"attack-tampered-list", "attack-bodiless", "attack-block-withholder", "attack-bad-chunks", "attack-header-flood", "attack-twin-blocks", "attack-open-twins",
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := holds(t, shipped(t, name))

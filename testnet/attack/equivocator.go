@@ -10,14 +10,17 @@ import (
 )
 
 // equivocator is a producer that makes two blocks in each slot of its own, and
-// tells one half of its peers of one, the other half of the other.
+// tells one half of its peers of one, the other half of the other; or all of both.
 type equivocator struct {
 	honest
+	both bool
 	head *wire.Header // the highest it heard of; nil before the first
 	done uint64       // the last slot used
 }
 
-func newEquivocator(*params) rule { return new(equivocator) }
+func newEquivocator(p *params) rule {
+	return &equivocator{both: p.word("tells", "who is told of which block", "halves", "both") == "both"}
+}
 
 func (e *equivocator) message(n *node, m *message) {
 	n.forward(m)
@@ -50,11 +53,16 @@ func (e *equivocator) beat(n *node, now time.Time) {
 	}
 	topic := overlay.BlockTopic(n.network)
 	for i, l := range n.audience(topic) {
-		m, err := n.compose(topic, wire.Compact(twins[i%2]).AppendTo(nil))
-		if err != nil {
-			return
+		for j, b := range twins {
+			if !e.both && j != i%2 {
+				continue
+			}
+			m, err := n.compose(topic, wire.Compact(b).AppendTo(nil))
+			if err != nil {
+				return
+			}
+			l.publish(m)
 		}
-		l.publish(m)
 	}
 	e.head = twins[0].Header
 }

@@ -152,7 +152,7 @@ var sieges = []siege{
 		defended: func(t *testing.T, _, ours *report.Report) { require.Zero(t, *ours.Tx.Dropped) },
 	},
 	{
-		kind: "equivocator", count: 1, bare: "lenient", changes: []string{"blocks={producers: 3, slot: 1s}"},
+		kind: "equivocator", params: "tells: halves", count: 1, bare: "lenient", changes: []string{"blocks={producers: 3, slot: 1s}"},
 		harm: func(t *testing.T, calm, bare *report.Report) {
 			require.Zero(t, *calm.Chain.Rollbacks)
 			require.Positive(t, *bare.Chain.Rollbacks)
@@ -202,8 +202,8 @@ var sieges = []siege{
 //   - slow-reader: the plain library drops messages for it, ours drops none.
 //   - valid-spam, duplicates, replayer: they multiply what the plain library handles.
 //     They do so to nodes as they are too, which is only shown to stop nobody.
-//   - equivocator: honest nodes roll back, with and without penalties; all agree in
-//     the end.
+//   - equivocator, halves: honest nodes roll back, with and without penalties; all agree
+//     in the end. Who tells both to all is charged, and does no harm even to bare nodes.
 //   - lying-sync, silence: who asks one peer at a time and waits for it is left behind,
 //     if that peer is a liar. Who is asked is drawn anew in each run, so several may be
 //     needed, and only `make attacks` has them.

@@ -114,6 +114,7 @@ func (r *run) report() *report.Report {
 			HeapMBPerNode:   report.Ratio(f.last.heap/1e6, honest),
 			MempoolShare:    &f.mempool,
 			CPUS:            report.Measured(f.last.cpu - f.first.cpu),
+			CPUSPerNode:     report.Ratio(f.last.cpu-f.first.cpu, honest),
 			CPUSPerDelivery: report.Ratio(f.last.cpu-f.first.cpu, float64(t.tx.Delivered+t.block.Delivered)),
 		},
 	}

@@ -144,6 +144,10 @@ type Attack struct {
 	// by others; both null where the world does not tell.
 	ChargedRatio  *float64 `json:"charged_ratio"`
 	HonestCharged *int     `json:"honest_charged"`
+	// EvidenceRatio is the share of the honest nodes' views of attackers that are producers in
+	// which an equivocation of the attacker is kept, at the end of the run; null where
+	// no attacker is a producer, or the world does not tell.
+	EvidenceRatio *float64 `json:"evidence_ratio"`
 	// HonestMeshRatio is the share of the honest in honest nodes' meshes of transactions,
 	// 30 s after the first attackers began; null where the run did not last so long.
 	HonestMeshRatio *float64 `json:"honest_mesh_ratio"`
@@ -221,6 +225,7 @@ type Resources struct {
 	// everything that the process does counted in.
 	CPUSPerDelivery *float64 `json:"cpu_s_per_delivery"`
 	CPUS            *float64 `json:"cpu_s"` // processor seconds, from the start of the load
+	CPUSPerNode     *float64 `json:"cpu_s_per_node"`
 	// MempoolShare is the most of a bound of its mempool, bytes or count, that
 	// any node was seen to use.
 	MempoolShare *float64 `json:"mempool_share"`

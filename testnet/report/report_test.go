@@ -43,7 +43,7 @@ func full() *report.Report {
 		},
 		Attack: report.Attack{
 			Attackers: 2, Kind: "spam", EvictedRatio: report.Ratio(1, 2),
-			TimeToEvictS: &report.EvictedS{P50: 1.5, Max: 3}, HonestBanned: report.Measured(0), ChargedRatio: report.Ratio(1, 2), HonestCharged: report.Measured(0), VictimOutbound: report.Measured(4), HonestMeshRatio: report.Measured(0.9),
+			TimeToEvictS: &report.EvictedS{P50: 1.5, Max: 3}, HonestBanned: report.Measured(0), ChargedRatio: report.Ratio(1, 2), HonestCharged: report.Measured(0), EvidenceRatio: report.Measured(1.0), VictimOutbound: report.Measured(4), HonestMeshRatio: report.Measured(0.9),
 			Before: &report.Phase{Tx: spread, Block: spread}, During: &report.Phase{Tx: spread, Block: spread},
 		},
 		Members: &report.Members{
@@ -55,7 +55,7 @@ func full() *report.Report {
 			MissingBytes: 5000, WireBytes: report.Measured(uint64(7500)), WirePerMissing: report.Ratio(7500, 5000),
 		},
 		Overlap:   &report.Overlap{Before: &report.Phase{Tx: spread, Block: spread}, During: &report.Phase{Tx: spread, Block: spread}, UplinkUse: report.Measured(0.75)},
-		Resources: report.Resources{HeapMBPerNode: report.Measured(12.5), CPUSPerDelivery: report.Measured(0.0012), CPUS: report.Measured(0.72), MempoolShare: report.Measured(0.5)},
+		Resources: report.Resources{HeapMBPerNode: report.Measured(12.5), CPUSPerDelivery: report.Measured(0.0012), CPUS: report.Measured(0.72), CPUSPerNode: report.Measured(0.102857), MempoolShare: report.Measured(0.5)},
 		TraceHash: report.Measured("c0ffee"),
 	}
 	r.Fail("%d of %d transactions did not reach every node", 1, 100)

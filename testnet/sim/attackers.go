@@ -8,6 +8,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/grapevine-p2p/grapevine/testnet/report"
+	"github.com/grapevine-p2p/grapevine/testnet/shapes"
 )
 
 // watchEvery is how exact the times of evictions are.
@@ -95,6 +96,27 @@ func (g *stage) banned() int {
 	return n
 }
 
+// convicted is the share of what honest nodes know of each attacker that is a producer, in
+// which it signed two blocks of one turn; nil where there is none, or nobody keeps evidence.
+func (g *stage) convicted() *float64 {
+	known, all := 0, 0
+	for _, p := range g.up(-1) {
+		w, ok := p.participant().(Witness)
+		if !ok {
+			continue
+		}
+		for _, x := range g.producers {
+			if x.Attack == nil {
+				continue
+			}
+			if all++; w.Convicted(shapes.Address(x.Producer)) {
+				known++
+			}
+		}
+	}
+	return report.Ratio(float64(known), float64(all))
+}
+
 // chosen counts the honest ones among the peers that the victim chose; nil where nobody
 // chooses.
 func (g *stage) chosen() *int {
@@ -134,6 +156,7 @@ func (g *stage) attack(phase [phases][kinds]harvest) report.Attack {
 	}
 	a.Before, a.During = spreads(phase[calm]), spreads(phase[attacked])
 	a.VictimOutbound = g.course.victimLinks
+	a.EvidenceRatio = g.course.convicted
 	a.EvictedRatio = report.Ratio(float64(len(g.course.evicted)), float64(a.Attackers))
 	a.HonestMeshRatio = g.course.honestMesh
 	var lasted report.Sample

@@ -28,7 +28,8 @@ type course struct {
 	evicted      map[int]time.Duration // attackers that nobody honest knows any more, and how long they lasted
 	honestBanned int
 	overlapBytes *uint64 // sent while the two loads overlapped; nil where they do not
-	victimLinks  *int    // honest peers that the victim chose; nil where nobody chooses
+	convicted    *float64
+	victimLinks  *int // honest peers that the victim chose; nil where nobody chooses
 
 	mu      sync.Mutex // guards what follows
 	refused map[ID]error
@@ -85,6 +86,7 @@ func (g *stage) direct(ctx context.Context) error {
 	c.heap = liveHeap()
 	c.honestBanned = g.banned()
 	c.victimLinks = g.chosen()
+	c.convicted = g.convicted()
 	g.status.phase(Stopping)
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -180,6 +181,13 @@ func (g *gossip) Included(id ID) bool {
 func (g *gossip) Banned(p peer.ID) bool {
 	o := g.Overlay()
 	return o != nil && o.Banned(p)
+}
+
+// Convicted implements Witness, by what users of the node are shown.
+func (g *gossip) Convicted(producer wire.Address) bool {
+	known, err := g.Backend().Evidence(context.Background())
+	name := producer.Encode(g.seat.Genesis.AddressPrefix)
+	return err == nil && slices.ContainsFunc(known, func(e api.Equivocation) bool { return e.Producer == name })
 }
 
 // Chosen implements Chooser.

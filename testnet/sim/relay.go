@@ -67,6 +67,11 @@ type Guard interface {
 	Banned(p peer.ID) bool
 }
 
+// Witness is a Participant that keeps evidence of equivocations.
+type Witness interface {
+	Convicted(producer wire.Address) bool
+}
+
 // Chooser is a Participant that finds its peers by itself.
 type Chooser interface {
 	Chosen() []peer.ID // those that it is connected to now

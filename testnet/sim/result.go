@@ -205,6 +205,7 @@ func (g *stage) report() *report.Report {
 	if c.cpuKnown {
 		cpu := (c.cpu1 - c.cpu0).Seconds()
 		r.Resources.CPUS = report.Measured(cpu)
+		r.Resources.CPUSPerNode = report.Ratio(cpu, float64(g.s.Nodes))
 		r.Resources.CPUSPerDelivery = report.Ratio(cpu, float64(tx.Delivered+block.Delivered))
 	}
 	if len(c.heads) > 0 {
