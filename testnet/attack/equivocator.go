@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"time"
 
+	pb "github.com/libp2p/go-libp2p-pubsub/pb"
+
 	"github.com/grapevine-p2p/grapevine/overlay"
 	"github.com/grapevine-p2p/grapevine/testnet/shapes"
 	"github.com/grapevine-p2p/grapevine/wire"
@@ -52,16 +54,19 @@ func (e *equivocator) beat(n *node, now time.Time) {
 		}, uint64(i))
 	}
 	topic := overlay.BlockTopic(n.network)
+	var told [2]*pb.Message
+	for i, b := range twins {
+		var err error
+		if told[i], err = n.compose(topic, wire.Compact(b).AppendTo(nil)); err != nil {
+			return
+		}
+		// What comes back is passed on to nobody: who was told of the other would have both.
+		n.keep(&message{id: idOf(n.network, told[i]), carried: told[i]})
+	}
 	for i, l := range n.audience(topic) {
-		for j, b := range twins {
-			if !e.both && j != i%2 {
-				continue
-			}
-			m, err := n.compose(topic, wire.Compact(b).AppendTo(nil))
-			if err != nil {
-				return
-			}
-			l.publish(m)
+		l.publish(told[i%2])
+		if e.both {
+			l.publish(told[(i+1)%2])
 		}
 	}
 	e.head = twins[0].Header
