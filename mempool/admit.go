@@ -69,7 +69,7 @@ func (p *Pool) admit(now time.Time, claim validation.Claim, c *chain, least floa
 	spends := c.spends
 	if taken {
 		old := p.entries.at(c.txs[i])
-		if !p.outbids(claim, old) {
+		if !p.config.Outbids(claim, old.tx.Claim()) {
 			return fmt.Errorf("%w: the fee is %d, want %d%% more than the %d of %v, and more per byte",
 				validation.Underpriced, terms.Fee, p.config.ReplacePercent, old.tx.Terms().Fee, old.id())
 		}
@@ -97,13 +97,13 @@ func (p *Pool) admit(now time.Time, claim validation.Claim, c *chain, least floa
 	return nil
 }
 
-// outbids says whether what is claimed pays enough more than old to take its
+// Outbids says whether what is claimed pays enough more than what was to take its
 // nonce: in all, so that replacing is never a cheap way to have messages
 // relayed, and per byte, so that the pool gets no worse.
-func (p *Pool) outbids(claim validation.Claim, old *entry) bool {
-	fee, was := claim.Terms.Fee, old.tx.Terms().Fee
+func (c Config) Outbids(claim, was validation.Claim) bool {
+	fee, old := claim.Terms.Fee, was.Terms.Fee
 	hi, lo := bits.Mul64(fee, 100)
-	wantHi, wantLo := bits.Mul64(was, uint64(100+p.config.ReplacePercent))
-	return (hi > wantHi || hi == wantHi && lo >= wantLo) && fee > was &&
-		feeRate(fee, claim.Size) > old.rate()
+	wantHi, wantLo := bits.Mul64(old, uint64(100+c.ReplacePercent))
+	return (hi > wantHi || hi == wantHi && lo >= wantLo) && fee > old &&
+		feeRate(fee, claim.Size) > feeRate(old, was.Size)
 }

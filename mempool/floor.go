@@ -56,7 +56,8 @@ func (p *Pool) sunkFloor(now time.Time) floor {
 	return f
 }
 
-// filled says whether one part in so many of the pool is taken.
+// filled says whether one part in so many of the pool is taken by what could be confirmed. The
+// rest yields to whoever can be, and may have cost nothing: it must not keep the floor up.
 func (p *Pool) filled(part int) bool {
-	return p.Len() >= p.config.MaxCount/part || p.bytes >= p.config.MaxBytes/part
+	return p.ready >= p.config.MaxCount/part || p.bytes*p.ready/max(1, p.Len()) >= p.config.MaxBytes/part
 }

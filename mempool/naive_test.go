@@ -3,6 +3,7 @@ package mempool_test
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"math"
 	"slices"
 	"time"
@@ -131,10 +132,11 @@ func removal(tx validation.CheckedTx, why mempool.Reason, by wire.TxID) mempool.
 // the pool is taken, and to nothing where not even a quarter is.
 func (n *naive) sink(now time.Time) {
 	step := n.config.FloorHalfLife / 64
-	bytes := sum(n.txs, validation.CheckedTx.Size)
-	if len(n.txs) < n.config.MaxCount/4 && bytes < n.config.MaxBytes/4 {
+	ready := len(n.txs) - n.waiting()
+	bytes := sum(n.txs, validation.CheckedTx.Size) * ready / max(1, len(n.txs))
+	if ready < n.config.MaxCount/4 && bytes < n.config.MaxBytes/4 {
 		n.floor = 0
-	} else if len(n.txs) < n.config.MaxCount/2 && bytes < n.config.MaxBytes/2 {
+	} else if ready < n.config.MaxCount/2 && bytes < n.config.MaxBytes/2 {
 		step = n.config.FloorHalfLife / 2 / 64
 	}
 	for n.floor > 0 && !n.floorAt.Add(step).After(now) {
@@ -152,7 +154,29 @@ func (n *naive) Add(now time.Time, tx validation.CheckedTx, account mempool.Acco
 
 func (n *naive) Return(now time.Time, tx validation.CheckedTx, account mempool.Account) (mempool.Change, error) {
 	n.sink(now)
-	return n.add(now, tx, account, 0)
+	var change mempool.Change
+	t := tx.Terms()
+	n.settle(t.Sender, account, nil, &change)
+	n.accounts[t.Sender] = account
+	before := spends(tx)
+	for _, o := range n.chain(t.Sender) {
+		if o.Terms().Nonce < t.Nonce {
+			before += spends(o)
+		}
+	}
+	err := n.admit(now, tx, account)
+	if errors.Is(err, validation.Overdraft) && before <= account.Balance {
+		if _, taken := n.at(t.Sender, t.Nonce); !taken {
+			for chain := n.chain(t.Sender); sum(chain, spends)+spends(tx) > account.Balance; chain = n.chain(t.Sender) {
+				last := chain[len(chain)-1]
+				n.drop(last.ID())
+				change.Removed = append(change.Removed, removal(last, mempool.Invalid, wire.TxID{}))
+			}
+		}
+	}
+	then, err := n.add(now, tx, account, 0)
+	then.Removed = append(change.Removed, then.Removed...)
+	return then, err
 }
 
 func (n *naive) add(now time.Time, tx validation.CheckedTx, account mempool.Account, least float64) (mempool.Change, error) {

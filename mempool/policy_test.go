@@ -386,3 +386,44 @@ func TestReasonsHaveNames(t *testing.T) {
 		require.Equal(t, fmt.Sprintf("reason(%d)", none), none.String(), "else this test misses one")
 	}
 }
+
+// mpfuzz' locking, for nothing. Chains whose first expires push
+// out what is honest and are then all behind a gap: what they leave must not refuse what pays.
+func TestOrphansDoNotKeepTheFloorUp(t *testing.T) {
+	c := crowd()
+	p := newPool(t, c)
+	fill(t, p, c, 1_000)
+	for i := range 2 {
+		for nonce := range uint64(c.MaxPerSender) {
+			terms := validation.TxTerms{Sender: addressOf(i), Nonce: nonce, Fee: 1_000_000, Spends: 1_000_000}
+			if nonce == 0 {
+				terms.ExpiresAt = millis(start) + 500
+			}
+			add(t, p, mintOne(terms))
+		}
+	}
+	require.Zero(t, honest(p, c))
+	p.Expire(start.Add(time.Second))
+	require.Zero(t, p.Stats().Executable, "nothing is left that a block could take")
+	for i := range c.MaxCount {
+		_, err := p.Add(start.Add(time.Second), pay(1000+i, 0, 1_000), rich)
+		require.NoError(t, err, "an honest one, beside %+v", p.Stats())
+	}
+}
+
+// What a lost block gives back comes before what follows it: where its sender can no more pay
+// for both, the later one goes.
+func TestReturnGoesBeforeWhatFollows(t *testing.T) {
+	p := newPool(t, crowd())
+	first, second := pay(1, 0, 1_000), pay(1, 1, 1_000)
+	_, err := p.Add(start, second, mempool.Account{Nonce: 1, Balance: 1_000})
+	require.NoError(t, err)
+	lost := mempool.Account{Nonce: 0, Balance: 1_500}
+	require.Empty(t, p.Settle(start, []mempool.Touched{{Address: addressOf(1), Account: lost}}, nil).Removed)
+	change, err := p.Return(start, first, lost)
+	require.NoError(t, err)
+	require.Equal(t, []wire.TxID{first.ID()}, change.Added)
+	require.Len(t, change.Removed, 1)
+	require.Equal(t, mempool.Invalid, change.Removed[0].Reason)
+	require.Equal(t, []validation.CheckedTx{first}, p.Template(start, 1<<20, 10))
+}

@@ -67,18 +67,19 @@ func New(config Config) (*Pool, error) {
 // pool was told last.
 func (p *Pool) Add(now time.Time, tx validation.CheckedTx, account Account) (Change, error) {
 	p.floor = p.sunkFloor(now)
-	return p.add(now, tx, account, p.floor.rate)
+	return p.add(now, tx, account, p.floor.rate, false)
 }
 
 // Return is Add for a transaction of a block that a reorganisation took back.
 // It was in a block already, so the fee floor that rose meanwhile is not held
-// against it; all else is.
+// against it, nor what its sender spends in later transactions: where the account
+// cannot pay for all, the last ones leave as [Invalid]. All else is.
 func (p *Pool) Return(now time.Time, tx validation.CheckedTx, account Account) (Change, error) {
 	p.floor = p.sunkFloor(now)
-	return p.add(now, tx, account, 0)
+	return p.add(now, tx, account, 0, true)
 }
 
-func (p *Pool) add(now time.Time, tx validation.CheckedTx, account Account, least float64) (Change, error) {
+func (p *Pool) add(now time.Time, tx validation.CheckedTx, account Account, least float64, returns bool) (Change, error) {
 	var change Change
 	if tx.IsZero() {
 		return change, errors.New("mempool: add: no transaction")
@@ -92,6 +93,12 @@ func (p *Pool) add(now time.Time, tx validation.CheckedTx, account Account, leas
 	}
 	if known {
 		c = p.chains.at(at)
+	}
+	if known && returns {
+		known = p.makeAffordable(now, tx.Claim(), at, &change)
+		if !known {
+			c = &chain{account: account}
+		}
 	}
 	if err := p.admit(now, tx.Claim(), c, least); err != nil {
 		return change, refused(tx.ID(), err)
@@ -116,6 +123,32 @@ func (p *Pool) add(now time.Time, tx validation.CheckedTx, account Account, leas
 	}
 	change.Added = append(change.Added, tx.ID())
 	return change, nil
+}
+
+// makeAffordable removes the last transactions of the chain at, as many as it takes for the
+// account to pay for what is claimed, if that comes before them and can be paid then. It says
+// whether something is left of the chain.
+func (p *Pool) makeAffordable(now time.Time, claim validation.Claim, at uint32, change *Change) bool {
+	c, terms := p.chains.at(at), claim.Terms
+	i, taken := p.find(c, terms.Nonce)
+	if taken || terms.Nonce < c.account.Nonce || terms.ExpiredAt(validation.UnixMillis(now)) || p.config.CheckGap(terms.Nonce, c.next()) != nil {
+		return true
+	}
+	spends := terms.Spends
+	for _, n := range c.txs[:i] {
+		spends = validation.SaturatingAdd(spends, p.entries.at(n).tx.Terms().Spends)
+	}
+	if spends > c.account.Balance {
+		return true
+	}
+	for left := len(c.txs); left > i && validation.SaturatingAdd(c.spends, terms.Spends) > c.account.Balance; left-- {
+		_, last := p.last(c)
+		change.removed(p.remove(last).tx, Invalid, wire.TxID{})
+		if left == 1 {
+			return false
+		}
+	}
+	return true
 }
 
 func refused(id wire.TxID, why error) error {

@@ -207,7 +207,7 @@ func (w *world) untold() {
 	}
 }
 
-// reorganise takes blocks back: nonces and money return, and so do
+// reorganise takes blocks back: nonces and money return, or go, and so do
 // transactions.
 func (w *world) reorganise() {
 	touched := make(map[int]bool)
@@ -218,6 +218,9 @@ func (w *world) reorganise() {
 		touched[i] = true
 		w.accounts[i].Nonce = tx.Terms().Nonce
 		w.accounts[i].Balance += tx.Terms().Spends
+		if w.oneIn(3) { // what was paid to it is taken back, too
+			w.accounts[i].Balance = w.rng.Uint64N(w.accounts[i].Balance + 1)
+		}
 	}
 	w.settle(touched, nil)
 	for _, tx := range lost {

@@ -544,3 +544,25 @@ func TestABlockIsMatchedWithWhatIsPooledAndWhatLeft(t *testing.T) {
 	}
 	require.ElementsMatch(t, []wire.TxID{left.ID(), pooled.ID()}, found)
 }
+
+// What a lost block gives back comes before what follows it: where the sender can no more pay
+// for both, the later one goes, as it does where a block takes the money.
+//
+// R19: what was accepted is not lost.
+func TestWhatALostForkGivesBackGoesBeforeWhatFollowsIt(t *testing.T) {
+	b := newBench(t, 5, vfs.NewMem())
+	poor := keyfile.Address(benchKey(101))
+	fund := func(nonce uint64) *wire.Transaction {
+		return b.sign(100, wire.TxBody{Nonce: nonce, To: poor, Amount: 1_000_000})
+	}
+	base := b.forge(t, b.chain.Head(), 1, fund(0))
+	first := b.sign(101, wire.TxBody{To: wire.Address{7}, Amount: 900_000})
+	second := b.sign(101, wire.TxBody{Nonce: 1, To: wire.Address{7}, Amount: 900_000})
+	require.Equal(t, api.Pending, b.submit(t, first))
+	b.forge(t, base, 2, fund(1), first)
+	require.Equal(t, api.Pending, b.submit(t, second))
+
+	b.extend(t, b.forge(t, base, 3), 1) // without the second payment to it, nor anything of it
+	require.Equal(t, api.Pending, b.state(t, first), "the account has the nonce and the money for it")
+	require.Len(t, b.chain.pool.Template(b.clock, 1<<20, 10), 2, "it and fund(1) can be in the next block")
+}
