@@ -95,3 +95,29 @@ func TestPlacesBesideThePoolAreBounded(t *testing.T) {
 	}
 	clear(l.early)
 }
+
+// What waits beside the pool ends when its time is over, also behind another that waits on.
+func TestWhatWaitsBesideThePoolExpires(t *testing.T) {
+	const most = 2
+	b := newNarrowBench(t, most)
+	genesis := b.chain.Head()
+	var ours []*wire.Transaction
+	submit := func(body wire.TxBody) {
+		body.Nonce = uint64(len(ours))
+		ours = append(ours, b.sign(100, body))
+		require.Equal(t, api.Pending, b.submit(t, ours[body.Nonce]))
+	}
+	for range most {
+		submit(wire.TxBody{})
+	}
+	b.forge(t, genesis, 2, ours...)
+	submit(wire.TxBody{})
+	submit(wire.TxBody{ExpiresAt: b.Genesis().SlotStart(25)})
+	b.extend(t, b.forge(t, genesis, 3), 1)
+	require.Equal(t, api.Accepted, b.state(t, ours[3]))
+	b.at(26)
+	b.chain.expire()
+	b.chain.retryEarly()
+	require.Equal(t, api.Accepted, b.state(t, ours[2]))
+	require.Equal(t, api.Expired, b.state(t, ours[3]))
+}

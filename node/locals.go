@@ -35,6 +35,7 @@ type locals struct {
 	invalid map[wire.TxID]*local               // of txs, those that the blocks above the final one forbid
 	ends    []wire.TxID                        // of txs, those whose ends are to be written down
 	early   map[wire.TxID]validation.CheckedTx // not pooled: those before theirs are missing, or too many
+	barred  map[wire.TxID]wire.TxID            // by what replaced it and is not on disk yet: its end is not written before that is
 }
 
 type local struct {
@@ -54,7 +55,7 @@ func newLocals(s *store.Store, pool mempool.Config) *locals {
 	return &locals{
 		store: s, wake: make(chan struct{}, 1), perSender: max(1, pool.MaxPerSender/earlyShare),
 		txs: make(map[wire.TxID]*local), invalid: make(map[wire.TxID]*local),
-		early: make(map[wire.TxID]validation.CheckedTx),
+		early: make(map[wire.TxID]validation.CheckedTx), barred: make(map[wire.TxID]wire.TxID),
 	}
 }
 
@@ -113,6 +114,12 @@ func (l *locals) kept(id wire.TxID) (news bool) {
 	}
 	t.durable, t.before = true, nil
 	l.dueLocked(id, t)
+	if old, ok := l.barred[id]; ok {
+		delete(l.barred, id)
+		if t := l.txs[old]; t != nil {
+			l.dueLocked(old, t)
+		}
+	}
 	return true
 }
 
@@ -240,6 +247,10 @@ func (l *locals) pooled(change mempool.Change, height uint64) {
 		}
 		t.height = height
 		l.endLocked(r.ID, t, endOf(r))
+		if by := l.txs[r.By]; r.Reason == mempool.Replaced && by != nil && !by.durable {
+			l.barred[r.By] = r.ID
+			continue
+		}
 		l.dueLocked(r.ID, t)
 	}
 	for _, id := range change.Added {

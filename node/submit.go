@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -207,8 +208,10 @@ func (c *chain) restoreLocals() error {
 		c.locals.restored(tx, wire.BlockID{}, false)
 		pending = append(pending, tx)
 	}
-	// Not as they were accepted: clocks are set back.
-	slices.SortFunc(pending, bySenderAndNonce)
+	// Not as they were accepted: clocks are set back. What replaces another pays more.
+	slices.SortFunc(pending, func(a, b validation.CheckedTx) int {
+		return cmp.Or(bySenderAndNonce(a, b), cmp.Compare(a.Terms().Fee, b.Terms().Fee))
+	})
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, tx := range pending {
