@@ -266,6 +266,13 @@ func (c *chain) Tx(id wire.TxID) (validation.CheckedTx, bool) {
 	return c.pool.Get(id)
 }
 
+// ofSender returns an account at the head, and what the pool has of it.
+func (c *chain) ofSender(a wire.Address) (ledger.Account, []validation.CheckedTx) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.ledger.Account(a), c.pool.BySender(a)
+}
+
 // Included implements overlay.TxIndex. What cannot be read is not known.
 func (c *chain) Included(id wire.TxID) bool {
 	_, included, err := c.txPlace(id)
@@ -318,6 +325,13 @@ func (c *chain) refusedLocked(tx validation.CheckedTx, err error) {
 	}
 }
 
+// lapse ends a transaction of this node's own whose time is over and that is not pooled.
+func (c *chain) lapse(tx validation.CheckedTx) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.refusedLocked(tx, validation.Expired)
+}
+
 // retryEarly gives the pool local transactions again that it did not take, or keep, because
 // of others of their sender. Those before them may have been missing: a node that was killed
 // has its own on disk, and gets what others submitted elsewhere from its peers. Or they were
@@ -330,7 +344,12 @@ func (c *chain) retryEarly() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var stuck wire.Address // whose others, with higher nonces, wait for the same
+	now := validation.UnixMillis(c.now())
 	for _, tx := range txs {
+		if tx.Terms().ExpiredAt(now) {
+			c.refusedLocked(tx, validation.Expired)
+			continue
+		}
 		if tx.Terms().Sender == stuck {
 			continue
 		}

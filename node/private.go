@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"sync"
 
+	"github.com/grapevine-p2p/grapevine/mempool"
 	"github.com/grapevine-p2p/grapevine/node/api"
 	"github.com/grapevine-p2p/grapevine/validation"
 	"github.com/grapevine-p2p/grapevine/validation/ledger"
@@ -48,7 +49,7 @@ func (n *Node) SubmitPrivately(ctx context.Context, raw []byte) (api.TxStatus, e
 	if n.chain.HasTx(tx.ID()) { // no secret any more
 		return n.Submit(ctx, raw)
 	}
-	if n.private.has(tx.ID()) {
+	if n.private.has(tx.ID()) && n.chain.locals.keeps(tx.ID()) {
 		return n.txStatus(tx.ID())
 	}
 	if err := n.chain.GlanceTxs([]validation.Claim{tx.Claim()})[0]; err != nil {
@@ -57,19 +58,22 @@ func (n *Node) SubmitPrivately(ctx context.Context, raw []byte) (api.TxStatus, e
 	if err := n.tooFar(tx); err != nil {
 		return n.known(raw, err)
 	}
-	if n.private.len() >= maxPrivate {
-		return api.TxStatus{}, fmt.Errorf("%w: %d private transactions are on their way already", validation.PoolFull, maxPrivate)
-	}
 	if err := n.chain.adopt(tx); err != nil {
 		return n.known(raw, err)
 	}
 	n.chain.locals.hush(tx.ID())
+	if err := n.private.take(tx, n.cfg.Mempool); err != nil {
+		n.chain.locals.disown(tx.ID())
+		return n.known(raw, err)
+	}
 	if err := n.store.PutLocalTx(tx.Tx(), n.cfg.Now()); err != nil {
 		n.chain.locals.disown(tx.ID())
+		n.private.sweep()
 		return api.TxStatus{}, storageError(err)
 	}
-	n.private.add(tx)
-	n.chain.keptLocal(tx)
+	if n.chain.keptLocal(tx) {
+		n.private.announcer.add(tx)
+	}
 	return n.txStatus(tx.ID())
 }
 
@@ -96,14 +100,41 @@ func (n *Node) nextNonce(a wire.Address) (account ledger.Account, next uint64) {
 	}
 }
 
-func (p *private) add(tx validation.CheckedTx) {
+// take gives a transaction a place, unless there is none or the pool would refuse it, were in
+// it what is on its way there: the account must be able to pay for all.
+func (p *private) take(tx validation.CheckedTx, policy mempool.Config) error {
 	p.mu.Lock()
-	_, again := p.held[tx.ID()]
-	p.held[tx.ID()] = tx
-	p.mu.Unlock()
-	if !again {
-		p.announcer.add(tx)
+	defer p.mu.Unlock()
+	terms := tx.Terms()
+	others := make(map[wire.TxID]validation.CheckedTx)
+	for id, o := range p.held {
+		if o.Terms().Sender == terms.Sender && id != tx.ID() && !p.over(o) {
+			others[id] = o
+		}
 	}
+	for _, o := range others {
+		if o.Terms().Nonce == terms.Nonce && !policy.Outbids(tx.Claim(), o.Claim()) {
+			return fmt.Errorf("%w: %s, which is on its way, has its nonce, and pays a fee of %d", validation.Underpriced, o.ID(), o.Terms().Fee)
+		}
+	}
+	if _, again := p.held[tx.ID()]; !again && len(p.held) >= maxPrivate {
+		return fmt.Errorf("%w: %d private transactions are on their way already", validation.PoolFull, maxPrivate)
+	}
+	account, pooled := p.chain.ofSender(terms.Sender)
+	for _, o := range pooled {
+		others[o.ID()] = o
+	}
+	spends := terms.Spends
+	for _, o := range others {
+		if t := o.Terms(); t.Nonce != terms.Nonce && t.Nonce >= account.Nonce {
+			spends = validation.SaturatingAdd(spends, o.Terms().Spends)
+		}
+	}
+	if spends > account.Balance {
+		return fmt.Errorf("%w: with the sender's others it spends %d, the balance is %d", validation.Overdraft, spends, account.Balance)
+	}
+	p.held[tx.ID()] = tx
+	return nil
 }
 
 func (p *private) has(id wire.TxID) bool {
@@ -122,7 +153,11 @@ func (p *private) get(id wire.TxID) (tx validation.CheckedTx, live bool) {
 }
 
 func (p *private) over(tx validation.CheckedTx) bool {
-	return tx.Terms().ExpiredAt(validation.UnixMillis(p.chain.now())) || p.gone(tx.ID())
+	return p.expired(tx) || p.gone(tx.ID())
+}
+
+func (p *private) expired(tx validation.CheckedTx) bool {
+	return tx.Terms().ExpiredAt(validation.UnixMillis(p.chain.now()))
 }
 
 // gone tells whether a transaction is public, has ended, or was given up by the overlay.
@@ -143,11 +178,14 @@ func (p *private) nextNonce(sender wire.Address, next uint64) uint64 {
 	return firstFree(p.held, sender, next)
 }
 
-// sweep lets go of what is gone.
+// sweep lets go of what is gone, and ends what nobody can publish any more.
 func (p *private) sweep() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for id := range p.held {
+	for id, tx := range p.held {
+		if p.expired(tx) {
+			p.chain.lapse(tx)
+		}
 		if p.gone(id) {
 			delete(p.held, id)
 		}

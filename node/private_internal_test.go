@@ -60,9 +60,8 @@ func TestPublicIsNotPrivate(t *testing.T) {
 func TestPrivateIsBounded(t *testing.T) {
 	b := newBench(t, 5, vfs.NewMem())
 	for n := range maxPrivate {
-		checked, err := b.chain.checker.StoredTx(b.payment(uint64(n), 1_000))
+		_, err := b.SubmitPrivately(t.Context(), b.payment(uint64(n), 1_000).Bytes())
 		require.NoError(t, err)
-		b.private.add(checked)
 	}
 	_, err := b.SubmitPrivately(t.Context(), b.payment(maxPrivate, 1_000).Bytes())
 	require.ErrorIs(t, err, validation.PoolFull)
@@ -164,4 +163,56 @@ func TestRevivedPrivateIsAnnounced(t *testing.T) {
 	b.private.sweep()
 	require.Zero(t, b.private.len())
 	require.Len(t, b.chain.untold(time.Hour, 10), 1)
+}
+
+// What expires before the overlay has it ends, too, and gives up its place: else whoever submits
+// what lives for some milliseconds keeps all places for ever.
+func TestPrivateEndsWhenItExpires(t *testing.T) {
+	b := newBench(t, 1, vfs.NewMem())
+	b.at(20)
+	expires := uint64(b.clock.UnixMilli()) + 500
+	var secret []*wire.Transaction
+	for nonce := range uint64(maxPrivate) {
+		secret = append(secret, b.sign(100, wire.TxBody{Nonce: nonce, To: wire.Address{7}, Amount: 1, ExpiresAt: expires}))
+		_, err := b.SubmitPrivately(t.Context(), secret[nonce].Bytes())
+		require.NoError(t, err)
+	}
+	b.clock = b.clock.Add(time.Second)
+	for range 3 { // what keepHouse does
+		b.chain.expire()
+		b.chain.retryEarly()
+		b.private.sweep()
+	}
+	for _, id := range b.private.announcer.take() { // and the announcer, whose turn is late
+		_, live := b.private.get(id)
+		require.False(t, live)
+	}
+	require.Equal(t, api.Expired, b.state(t, secret[0]))
+	require.Zero(t, b.private.len())
+	_, err := b.SubmitPrivately(t.Context(), b.payment(0, 1_000).Bytes())
+	require.NoError(t, err, "there is room again")
+}
+
+// R18: what is on its way to the pool has to be paid for, too.
+func TestPrivateOverdraftsAreRefused(t *testing.T) {
+	b := newBench(t, 1, vfs.NewMem())
+	b.at(20)
+	private := func(nonce uint64) error {
+		_, err := b.SubmitPrivately(t.Context(), b.sign(100, wire.TxBody{Nonce: nonce, To: wire.Address{7}, Amount: 600_000_000}).Bytes())
+		return err
+	}
+	require.NoError(t, private(0))
+	require.ErrorIs(t, private(1), validation.Overdraft, "the balance is 1,000,000,000")
+}
+
+// R18: nor may it take a nonce that is taken, for no more fee.
+func TestPrivateReplacementsPay(t *testing.T) {
+	b := newBench(t, 1, vfs.NewMem())
+	b.at(20)
+	one := b.sign(100, wire.TxBody{To: wire.Address{7}, Amount: 1})
+	two := b.sign(100, wire.TxBody{To: wire.Address{7}, Amount: 2})
+	_, err := b.SubmitPrivately(t.Context(), one.Bytes())
+	require.NoError(t, err)
+	_, err = b.SubmitPrivately(t.Context(), two.Bytes())
+	require.ErrorIs(t, err, validation.Underpriced)
 }
