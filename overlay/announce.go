@@ -255,12 +255,12 @@ func (t *txRoad) answerAnnounce(ctx context.Context, x *exchange) error {
 	if err := x.write(announceFrame(wanted)); err != nil {
 		return fmt.Errorf("overlay: answer announcement: %w", err)
 	}
-	return t.takeAnnounced(ctx, x, want)
+	return t.takeAnnounced(ctx, x, m, want)
 }
 
 // takeAnnounced reads the transactions that were asked for, in the order of the
 // announcement. The other side may stop early.
-func (t *txRoad) takeAnnounced(ctx context.Context, x *exchange, want []wire.TxID) error {
+func (t *txRoad) takeAnnounced(ctx context.Context, x *exchange, m *member, want []wire.TxID) error {
 	left := t.cfg.Limits.AnnounceBytes
 	for _, id := range want {
 		raw, err := x.read(maxPush)
@@ -279,6 +279,9 @@ func (t *txRoad) takeAnnounced(ctx context.Context, x *exchange, want []wire.TxI
 		}
 		if left -= len(tx); left < 0 {
 			return fmt.Errorf("overlay: read announced transaction: %w", FrameTooMany)
+		}
+		if err := waitFor(ctx, m.budget.txBytes, len(tx)); err != nil {
+			return fmt.Errorf("overlay: take announced transaction: %w", err)
 		}
 		t.takePushed(ctx, x.peer(), tx)
 	}

@@ -74,6 +74,22 @@ func TestPushedAndFetchedBytesAreBounded(t *testing.T) {
 	require.Less(t, len(answer), wire.MaxTx, "and no more than the bound")
 }
 
+// R39: what is pushed comes out of the budget that the topic has.
+func TestPushedBytesHaveABudget(t *testing.T) {
+	g, c := testGenesis("pushed budget"), newClock()
+	one, two := bulky(g, "wallet 0"), bulky(g, "wallet 1")
+	n := start(t, g, c, func(c *overlay.Config) {
+		c.Limits.BytesPerSecond, c.Limits.BytesBurst = 1, one.Size()+4096
+		c.Limits.AnnounceTime = time.Second
+	})
+	h := greetedHost(t, n)
+	poke(t, h, n, overlay.AnnounceProtocol(g.ID()),
+		bytes.Join([][]byte{announcement(idsOf(one, two)), announcement(one.Bytes()), announcement(two.Bytes())}, nil))
+	require.True(t, n.chain.has(one.ID()))
+	require.False(t, n.chain.has(two.ID()))
+	require.Empty(t, n.seen.offencesOf(h.ID()), "who has sent too much waits, and is not blamed")
+}
+
 // R46: own transactions are told within a bound of bytes, the rest another time.
 func TestToldBytesAreBounded(t *testing.T) {
 	g, c := testGenesis("told bytes"), newClock()

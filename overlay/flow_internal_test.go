@@ -76,3 +76,14 @@ func TestReadersRestWithinBounds(t *testing.T) {
 		require.Greater(t, frames, 40_000)
 	})
 }
+
+// A write that ends after its peer is gone (it waited for its turn, or the connection broke under
+// it) leaves nothing behind.
+func TestAWriteThatEndsLateLeavesNoWay(t *testing.T) {
+	out := newOutflow(4)
+	tr := &tracer{outflow: out, meshed: func(peer.ID, bool) {}}
+	out.queued("a")
+	tr.OnClosedOutboundStream("a")
+	out.written("a") // trackedStream.Write defers it
+	require.Empty(t, out.ways)
+}

@@ -60,6 +60,13 @@ func newOutflow(queue int) *outflow {
 	}
 }
 
+// opened begins to count for a peer.
+func (o *outflow) opened(p peer.ID) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.wayLocked(p)
+}
+
 // queued and written may come in either order, so a depth can be below zero for a moment.
 func (o *outflow) queued(p peer.ID) {
 	o.mu.Lock()
@@ -77,7 +84,10 @@ func (o *outflow) queued(p peer.ID) {
 func (o *outflow) written(p peer.ID) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	w := o.wayLocked(p)
+	w := o.ways[p]
+	if w == nil { // it is gone, and a write to it ended late
+		return
+	}
 	w.moved = time.Now()
 	if w.depth--; w.depth == o.limit-1 {
 		o.crowded--

@@ -135,6 +135,9 @@ func (s *stems) answer(ctx context.Context, x *exchange) error {
 	if !m.budget.txs.units.AllowN(time.Now(), 1) {
 		return errBusy
 	}
+	if err := waitFor(ctx, m.budget.txBytes, len(raw)); err != nil {
+		return fmt.Errorf("overlay: take transaction on its stem: %w", err)
+	}
 	if s.holder != nil && s.holder.HasTx(wire.TxIDOf(raw)) {
 		return nil // public
 	}

@@ -75,7 +75,7 @@ func (t *tracer) RejectMessage(m *pubsub.Message, reason string) {
 	}
 }
 
-func (t *tracer) OnNewOutboundStream(peer.ID, protocol.ID) {}
+func (t *tracer) OnNewOutboundStream(p peer.ID, _ protocol.ID) { t.outflow.opened(p) }
 
 func (t *tracer) Join(string) {}
 
