@@ -117,6 +117,9 @@ type Chain struct {
 	Heads     *int    `json:"heads"`     // different heads; 1 is agreement
 	Height    *uint64 `json:"height"`    // of the highest
 	Rollbacks *int    `json:"rollbacks"` // blocks rolled back, over all nodes
+	// Lost are the blocks of honest producers that the best chain does not have; null where
+	// the world does not tell.
+	Lost *int `json:"lost"`
 }
 
 // Bytes is what the run cost on the wire.

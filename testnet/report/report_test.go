@@ -35,7 +35,7 @@ func full() *report.Report {
 			Spread:                     report.Spread{Published: 10, Expected: 60, Delivered: 60, DeliveryRatio: report.Ratio(60, 60)},
 			RebuiltWithoutRequestRatio: report.Ratio(59, 60),
 		},
-		Chain:   report.Chain{Heads: report.Measured(1), Height: report.Measured(uint64(10)), Rollbacks: report.Measured(0)},
+		Chain:   report.Chain{Heads: report.Measured(1), Height: report.Measured(uint64(10)), Rollbacks: report.Measured(0), Lost: report.Measured(1)},
 		FloorMS: &report.Percentiles{P50: 1, P90: 2, P99: 3, Max: 4},
 		Bytes: report.Bytes{
 			Wire: report.Measured(uint64(12345678)), PayloadDelivered: 600_000,

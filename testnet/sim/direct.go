@@ -24,6 +24,7 @@ type course struct {
 	heads        map[wire.BlockID]int  // honest places on each
 	height       uint64                // of the highest
 	included     int                   // published transactions on the chain of the highest
+	lost         int                   // published blocks that are not on it
 	honestMesh   *float64              // some time after the attack began; nil if the run did not last so long
 	evicted      map[int]time.Duration // attackers that nobody honest knows any more, and how long they lasted
 	honestBanned int
@@ -339,8 +340,11 @@ func (g *stage) readHeads() {
 		return
 	}
 	for _, m := range g.published() {
-		if m.kind == Tx && best.Included(m.id) {
+		switch {
+		case m.kind == Tx && best.Included(m.id):
 			c.included++
+		case m.kind == Block && !best.OnChain(m.id):
+			c.lost++
 		}
 	}
 }

@@ -177,6 +177,12 @@ func (g *gossip) Included(id ID) bool {
 	return err == nil && (status.State == api.Included || status.State == api.Final)
 }
 
+// OnChain implements Chain.
+func (g *gossip) OnChain(id ID) bool {
+	b, err := g.Backend().BlockByID(context.Background(), wire.BlockID(id))
+	return err == nil && b.Best
+}
+
 // Banned implements Guard.
 func (g *gossip) Banned(p peer.ID) bool {
 	o := g.Overlay()

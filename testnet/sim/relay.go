@@ -60,6 +60,7 @@ type Maker interface {
 type Chain interface {
 	Head() (height uint64, id wire.BlockID)
 	Included(id ID) bool // a transaction, in a block of the best chain
+	OnChain(id ID) bool  // a block, the best one
 }
 
 // Guard is a Participant that bans peers.

@@ -209,7 +209,7 @@ func (g *stage) report() *report.Report {
 		r.Resources.CPUSPerDelivery = report.Ratio(cpu, float64(tx.Delivered+block.Delivered))
 	}
 	if len(c.heads) > 0 {
-		r.Chain = report.Chain{Heads: report.Measured(len(c.heads)), Height: &c.height, Rollbacks: &counts.RolledBack}
+		r.Chain = report.Chain{Heads: report.Measured(len(c.heads)), Height: &c.height, Rollbacks: &counts.RolledBack, Lost: &c.lost}
 		r.Tx.Included = &c.included
 	}
 	if g.trace != nil {
