@@ -71,12 +71,17 @@ func (l *lifelines) look(ctx context.Context, troubled []peer.ID) (steady map[pe
 }
 
 func (l *lifelines) ask(ctx context.Context, p peer.ID, line *lifeline) {
-	err := pinged(ctx, l.host, p)
+	answered := alive(ctx, l.host, p)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	line.asking = false
+	line.asking, line.answered = false, answered
+}
+
+// alive says whether something comes over the line to a peer now.
+func alive(ctx context.Context, h host.Host, p peer.ID) bool {
+	err := pinged(ctx, h, p)
 	// A refusal has come over the line as well.
-	line.answered = !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, context.DeadlineExceeded)
+	return !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, context.DeadlineExceeded)
 }
 
 // received is how many packets have come over a peer's connections, as far as they count them:

@@ -193,7 +193,7 @@ func (s *syncer) step(ctx context.Context) time.Duration {
 	again := s.lookLocked(now)
 	out := s.sched.Tick(now)
 	for _, c := range out.Cancel {
-		s.cancelLocked(c)
+		s.cancelLocked(ctx, c)
 	}
 	for _, id := range out.Drop {
 		delete(s.bodies, id)
@@ -275,7 +275,7 @@ func (s *syncer) spreadLocked() {
 }
 
 // cancelLocked gives a request up. Slowness is no offence.
-func (s *syncer) cancelLocked(c catchup.Cancel) {
+func (s *syncer) cancelLocked(ctx context.Context, c catchup.Cancel) {
 	if cancel := s.open[c.ID]; cancel != nil {
 		cancel()
 		delete(s.open, c.ID)
@@ -284,7 +284,7 @@ func (s *syncer) cancelLocked(c catchup.Cancel) {
 		s.log.Info("a peer gives blocks too slowly; another is asked", "peer", peer.ID(c.Peer))
 		call(s.cfg.Hooks.SyncReplaced, c.Peer)
 		if sent, silent := s.silent[c.ID]; silent {
-			s.brokeLocked(sent, peer.ID(c.Peer))
+			s.crew.spawn(func() { s.broke(ctx, sent, peer.ID(c.Peer)) })
 		}
 	}
 	delete(s.silent, c.ID)

@@ -1,6 +1,7 @@
 package overlay
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -55,10 +56,17 @@ func (p *promises) broke(now, asked time.Time, id peer.ID) bool {
 	return row.times >= syncDoubts && p.answers > row.since
 }
 
-// brokeLocked notes that a peer did not give what it was asked for, and has it charged if
-// that counts.
-func (s *syncer) brokeLocked(asked time.Time, p peer.ID) {
-	if _, here := s.told[p]; here && s.promises.broke(time.Now(), asked, p) {
-		s.crew.spawn(func() { s.court.judge(p, errUngiving) })
+// broke notes that a peer gave nothing of what it was asked for, and charges it if that counts.
+// A line that carries nothing says nothing of the peer behind it.
+func (s *syncer) broke(ctx context.Context, asked time.Time, p peer.ID) {
+	if !alive(ctx, s.desk.host, p) || ctx.Err() != nil {
+		return
+	}
+	s.mu.Lock()
+	_, here := s.told[p]
+	counts := here && s.promises.broke(time.Now(), asked, p)
+	s.mu.Unlock()
+	if counts {
+		s.court.judge(p, errUngiving)
 	}
 }

@@ -64,9 +64,7 @@ func (s *syncer) prove(ctx context.Context, p peer.ID) {
 			if ctx.Err() == nil {
 				s.court.judge(p, err)
 				if errors.Is(err, errNotServed) || errors.Is(err, FrameSlow) {
-					s.mu.Lock()
-					s.brokeLocked(asked, p)
-					s.mu.Unlock()
+					s.broke(ctx, asked, p)
 				}
 				s.log.Debug("a peer does not show the head it claims", "peer", p, "height", m.best.height, "err", err)
 			}
