@@ -1,5 +1,5 @@
 # What a contributor types. `make check` is what has to hold before a change lands.
-.PHONY: build test race check fmt generate fuzz bench soak hunt laws attacks attacks-local eclipse figures
+.PHONY: build test race check fmt generate fuzz bench soak hunt laws attacks attacks-local seeds floods eclipse figures
 
 build:
 	go build -trimpath -o grapevine ./cmd/grapevine
@@ -49,6 +49,18 @@ HUNTS ?= 100
 hunt:
 	go test -count $(HUNTS) -timeout 4h ./overlay/compact ./overlay/dial ./overlay/fetch ./overlay/member \
 		./overlay/recon ./overlay/stem ./overlay/catchup ./testnet/core ./mempool ./peerscore
+
+# One scenario over seeds 1 to SEEDS, one after the other: docs/figures/cold-boot.md. A seed of
+# this one takes minutes, and OUT=folder keeps what is done.
+SEEDS ?= 20
+SCENARIO ?= attack-cold-boot
+seeds: build
+	OUT=$(OUT) docs/figures/seeds.sh $(SCENARIO) $(SEEDS)
+
+# Every kind of control flood, by one attacker and by a hundred, on real daemons:
+# docs/figures/floods.md.
+floods: build
+	OUT=$(OUT) docs/figures/floods.sh
 
 # The eclipse by restart in 10,000 lives: docs/figures/dial.md. An hour at most.
 eclipse:

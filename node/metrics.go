@@ -2,6 +2,7 @@ package node
 
 import (
 	"net/http"
+	"regexp"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/prometheus/client_golang/prometheus"
@@ -113,10 +114,14 @@ func newMeters() *meters {
 		m.rollbacks, m.height, m.final, m.rebuilt, m.rebuildS, m.evidence, m.dropped, m.refused, m.offences, m.missed, m.syncS,
 		m.shed, m.cut, m.storeFailed, m.storeFailures,
 		m.recon.sessions, m.recon.exchanges, m.recon.lacking, m.recon.bytes, m.recon.fetched, m.recon.oneSided, m.sync.fetched, m.sync.replaced,
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(liveHeap)), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.parts.register(m.registry)
 	return m
 }
+
+// liveHeap is what the last collection of garbage left: unlike the heap in use, it does not
+// rise and fall with the time since then.
+var liveHeap = collectors.GoRuntimeMetricsRule{Matcher: regexp.MustCompile(`^/gc/heap/live:bytes$`)}
 
 // handler serves the numbers.
 func (m *meters) handler() http.Handler {

@@ -27,6 +27,8 @@ type reading struct {
 	asked   float64 // of these, those that needed a request
 	cpu     float64 // seconds
 	heap    float64 // bytes, garbage included
+	live    float64 // bytes that the last collection left
+	rss     float64 // bytes that the system gave
 	written float64 // bytes, to libp2p streams
 	counts  bool    // daemons count what they write
 
@@ -68,8 +70,8 @@ func (m *meter) close() {
 	}
 }
 
-// read asks all daemons side by side.
-func (m *meter) read(ctx context.Context) (reading, error) {
+// readEach asks all daemons side by side.
+func (m *meter) readEach(ctx context.Context) ([]reading, error) {
 	each := make([]reading, len(m.clients))
 	asks, ctx := errgroup.WithContext(ctx)
 	for i, c := range m.clients {
@@ -80,7 +82,13 @@ func (m *meter) read(ctx context.Context) (reading, error) {
 			return err
 		})
 	}
-	if err := asks.Wait(); err != nil {
+	return each, asks.Wait()
+}
+
+// read is what all daemons have counted together.
+func (m *meter) read(ctx context.Context) (reading, error) {
+	each, err := m.readEach(ctx)
+	if err != nil {
 		return reading{}, err
 	}
 	m.mu.Lock()
@@ -174,6 +182,10 @@ func parseMetrics(text io.Reader) (r reading, err error) {
 			r.cpu += v
 		case "go_memstats_heap_alloc_bytes":
 			r.heap += v
+		case "go_gc_heap_live_bytes":
+			r.live += v
+		case "process_resident_memory_bytes":
+			r.rss += v
 		}
 	}
 	return r, lines.Err()

@@ -11,6 +11,9 @@ import (
 // MaxNodes is what one machine carries at most, and one bit set holds.
 const MaxNodes = 64
 
+// MaxAttackers is how many processes attack at most.
+const MaxAttackers = 128
+
 // Plan says what a new network is made of.
 type Plan struct {
 	Nodes     int

@@ -26,7 +26,9 @@ func Check(s *scenario.Scenario) error {
 	)
 	refuse(s.World != report.WorldLocal, "world", fmt.Sprintf("it says %q", s.World))
 	refuse(s.Relay != report.RelayGossip, "relay", fmt.Sprintf("daemons speak %s only", report.RelayGossip))
-	refuse(s.Nodes > MaxNodes, "nodes", fmt.Sprintf("it is %d, want at most %d processes", s.Nodes, MaxNodes))
+	honest := s.Nodes - s.Attacking()
+	refuse(honest > MaxNodes, "nodes", fmt.Sprintf("it is %d, want at most %d beside attackers", honest, MaxNodes))
+	refuse(s.Attacking() > MaxAttackers, "attackers", fmt.Sprintf("they are %d, want at most %d processes", s.Attacking(), MaxAttackers))
 	n := s.Network
 	_, regions := n.Latency.Regions()
 	refuse(n.Latency.Range[1] > 0 || regions, "network.latency", shaped)
@@ -42,7 +44,6 @@ func Check(s *scenario.Scenario) error {
 			errs = append(errs, fmt.Errorf("%s: %s is wrong: %w", s.At(at), at, err))
 		}
 	}
-	honest := s.Nodes - s.Attacking()
 	refuse(len(s.Churn) > 0 && (s.Txs.Origins == 0 || s.Txs.Origins >= honest), "churn", fmt.Sprintf("it restarts daemons that send nothing; set txs.origins to 1 or more, and less than the %d daemons", honest))
 	refuse(s.Network.Dials >= honest && honest > 1 && len(s.Attackers) > 0, "network.dials", fmt.Sprintf("it is %d, and there are %d daemons beside the attackers", s.Network.Dials, honest))
 	refuse(s.Blocks.Producers > honest, "blocks.producers", fmt.Sprintf("it is %d, and there are %d daemons beside the attackers", s.Blocks.Producers, honest))
@@ -59,6 +60,7 @@ func Check(s *scenario.Scenario) error {
 // What a run needs, in MB, measured with runs of 5 to 20 daemons.
 const (
 	perDaemonMB = 90.0
+	perAttackMB = 40.0
 	perTxKB     = 0.75   // one transaction in one daemon, and in what watches it, but for its bytes
 	perTxByte   = 3.0    // times the bytes that a daemon keeps in memory: a full mempool's at most
 	shapedBytes = 1300.0 // mean transaction of the real blocks
@@ -69,7 +71,8 @@ const (
 func estimate(s *scenario.Scenario) float64 {
 	txs, bytes := s.Volume(shapedBytes)
 	kept := min(bytes, float64(mempool.DefaultConfig().MaxBytes))
-	return float64(s.Nodes) * (perDaemonMB + txs*perTxKB/1e3 + kept*perTxByte/1e6)
+	attackers := float64(s.Attacking())
+	return attackers*perAttackMB + (float64(s.Nodes)-attackers)*(perDaemonMB+txs*perTxKB/1e3+kept*perTxByte/1e6)
 }
 
 // fits fails where a run would not fit in memory.

@@ -122,6 +122,7 @@ func (r *run) report() *report.Report {
 		banned := r.siege.banned(ids, f.peers, f.left)
 		rep.Attack.HonestBanned = &banned
 		rep.Attack.Before, rep.Attack.During = &t.phase[calm], &t.phase[attacked]
+		r.toll.add(&rep.Attack)
 	}
 	if r.tally.included {
 		rep.Tx.Included = &t.included
@@ -158,7 +159,7 @@ func (r *run) explain(rep *report.Report, t tallied) {
 	rep.Note("latencies are those of this machine; each ends with the millisecond in which the receiver's own event stream says that it knew the message, so they are up to 1 ms too long")
 	rep.Note("tx latency begins when the load hands the transaction to a daemon's API, so its checks and its write to disk are in it; block latency begins when the block joins its producer's best chain")
 	if rep.Attack.Attackers > 0 {
-		rep.Note("an attacker is evicted when no daemon listens to it any more, as the daemons' APIs say every %v; honest_banned counts daemons that one of the others listened to when the load began and not at the end", siegeEvery)
+		rep.Note("an attacker is evicted when no daemon listens to it any more, as the daemons' APIs say every %v; memory and processor time before and during the attack are what daemons say every %v; honest_banned counts daemons that one of the others listened to when the load began and not at the end", siegeEvery, tollEvery)
 	}
 	switch {
 	case rep.Bytes.Wire == nil && rep.Attack.Attackers > 0:

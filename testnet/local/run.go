@@ -58,6 +58,7 @@ type run struct {
 	watch   *observers
 	show    *shown
 	siege   *siege
+	toll    *toll // nil without attackers
 	figures figures
 
 	attackers []*attacker
@@ -218,6 +219,10 @@ func (r *run) measure(ctx context.Context) error {
 	sampled, endSamples := context.WithCancel(ctx)
 	sampling.Go(func() { r.sample(sampled) })
 	sampling.Go(func() { r.siege.follow(sampled, r.figures.loaded) })
+	if at, ok := r.s.AttackAt(); ok {
+		r.toll = newToll(r.figures.loaded.Add(at), r.figures.loaded.Add(r.s.LoadFor()))
+		sampling.Go(func() { r.toll.follow(sampled, r.meter) })
+	}
 	churned := make(chan error, 1)
 	go func() { churned <- r.churn(ctx) }()
 	r.load.send(ctx)

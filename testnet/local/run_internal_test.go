@@ -248,9 +248,11 @@ grapevine_blocks_rebuilt_total{how="rounds"} 2
 grapevine_blocks_rebuilt_total{how="whole"} 1
 process_cpu_seconds_total 1.25
 go_memstats_heap_alloc_bytes 1.5e+07
+go_gc_heap_live_bytes 1.2e+07
+process_resident_memory_bytes 6e+07
 something_else NaN
 nonsense
 `))
 	require.NoError(t, err)
-	require.Equal(t, reading{copies: 13, dropped: 2, blamed: 7, rebuilt: 13, asked: 3, cpu: 1.25, heap: 1.5e7}, r)
+	require.Equal(t, reading{copies: 13, dropped: 2, blamed: 7, rebuilt: 13, asked: 3, cpu: 1.25, heap: 1.5e7, live: 1.2e7, rss: 6e7}, r)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"text/tabwriter"
 )
 
@@ -50,6 +51,30 @@ func RepeatsOf(runs []*Report) (*Repeats, error) {
 		}
 	}
 	return s, nil
+}
+
+// WriteEach writes some figures of each run for people, and for scripts that split lines at
+// blanks: a row for each run, which begins with its seed. What a run did not measure is a
+// dash. The error says which of fields is no figure.
+func WriteEach(w io.Writer, runs []*Report, fields []string) error {
+	for _, field := range fields {
+		if !slices.Contains(Figures(), field) {
+			return fmt.Errorf("no report has a figure %q%s", field, resembling(field))
+		}
+	}
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintf(tw, "seed\t%s\t\n", strings.Join(fields, "\t"))
+	for _, r := range runs {
+		fmt.Fprintf(tw, "%d\t", r.Seed)
+		for _, field := range fields {
+			fmt.Fprintf(tw, "%s\t", figureText(figureOrNil(r, field)))
+		}
+		fmt.Fprintln(tw)
+	}
+	if err := tw.Flush(); err != nil {
+		return fmt.Errorf("write figures: %w", err)
+	}
+	return nil
 }
 
 func spreadOf(field string, runs []*Report) (RepeatsRow, bool) {

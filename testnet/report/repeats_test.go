@@ -45,6 +45,16 @@ func TestSpread(t *testing.T) {
 	require.Contains(t, w.String(), "note: the runs differ in seed: 1 and 2")
 	require.NotContains(t, w.String(), "\x1b")
 
+	w.Reset()
+	runs := []*report.Report{run(110, 1, nil), run(90, 12, func(r *report.Report) { r.Tx.LatencyMS = nil })}
+	require.NoError(t, report.WriteEach(&w, runs, []string{"nodes", "tx.latency_ms.p99"}))
+	var fields [][]string
+	for line := range strings.Lines(w.String()) {
+		fields = append(fields, strings.Fields(line))
+	}
+	require.Equal(t, [][]string{{"seed", "nodes", "tx.latency_ms.p99"}, {"1", "3", "110"}, {"12", "3", "–"}}, fields)
+	require.ErrorContains(t, report.WriteEach(&w, runs, []string{"tx.latency"}), `no report has a figure "tx.latency"`)
+
 	_, err = report.RepeatsOf([]*report.Report{run(1, 1, nil)})
 	require.ErrorIs(t, err, report.ErrTooFew)
 }

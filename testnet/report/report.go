@@ -159,6 +159,12 @@ type Attack struct {
 	// against; null where the world does not tell them apart.
 	Before *Phase `json:"before"`
 	During *Phase `json:"during"`
+	// HeapGrowthMB is by how much more the live heap of an honest node was at the most since
+	// the first attacker began than at the most before, at the node where that is most, and
+	// RSSGrowthMB the same of the memory that the system gave it, garbage and all; 10^6 bytes.
+	// Null where the world does not tell.
+	HeapGrowthMB *float64 `json:"heap_growth_mb"`
+	RSSGrowthMB  *float64 `json:"rss_growth_mb"`
 	// VictimOutbound is how many honest peers the victim keeps in the end of those
 	// that it chose itself; null where nodes do not choose.
 	VictimOutbound *int `json:"victim_honest_outbound"`
@@ -168,6 +174,9 @@ type Attack struct {
 type Phase struct {
 	Tx    Spread `json:"tx"`
 	Block Spread `json:"block"`
+	// CPUPerS is how many processor seconds all honest nodes together took in a second; null
+	// where the world does not tell.
+	CPUPerS *float64 `json:"cpu_per_s"`
 }
 
 // EvictedS is how long attackers lasted, in seconds.
