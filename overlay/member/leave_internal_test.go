@@ -1,6 +1,7 @@
 package member
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -67,6 +68,23 @@ func TestRecordOfAnEarlierLifeIsOutrun(t *testing.T) {
 
 // Moved is told to all, and what a link owes us is measured from the first
 // question on.
+// D6: nothing follows the last sequence number. A record with it is taken, and replaced by
+// none; one of our own that somebody kept does not throw us back.
+func TestD6LastSequenceNumber(t *testing.T) {
+	m := lone(t, DefaultConfig())
+	m.Step(epoch, Connected{"friend"}, nil)
+	hear := func(b []byte) []Action {
+		return m.Step(epoch, Received{"friend", (&frame{records: [][]byte{b}}).appendTo(nil)}, nil)
+	}
+	hear(sealed("friend", math.MaxUint64))
+	require.Equal(t, Alive, m.State("friend"))
+	hear(sealed("friend", 1))
+	require.EqualValues(t, uint64(math.MaxUint64), m.view.get("friend").Record.Seq)
+	before := m.Own().Seq
+	require.Empty(t, hear(sealed("me", math.MaxUint64)))
+	require.Equal(t, before, m.Own().Seq)
+}
+
 func TestMovedAndSilence(t *testing.T) {
 	config := DefaultConfig()
 	config.QuietEach, config.QuietMost = 500*time.Millisecond, 500*time.Millisecond

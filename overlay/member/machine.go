@@ -2,6 +2,7 @@ package member
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -249,6 +250,9 @@ func (m *Machine) tick(out []Action) []Action {
 
 // renew seals our record anew, as a version beyond seq, and tells of it.
 func (m *Machine) renew(seq uint64) {
+	if seq == math.MaxUint64 {
+		return // nothing is newer, and after it comes 0
+	}
 	m.sealed = m.now // also when it fails: signing is not tried without pause
 	r, err := m.records.Seal(seq + 1)
 	if m.broken = err; err != nil {
