@@ -176,16 +176,19 @@ type Gossip struct {
 	InspectScores  time.Duration
 }
 
-// DefaultGossip returns the settings of the design: those that Prysm runs with, which
+// DefaultGossip returns the settings of the design: those that Prysm runs with but for what is said, which
 // hold for meshes from two nodes to thousands. GossipSub grafts whatever there is below
 // Dlo, so a small network is simply a full mesh.
 func DefaultGossip() Gossip {
 	return Gossip{
-		D: 8, Dlo: 6, Dhi: 12, Dout: 3, Dscore: 6, Dlazy: 8,
-		// A quarter of GossipSub's. Sybils that were here first fill a new node's mesh and have
-		// honest peers pruned from it; once the Sybils are found out, these have to come back.
-		// With a minute, meshes stay at two of six honest neighbours for that long.
-		PruneBackoff: 15 * time.Second,
+		// Dlo is that of GossipSub's specification, and not Prysm's 6: a node with four or five
+		// honest neighbours and many Sybils would otherwise always have so many of these in its
+		// mesh, on trial, that it has eight peers.
+		D: 8, Dlo: 4, Dhi: 12, Dout: 3, Dscore: 6, Dlazy: 8,
+		// An eighth of GossipSub's. Sybils fill meshes and have honest peers pruned from them;
+		// once they are found out, which takes ten seconds, these have to come back. The router
+		// keeps it for up to 12 s longer than it says (a look every fifteen heartbeats, and 2 s).
+		PruneBackoff: 8 * time.Second,
 		Heartbeat:    700 * time.Millisecond,
 		// As long as a block takes through the mesh: who has only links that went silent gets
 		// it in twice that. Nothing is sent where nothing is new.
@@ -217,8 +220,8 @@ func (g Gossip) Forgotten() time.Duration { return g.SeenTTL + seenSweep }
 const seenSweep = time.Minute
 
 // graftFlood is the time after a PRUNE in which a GRAFT counts for a flood and is punished
-// twice, as in GossipSub. After the back-off there is nothing to punish.
-const graftFlood = 10 * time.Second
+// twice. After the back-off there is nothing to punish.
+const graftFlood = 5 * time.Second
 
 // Validate reports every reason why the settings cannot be used.
 func (g Gossip) Validate() error {

@@ -255,7 +255,7 @@ func TestP10HonestReturnIsNotPunished(t *testing.T) {
 	require.Never(t, func() bool { return n.peer(p.ID()).Score < 0 || n.Banned(p.ID()) }, time.Second, pulse)
 }
 
-// R111: who finds no room in a mesh may ask again after fifteen seconds, and loses nothing.
+// R111: who finds no room in a mesh may ask again after eight seconds, and loses nothing.
 func TestNoRoomIsNoReasonToStayAwayForLong(t *testing.T) {
 	g, c := testGenesis("no room"), newClock()
 	n := start(t, g, c, func(c *overlay.Config) {
@@ -271,7 +271,7 @@ func TestNoRoomIsNoReasonToStayAwayForLong(t *testing.T) {
 	late.subscribe(true, late.topic)
 	late.graft(late.topic)
 	eventually(t, func() bool { return len(late.backoffs()) > 0 }, "pruned")
-	require.Equal(t, []time.Duration{15 * time.Second}, late.backoffs())
+	require.Equal(t, []time.Duration{8 * time.Second}, late.backoffs())
 	require.False(t, n.peer(late.ID()).InTxMesh)
 	require.Zero(t, n.peer(late.ID()).Score)
 }

@@ -80,10 +80,11 @@ func (s *sentry) score(p peer.ID) float64 {
 }
 
 func (s *sentry) meshed(p peer.ID, in bool) {
+	met := s.roster.snapshot(p).opened
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if in {
-		s.lookout.Joined(time.Now(), peerscore.PeerID(p))
+		s.lookout.Joined(time.Now(), peerscore.PeerID(p), met)
 	} else {
 		s.lookout.Left(time.Now(), peerscore.PeerID(p))
 	}

@@ -19,7 +19,7 @@ import (
 func askingSentry(t *testing.T) *sentry {
 	t.Helper()
 	c := peerscore.DefaultLookoutConfig()
-	c.PerSecond, c.Grace = 1000, time.Nanosecond
+	c.PerSecond, c.Grace, c.GraftGrace = 1000, time.Nanosecond, time.Nanosecond
 	s := newSentry(c, &roster{members: map[peer.ID]*member{}}, new(crew), slog.New(slog.DiscardHandler))
 	for _, p := range []peer.ID{"a", "b", "c", "d"} {
 		s.meshed(p, true)

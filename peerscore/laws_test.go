@@ -196,7 +196,7 @@ func newWorld(seed uint64, rate float64, conducts []conduct) *world {
 	for i := range conducts {
 		p := peerscore.PeerID(rune('a' + i))
 		w.names = append(w.names, p)
-		w.lookout.Joined(w.now, p)
+		w.lookout.Joined(w.now, p, w.now)
 		if c := conducts[i]; c.own > 0 {
 			w.after(0, func(w *world) { w.ownMessage(i) })
 		}
@@ -320,7 +320,7 @@ func TestLawHonestPeersAreNeverNegative(t *testing.T) {
 			case 2:
 				p := w.names[rng.IntN(len(w.names))]
 				w.lookout.Left(w.now, p)
-				w.after(time.Second, func(w *world) { w.lookout.Joined(w.now, p) })
+				w.after(time.Second, func(w *world) { w.lookout.Joined(w.now, p, start) })
 			}
 			w.run(w.now.Add(time.Second))
 			for i, c := range conducts {

@@ -61,7 +61,7 @@ type record struct {
 // watched is a peer of the mesh.
 type watched struct {
 	record
-	since  time.Time // in the mesh
+	asks   time.Time // it is asked nothing before
 	gave   time.Time // last something of its own
 	misses float64   // share of questions it missed, smoothed
 	open   map[uint64]question
@@ -78,17 +78,17 @@ type asked struct {
 // LookoutConfig says how a Lookout asks and judges.
 type LookoutConfig struct {
 	// PerSecond questions are put to a peer of a busy mesh, SuspectPerSecond to
-	// one with evidence against it or that gave us nothing yet; of a quiet one's
-	// messages at most MaxShare.
+	// one with evidence against it, that let two questions pass, or that gave us
+	// nothing for LiveFor; of a quiet one's messages at most MaxShare.
 	PerSecond, SuspectPerSecond, MaxShare float64
 
 	// Patience is the time, beside twice the round trip, for which a copy is held
 	// back; Late the time beside it in which the answer may still come.
 	Patience, Late time.Duration
 
-	// Grace is the time after a graft in which a peer is asked nothing: its own
-	// mesh is forming.
-	Grace time.Duration
+	// Grace is the time after it connected in which a peer is asked nothing, since
+	// its own mesh is forming, and GraftGrace that after it came into our mesh.
+	Grace, GraftGrace time.Duration
 
 	// LiveFor is how long a peer counts as one that gives something.
 	LiveFor time.Duration
@@ -123,15 +123,16 @@ type LookoutConfig struct {
 func DefaultLookoutConfig() LookoutConfig {
 	return LookoutConfig{
 		PerSecond: 1, SuspectPerSecond: 4, MaxShare: 0.25,
-		Patience: 300 * time.Millisecond,
-		Late:     2 * time.Second,
-		Grace:    3 * time.Second, // four heartbeats
-		LiveFor:  6 * time.Second,
-		MinMesh:  4,
-		Miss:     1, LateMiss: 0.25, Pass: 0.5,
+		Patience:   300 * time.Millisecond,
+		Late:       2 * time.Second,
+		Grace:      3 * time.Second, // four heartbeats
+		GraftGrace: time.Second,     // until the other side knows, on the slowest line
+		LiveFor:    6 * time.Second,
+		MinMesh:    4,
+		Miss:       1, LateMiss: 0.25, Pass: 0.5,
 		Clear: -4, Convict: 8,
 		Penalty:  35,
-		Sentence: 2 * time.Minute, MaxSentence: time.Hour, // eight times a PRUNE's back-off: the mesh fills with others meanwhile
+		Sentence: 2 * time.Minute, MaxSentence: time.Hour, // fifteen times a PRUNE's back-off: the mesh fills with others meanwhile
 		MaxStall:   2 * time.Second,
 		MaxOpen:    64,
 		MaxRecords: 4096,
@@ -165,6 +166,7 @@ func (c LookoutConfig) Validate(book Config) error {
 		{"Patience", c.Patience.Seconds()},
 		{"Late", c.Late.Seconds()},
 		{"Grace", c.Grace.Seconds()},
+		{"GraftGrace", c.GraftGrace.Seconds()},
 		{"LiveFor", c.LiveFor.Seconds()},
 		{"Sentence", c.Sentence.Seconds()},
 		{"MaxStall", c.MaxStall.Seconds()},
@@ -195,12 +197,15 @@ func NewLookout(c LookoutConfig, rng *rand.Rand) *Lookout {
 	}
 }
 
-// Joined says that p is in the mesh.
-func (l *Lookout) Joined(now time.Time, p PeerID) {
+// Joined says that p, connected since met, is in the mesh.
+func (l *Lookout) Joined(now time.Time, p PeerID, met time.Time) {
 	if l.mesh[p] != nil {
 		return
 	}
-	w := &watched{since: now, open: make(map[uint64]question)}
+	w := &watched{asks: now.Add(l.config.GraftGrace), open: make(map[uint64]question)}
+	if forming := met.Add(l.config.Grace); forming.After(w.asks) {
+		w.asks = forming
+	}
 	if old, ok := l.memories[p]; ok {
 		if expires, _ := l.memory.rank(p); expires > now.UnixMilli() {
 			w.record = old
@@ -246,7 +251,7 @@ func (l *Lookout) First(now time.Time, from PeerID) {
 // that p sent, or that is our own, is none to hold back.
 func (l *Lookout) Hold(now time.Time, p PeerID, key uint64, rtt time.Duration) (until time.Time, ok bool) {
 	w := l.mesh[p]
-	if w == nil || len(l.mesh) < l.config.MinMesh || now.Before(l.calm) || now.Sub(w.since) < l.config.Grace ||
+	if w == nil || len(l.mesh) < l.config.MinMesh || now.Before(l.calm) || now.Before(w.asks) ||
 		len(w.asked) >= l.config.MaxOpen || now.Before(w.until) {
 		return until, false
 	}
@@ -254,7 +259,7 @@ func (l *Lookout) Hold(now time.Time, p PeerID, key uint64, rtt time.Duration) (
 		return until, false
 	}
 	wanted := l.config.PerSecond
-	if w.evidence > 0 || w.gave.IsZero() {
+	if w.evidence > 0 || !l.live(now, w) || w.overdue(now) {
 		wanted = l.config.SuspectPerSecond
 	}
 	if l.rng.Float64()*max(l.rate, 1e-9) >= min(wanted, l.config.MaxShare*l.rate) {
@@ -265,6 +270,18 @@ func (l *Lookout) Hold(now time.Time, p PeerID, key uint64, rtt time.Duration) (
 	w.open[key] = q
 	w.asked = append(w.asked, asked{key, q.verdict})
 	return until, true
+}
+
+// overdue says whether two questions are past the time to answer them. Verdicts come
+// seconds later, and whoever falls silent all at once is to be found sooner.
+func (w *watched) overdue(now time.Time) bool {
+	late := 0
+	for _, a := range w.asked {
+		if w.open[a.key].release.Before(now) {
+			late++
+		}
+	}
+	return late >= 2
 }
 
 // Heard takes note of a copy from p, first or not, and says whether one is held

@@ -17,7 +17,7 @@ func meshOf(t *testing.T, peers int) (*peerscore.Lookout, time.Time) {
 	require.NoError(t, c.Validate(peerscore.DefaultConfig()))
 	l := peerscore.NewLookout(c, rand.New(rand.NewPCG(1, 1)))
 	for i := range peers {
-		l.Joined(start, peerscore.PeerID(rune('a'+i)))
+		l.Joined(start, peerscore.PeerID(rune('a'+i)), start)
 	}
 	now := start
 	for range 20 {
@@ -52,7 +52,7 @@ func TestMissedQuestionsConvict(t *testing.T) {
 	require.Zero(t, l.Score(now, "b"))
 	l.Left(now, "a") // leaving and coming back changes nothing
 	require.Negative(t, l.Score(now, "a"))
-	l.Joined(now, "a")
+	l.Joined(now, "a", start)
 	require.Negative(t, l.Score(now.Add(2*time.Minute-time.Second), "a"))
 	require.Zero(t, l.Score(now.Add(2*time.Minute), "a"))
 }
@@ -86,6 +86,56 @@ func TestWhoGaveNothingYetIsAskedMore(t *testing.T) {
 	}
 	require.Greater(t, held[0], 2*held[1])
 	require.Positive(t, held[1])
+}
+
+// TestWhoFallsSilentIsAskedMore: before the verdicts are in, once two answers are overdue.
+func TestWhoFallsSilentIsAskedMore(t *testing.T) {
+	l, now := meshOf(t, 4)
+	for _, p := range []peerscore.PeerID{"a", "b"} {
+		l.First(now, p)
+	}
+	for range 20 { // both answered well for as long as is remembered
+		for _, p := range []peerscore.PeerID{"a", "b"} {
+			for key := uint64(1); ; key++ {
+				if _, ok := l.Hold(now, p, key, 0); ok {
+					require.True(t, l.Heard(now, p, key))
+					break
+				}
+			}
+		}
+	}
+	ask(l, now, "a", 2)
+	now = now.Add(peerscore.DefaultLookoutConfig().Patience + time.Millisecond)
+	var held [2]int
+	for key := range uint64(1_000) { // at a hundred messages a second: 40 and 10
+		for i, p := range []peerscore.PeerID{"a", "b"} {
+			if _, ok := l.Hold(now, p, 1<<32+key, 0); ok {
+				held[i]++
+			}
+		}
+	}
+	require.Greater(t, held[0], 2*held[1])
+	require.Positive(t, held[1])
+}
+
+// TestGraceIsForNewConnections: whose mesh formed long ago has no need of it.
+func TestGraceIsForNewConnections(t *testing.T) {
+	l, now := meshOf(t, 4)
+	c := peerscore.DefaultLookoutConfig()
+	asked := func(p peerscore.PeerID, after time.Duration) bool {
+		for key := range uint64(1_000) {
+			if _, held := l.Hold(now.Add(after), p, key, 0); held {
+				return true
+			}
+		}
+		return false
+	}
+	l.Joined(now, "old", now.Add(-time.Minute))
+	l.Joined(now, "new", now.Add(-time.Second))
+	require.False(t, asked("old", c.GraftGrace-time.Millisecond))
+	require.True(t, asked("old", c.GraftGrace))
+	require.False(t, asked("new", c.Grace-time.Second-time.Millisecond))
+	require.True(t, asked("new", c.Grace-time.Second))
 }
 
 func TestNobodyIsAskedInASmallMesh(t *testing.T) {
