@@ -26,6 +26,7 @@ func evident(t *testing.T, _, ours *report.Report) {
 func unharmed(t *testing.T, _, ours *report.Report) {
 	require.Zero(t, *ours.Attack.HonestCharged)
 	require.Equal(t, ours.Block.Expected, ours.Block.Delivered)
+	require.Zero(t, *ours.Chain.Lost)
 }
 
 // twinned are blocks of producers' own, after connections are old enough for who sends two of

@@ -69,6 +69,7 @@ func TestBlocksOfTheAskedSize(t *testing.T) {
 			require.Equal(t, pooled, *r.Block.RebuiltWithoutRequestRatio)
 			require.Equal(t, 1, *r.Chain.Heads)
 			require.EqualValues(t, 2, *r.Chain.Height)
+			require.Zero(t, *r.Chain.Lost)
 			require.GreaterOrEqual(t, r.Block.LatencyMS.P50, r.FloorMS.P50)
 			if pooled == 1 {
 				require.Less(t, *r.Bytes.WirePerPayload, 0.5)
@@ -91,6 +92,8 @@ func TestPartitionAndHealing(t *testing.T) {
 	require.Greater(t, r.Tx.LatencyMS.Max, 1000.0, "what was sent during the partition came late or never")
 	require.Equal(t, 1, *r.Chain.Heads)
 	require.Positive(t, *r.Chain.Rollbacks, "both halves made blocks")
+	require.Positive(t, *r.Chain.Lost, "and those of one were in vain")
+	require.Less(t, *r.Chain.Lost, r.Block.Published)
 	require.NotNil(t, r.Heal)
 	require.Positive(t, r.Heal.MissingBytes)
 	require.Greater(t, *r.Heal.WirePerMissing, 1.0)
