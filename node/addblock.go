@@ -108,7 +108,7 @@ func (c *chain) settleLocked(news headNews) {
 	}
 	for _, tx := range c.locals.revivable(news.change.Accounts) {
 		if err := c.returnLocked(tx); waits(err) {
-			c.locals.lapsed(tx, err, news.change.Head.Height)
+			c.lapsedLocked(tx, err)
 		}
 	}
 }

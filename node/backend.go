@@ -30,10 +30,18 @@ func (b backend) TxStatus(_ context.Context, id wire.TxID) (api.TxStatus, error)
 // txStatus looks where a transaction can be, from the chain down.
 func (n *Node) txStatus(id wire.TxID) (api.TxStatus, error) {
 	status := api.TxStatus{ID: id, State: api.Unknown}
+	// Asked before the store, which knows what is forgotten here. What the store alone has, and
+	// no end of it, a disk that failed may or may not have taken: its user was told so.
+	end := n.chain.locals.ended(id)
+	followed, _ := n.chain.locals.has(id)
 	record, local, err := n.store.LocalTx(id)
 	if err != nil {
 		return status, storageError(err)
 	}
+	if end == "" {
+		end = record.End
+	}
+	local = local && (followed || end != "")
 	status.Local = local
 	place, included, err := n.chain.txPlace(id)
 	if err != nil {
@@ -50,10 +58,6 @@ func (n *Node) txStatus(id wire.TxID) (api.TxStatus, error) {
 	c.mu.RLock()
 	pooled, ready := c.pool.Has(id), c.pool.Executable(id)
 	c.mu.RUnlock()
-	end := record.End
-	if now := c.locals.ended(id); now != "" {
-		end = now
-	}
 	switch {
 	case ready:
 		status.State = api.Pending
@@ -74,7 +78,7 @@ func endedStatus(status api.TxStatus, end string) api.TxStatus {
 	status.By = by
 	switch kind {
 	case endReplaced:
-		status.State, status.Reason = api.Replaced, "a transaction with the same nonce pays more"
+		status.State, status.Reason = api.Replaced, "a transaction with the same nonce pays more, or as much and came first"
 	case endExpired:
 		status.State, status.Reason = api.Expired, "its time passed before a block took it"
 	case endEvicted:

@@ -12,7 +12,6 @@ import (
 	"github.com/grapevine-p2p/grapevine/node/api"
 	"github.com/grapevine-p2p/grapevine/node/store"
 	"github.com/grapevine-p2p/grapevine/overlay"
-	"github.com/grapevine-p2p/grapevine/peerscore"
 	"github.com/grapevine-p2p/grapevine/validation"
 	"github.com/grapevine-p2p/grapevine/validation/ledger"
 	"github.com/grapevine-p2p/grapevine/wire"
@@ -53,7 +52,7 @@ type watcher interface {
 	poolChanged(c mempool.Change, pool *mempool.Pool)
 	accepted(tx validation.CheckedTx, pooled bool)
 	moved(ready []api.Event)
-	ended(tx validation.CheckedTx, how api.Kind) // a local one that was not in the pool
+	ended(tx validation.CheckedTx, end string) // a local one that was not in the pool
 	headChanged(n headNews)
 	evidence(ev *wire.Evidence)
 
@@ -293,133 +292,4 @@ func (c *chain) WatchTxs(changed func(added, removed []wire.TxID)) (pooled []wir
 		defer c.mu.Unlock()
 		c.follow = nil
 	}
-}
-
-// AddTx implements overlay.Pool.
-//
-// One of this node's own, which the overlay published at last, ends where the
-// pool does not take it.
-func (c *chain) AddTx(_ context.Context, tx validation.CheckedTx, from peerscore.PeerID) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	err := c.addLocked(tx)
-	if from == "" {
-		c.refusedLocked(tx, err)
-	}
-	if err != nil && !errors.Is(err, validation.AlreadyKnown) {
-		c.recent.Add(tx.Clone())
-	}
-	return err
-}
-
-// refusedLocked ends a transaction of this node's own that the pool does not take, or not
-// back; err is what it said, nil if it took it.
-func (c *chain) refusedLocked(tx validation.CheckedTx, err error) {
-	id := tx.ID()
-	if err == nil || !c.locals.live(id) || c.pool.Has(id) {
-		return
-	}
-	c.locals.lapsed(tx, err, c.ledger.Head().Height)
-	if kind, ok := kindOfEnd(c.locals.ended(id)); ok {
-		c.watch.ended(tx, kind)
-	}
-}
-
-// lapse ends a transaction of this node's own whose time is over and that is not pooled.
-func (c *chain) lapse(tx validation.CheckedTx) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.refusedLocked(tx, validation.Expired)
-}
-
-// retryEarly gives the pool local transactions again that it did not take, or keep, because
-// of others of their sender. Those before them may have been missing: a node that was killed
-// has its own on disk, and gets what others submitted elsewhere from its peers. Or they were
-// too many: a rollback gives back more than there is room for.
-func (c *chain) retryEarly() {
-	txs := c.locals.waiting()
-	if len(txs) == 0 {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var stuck wire.Address // whose others, with higher nonces, wait for the same
-	now := validation.UnixMillis(c.now())
-	for _, tx := range txs {
-		if tx.Terms().ExpiredAt(now) {
-			c.refusedLocked(tx, validation.Expired)
-			continue
-		}
-		if tx.Terms().Sender == stuck {
-			continue
-		}
-		err := c.addLocked(tx)
-		if waits(err) {
-			stuck = tx.Terms().Sender
-			continue
-		}
-		c.refusedLocked(tx, err)
-	}
-}
-
-// GlanceTxs implements overlay.TxGlancer.
-func (c *chain) GlanceTxs(claims []validation.Claim) []error {
-	errs := make([]error, len(claims))
-	now := c.now()
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	for i, claim := range claims {
-		errs[i] = c.pool.Glance(now, claim, poolAccount(c.ledger.Account(claim.Terms.Sender)))
-	}
-	return errs
-}
-
-// addLocked gives tx to the pool, unless it pushes out what was accepted here and has no place
-// beside the pool either.
-func (c *chain) addLocked(tx validation.CheckedTx) error {
-	if last, ok := c.pool.Displaces(tx.Claim()); ok && c.locals.crowded(last) {
-		return fmt.Errorf("%w: too many of those that were accepted wait for room already", mempool.ErrSenderFull)
-	}
-	account := c.ledger.Account(tx.Terms().Sender)
-	change, err := c.pool.Add(c.now(), tx, poolAccount(account))
-	c.poolChangedLocked(change)
-	return err
-}
-
-// returnLocked gives back to the pool what a lost block had taken.
-func (c *chain) returnLocked(tx validation.CheckedTx) error {
-	account := c.ledger.Account(tx.Terms().Sender)
-	change, err := c.pool.Return(c.now(), tx, poolAccount(account))
-	c.poolChangedLocked(change)
-	return err
-}
-
-func poolAccount(a ledger.Account) mempool.Account {
-	return mempool.Account{Nonce: a.Nonce, Balance: a.Balance}
-}
-
-func (c *chain) poolChangedLocked(change mempool.Change) {
-	if len(change.Added)+len(change.Removed) == 0 {
-		return
-	}
-	c.locals.pooled(change, c.ledger.Head().Height)
-	c.watch.poolChanged(change, c.pool)
-	for _, r := range change.Removed {
-		c.recent.Add(r.Tx)
-	}
-	if c.follow == nil {
-		return
-	}
-	removed := make([]wire.TxID, len(change.Removed))
-	for i, r := range change.Removed {
-		removed[i] = r.ID
-	}
-	c.follow(change.Added, removed)
-}
-
-// expire removes the transactions whose time is over.
-func (c *chain) expire() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.poolChangedLocked(c.pool.Expire(c.now()))
 }

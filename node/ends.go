@@ -2,12 +2,14 @@ package node
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/grapevine-p2p/grapevine/mempool"
+	"github.com/grapevine-p2p/grapevine/validation"
 	"github.com/grapevine-p2p/grapevine/validation/ledger"
 	"github.com/grapevine-p2p/grapevine/wire"
 )
@@ -25,7 +27,7 @@ const (
 func endOf(r mempool.Removal) string {
 	switch r.Reason {
 	case mempool.Replaced:
-		return endReplaced + " " + r.By.String()
+		return endReplacedBy(r.By)
 	case mempool.Expired:
 		return endExpired
 	case mempool.Evicted:
@@ -35,9 +37,105 @@ func endOf(r mempool.Removal) string {
 	return endInvalid
 }
 
-// dueLocked queues the end of t for the store if it is known and final.
+func endReplacedBy(id wire.TxID) string { return endReplaced + " " + id.String() }
+
+// pooled notes what the pool lost and took at a head of that height. What it takes lives
+// again, whoever brought it.
+func (l *locals) pooled(change mempool.Change, height uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, r := range change.Removed {
+		t := l.txs[r.ID]
+		if t == nil || r.Reason == mempool.Included {
+			continue
+		}
+		if r.Reason == mempool.Displaced {
+			if t.live() {
+				l.early[r.ID] = r.Tx
+			}
+			continue
+		}
+		t.height = height
+		l.endLocked(r.ID, t, endOf(r))
+		l.dueLocked(r.ID, t)
+	}
+	for _, id := range change.Added {
+		l.reviveLocked(id)
+	}
+}
+
+// endLocked gives t an end, or none, unless its end is decided.
+func (l *locals) endLocked(id wire.TxID, t *local, end string) {
+	if t.due {
+		return
+	}
+	if end != "" {
+		delete(l.early, id)
+	}
+	if t.end = end; end == endInvalid {
+		l.invalid[id] = t
+	} else {
+		delete(l.invalid, id)
+	}
+}
+
+// reviveLocked is told of what the pool or a block has taken: it waits no more, and what has not
+// been decided yet, as that blocks forbade it, is no end.
+func (l *locals) reviveLocked(id wire.TxID) {
+	delete(l.early, id)
+	if t := l.txs[id]; t != nil {
+		l.endLocked(id, t, "")
+	}
+}
+
+// lapsed ends a transaction that was accepted and that the pool does not take any more. What
+// only the present head forbids may be possible again after a rollback; what merely lacks
+// those before it, once they have come; and what has too many before it, once blocks have
+// taken some. Where it pays too little more than the pooled rival that has its nonce, that has
+// replaced it.
+func (l *locals) lapsed(tx validation.CheckedTx, why error, height uint64, rival wire.TxID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	id := tx.ID()
+	t := l.txs[id]
+	if t == nil { // disowned meanwhile
+		return
+	}
+	t.quiet = false // it was to be public by now: if it ever is, it is through us
+	switch {
+	case waits(why):
+		l.early[id] = tx
+		l.endLocked(id, t, "")
+		return
+	case errors.Is(why, validation.Expired):
+		l.endLocked(id, t, endExpired)
+	case errors.Is(why, validation.Underpriced):
+		l.endLocked(id, t, endReplacedBy(rival))
+	case errors.Is(why, validation.PoolFull):
+		l.endLocked(id, t, endEvicted)
+	default:
+		t.height = height
+		l.endLocked(id, t, endInvalid)
+	}
+	l.dueLocked(id, t)
+}
+
+// dueLocked queues the end of t for the store if it is known and final, and what replaced t, if
+// that is why, cannot get lost before it is written.
 func (l *locals) dueLocked(id wire.TxID, t *local) {
-	if t.durable && t.end != "" && t.end != endInvalid { // finalized decides about that one
+	if t.due || t.end == "" || t.end == endInvalid { // finalized decides about that one
+		return
+	}
+	if _, by := parseEnd(t.end); by != nil {
+		other, barred := l.txs[*by], l.barred[*by]
+		if other != nil && !other.durable || len(barred) > 0 {
+			if !slices.Contains(barred, id) {
+				l.barred[*by] = append(barred, id)
+			}
+			return
+		}
+	}
+	if t.durable {
 		l.queueLocked(id, t)
 	}
 }

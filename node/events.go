@@ -86,13 +86,20 @@ func (e *events) poolChanged(c mempool.Change, pool *mempool.Pool) {
 }
 
 // ended tells of a local transaction that ended while it was not in the pool.
-func (e *events) ended(tx validation.CheckedTx, how api.Kind) {
-	e.publish(api.Event{Kind: how, Tx: e.tx(tx)})
+func (e *events) ended(tx validation.CheckedTx, end string) {
+	how, by := parseEnd(end)
+	if kind, ok := kindOfEnd(how); ok {
+		about := e.tx(tx)
+		about.By = by
+		e.publish(api.Event{Kind: kind, Tx: about})
+	}
 }
 
 // kindOfEnd is the event for an end that is kept of a local transaction.
 func kindOfEnd(end string) (api.Kind, bool) {
 	switch end {
+	case endReplaced:
+		return api.TxReplaced, true
 	case endExpired:
 		return api.TxExpired, true
 	case endEvicted:

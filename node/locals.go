@@ -2,7 +2,6 @@ package node
 
 import (
 	"cmp"
-	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -35,11 +34,12 @@ type locals struct {
 	invalid map[wire.TxID]*local               // of txs, those that the blocks above the final one forbid
 	ends    []wire.TxID                        // of txs, those whose ends are to be written down
 	early   map[wire.TxID]validation.CheckedTx // not pooled: those before theirs are missing, or too many
-	barred  map[wire.TxID]wire.TxID            // by what replaced it and is not on disk yet: its end is not written before that is
+	barred  map[wire.TxID][]wire.TxID          // by what replaced them and is not on disk yet: their ends are not written before that is
 }
 
 type local struct {
 	tx      validation.CheckedTx
+	calls   int          // of its users that have begun and are not done, while it is not durable
 	durable bool         // the store has it
 	end     string       // why it left the pool, empty while it has not
 	due     bool         // the end is decided: nothing revives it, and no other life begins before it is written down
@@ -55,7 +55,7 @@ func newLocals(s *store.Store, pool mempool.Config) *locals {
 	return &locals{
 		store: s, wake: make(chan struct{}, 1), perSender: max(1, pool.MaxPerSender/earlyShare),
 		txs: make(map[wire.TxID]*local), invalid: make(map[wire.TxID]*local),
-		early: make(map[wire.TxID]validation.CheckedTx), barred: make(map[wire.TxID]wire.TxID),
+		early: make(map[wire.TxID]validation.CheckedTx), barred: make(map[wire.TxID][]wire.TxID),
 	}
 }
 
@@ -79,19 +79,30 @@ func (l *locals) begin(tx validation.CheckedTx) bool {
 		return false
 	}
 	if old == nil || old.end != "" {
-		l.txs[tx.ID()] = &local{tx: tx, before: old}
+		t := &local{tx: tx, before: old}
+		if old != nil && !old.durable {
+			t.calls, t.before = old.calls, old.before
+		}
+		l.txs[tx.ID()] = t
 		delete(l.invalid, tx.ID())
 	}
+	l.txs[tx.ID()].calls++
 	return true
 }
 
-// disown takes back what adopt began, unless it is durable through another call. An earlier
-// life goes on as it was: a rollback may yet revive what a block invalidated.
+// disown takes back what adopt began, unless it is durable through another call, or may be yet.
+// An earlier life goes on as it was: a rollback may yet revive what a block invalidated.
 func (l *locals) disown(id wire.TxID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	switch t := l.txs[id]; {
-	case t == nil || t.durable:
+	t := l.txs[id]
+	if t == nil || t.durable {
+		return
+	}
+	if t.calls--; t.calls > 0 {
+		return
+	}
+	switch {
 	case t.before != nil:
 		t.before.block = t.block
 		l.txs[id] = t.before
@@ -114,8 +125,9 @@ func (l *locals) kept(id wire.TxID) (news bool) {
 	}
 	t.durable, t.before = true, nil
 	l.dueLocked(id, t)
-	if old, ok := l.barred[id]; ok {
-		delete(l.barred, id)
+	replaced := l.barred[id]
+	delete(l.barred, id)
+	for _, old := range replaced {
 		if t := l.txs[old]; t != nil {
 			l.dueLocked(old, t)
 		}
@@ -200,6 +212,15 @@ func (l *locals) hush(id wire.TxID) {
 	}
 }
 
+// unhush has a transaction announced as ours that its user made public.
+func (l *locals) unhush(id wire.TxID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if t := l.txs[id]; t != nil {
+		t.quiet = false
+	}
+}
+
 // hushed tells whether a transaction is one that is not to be announced as ours, and has not
 // ended, in a block or otherwise.
 func (l *locals) hushed(id wire.TxID) bool {
@@ -227,59 +248,6 @@ func (l *locals) ended(id wire.TxID) string {
 		return t.end
 	}
 	return ""
-}
-
-// pooled notes what the pool lost and took at a head of that height. What it takes lives
-// again, whoever brought it.
-func (l *locals) pooled(change mempool.Change, height uint64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, r := range change.Removed {
-		t := l.txs[r.ID]
-		if t == nil || r.Reason == mempool.Included {
-			continue
-		}
-		if r.Reason == mempool.Displaced {
-			if t.live() {
-				l.early[r.ID] = r.Tx
-			}
-			continue
-		}
-		t.height = height
-		l.endLocked(r.ID, t, endOf(r))
-		if by := l.txs[r.By]; r.Reason == mempool.Replaced && by != nil && !by.durable {
-			l.barred[r.By] = r.ID
-			continue
-		}
-		l.dueLocked(r.ID, t)
-	}
-	for _, id := range change.Added {
-		l.reviveLocked(id)
-	}
-}
-
-// endLocked gives t an end, or none, unless its end is decided.
-func (l *locals) endLocked(id wire.TxID, t *local, end string) {
-	if t.due {
-		return
-	}
-	if end != "" {
-		delete(l.early, id)
-	}
-	if t.end = end; end == endInvalid {
-		l.invalid[id] = t
-	} else {
-		delete(l.invalid, id)
-	}
-}
-
-// reviveLocked is told of what the pool or a block has taken: it waits no more, and if blocks
-// forbade it, that is no end.
-func (l *locals) reviveLocked(id wire.TxID) {
-	delete(l.early, id)
-	if t := l.invalid[id]; t != nil {
-		l.endLocked(id, t, "")
-	}
 }
 
 // revivable returns the transactions of these accounts that blocks forbade, in the order of
@@ -351,33 +319,4 @@ func (l *locals) restored(tx validation.CheckedTx, block wire.BlockID, final boo
 		l.endLocked(tx.ID(), t, endFinal)
 		l.queueLocked(tx.ID(), t)
 	}
-}
-
-// lapsed ends a transaction that was accepted and that the pool does not take any more. What
-// only the present head forbids may be possible again after a rollback; what merely lacks
-// those before it, once they have come; and what has too many before it, once blocks have
-// taken some.
-func (l *locals) lapsed(tx validation.CheckedTx, why error, height uint64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	id := tx.ID()
-	t := l.txs[id]
-	if t == nil { // disowned meanwhile
-		return
-	}
-	t.quiet = false // it was to be public by now: if it ever is, it is through us
-	switch {
-	case waits(why):
-		l.early[id] = tx
-		l.endLocked(id, t, "")
-		return
-	case errors.Is(why, validation.Expired):
-		l.endLocked(id, t, endExpired)
-	case errors.Is(why, validation.PoolFull), errors.Is(why, validation.Underpriced):
-		l.endLocked(id, t, endEvicted)
-	default:
-		t.height = height
-		l.endLocked(id, t, endInvalid)
-	}
-	l.dueLocked(id, t)
 }

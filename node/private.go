@@ -101,39 +101,60 @@ func (n *Node) nextNonce(a wire.Address) (account ledger.Account, next uint64) {
 }
 
 // take gives a transaction a place, unless there is none or the pool would refuse it, were in
-// it what is on its way there: the account must be able to pay for all.
+// it what is on its way there.
 func (p *private) take(tx validation.CheckedTx, policy mempool.Config) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	terms := tx.Terms()
-	others := make(map[wire.TxID]validation.CheckedTx)
-	for id, o := range p.held {
-		if o.Terms().Sender == terms.Sender && id != tx.ID() && !p.over(o) {
-			others[id] = o
-		}
-	}
+	others := p.othersLocked(tx)
 	for _, o := range others {
-		if o.Terms().Nonce == terms.Nonce && !policy.Outbids(tx.Claim(), o.Claim()) {
+		if o.Terms().Nonce == tx.Terms().Nonce && !policy.Outbids(tx.Claim(), o.Claim()) {
 			return fmt.Errorf("%w: %s, which is on its way, has its nonce, and pays a fee of %d", validation.Underpriced, o.ID(), o.Terms().Fee)
 		}
 	}
 	if _, again := p.held[tx.ID()]; !again && len(p.held) >= maxPrivate {
 		return fmt.Errorf("%w: %d private transactions are on their way already", validation.PoolFull, maxPrivate)
 	}
-	account, pooled := p.chain.ofSender(terms.Sender)
-	for _, o := range pooled {
-		others[o.ID()] = o
+	if err := p.chain.affords(tx, others); err != nil {
+		return err
 	}
+	p.held[tx.ID()] = tx
+	return nil
+}
+
+// affords refuses what its sender cannot pay for beside what is on its way to the pool.
+func (p *private) affords(tx validation.CheckedTx) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	others := p.othersLocked(tx)
+	if len(others) == 0 {
+		return nil // the pool has the rest
+	}
+	return p.chain.affords(tx, others)
+}
+
+// othersLocked are the sender's other ones that are on their way.
+func (p *private) othersLocked(tx validation.CheckedTx) (others []validation.CheckedTx) {
+	for id, o := range p.held {
+		if o.Terms().Sender == tx.Terms().Sender && id != tx.ID() && !p.over(o) {
+			others = append(others, o)
+		}
+	}
+	return others
+}
+
+// affords refuses what its sender cannot pay for beside those others and the pooled ones.
+func (c *chain) affords(tx validation.CheckedTx, others []validation.CheckedTx) error {
+	terms := tx.Terms()
+	account, pooled := c.ofSender(terms.Sender)
 	spends := terms.Spends
-	for _, o := range others {
+	for _, o := range append(others, pooled...) {
 		if t := o.Terms(); t.Nonce != terms.Nonce && t.Nonce >= account.Nonce {
-			spends = validation.SaturatingAdd(spends, o.Terms().Spends)
+			spends = validation.SaturatingAdd(spends, t.Spends)
 		}
 	}
 	if spends > account.Balance {
 		return fmt.Errorf("%w: with the sender's others it spends %d, the balance is %d", validation.Overdraft, spends, account.Balance)
 	}
-	p.held[tx.ID()] = tx
 	return nil
 }
 

@@ -216,3 +216,47 @@ func TestPrivateReplacementsPay(t *testing.T) {
 	_, err = b.SubmitPrivately(t.Context(), two.Bytes())
 	require.ErrorIs(t, err, validation.Underpriced)
 }
+
+// What finds its nonce taken at the end of its embargo was replaced, however much room there is.
+func TestPrivateWhoseNonceIsTakenIsReplaced(t *testing.T) {
+	b := newBench(t, 1, vfs.NewMem())
+	secret, public := b.sign(100, wire.TxBody{To: wire.Address{7}, Amount: 1}), b.sign(100, wire.TxBody{To: wire.Address{7}, Amount: 2})
+	_, err := b.SubmitPrivately(t.Context(), secret.Bytes())
+	require.NoError(t, err)
+	require.Equal(t, api.Pending, b.submit(t, public))
+	sub := b.Backend().Subscribe(nil)
+	require.ErrorIs(t, b.endEmbargo(t, secret), validation.Underpriced)
+	require.Equal(t, []api.Kind{api.TxReplaced}, kinds(t, sub))
+	for range 2 {
+		s, err := b.txStatus(secret.ID())
+		require.NoError(t, err)
+		require.Equal(t, api.Replaced, s.State)
+		require.Equal(t, public.ID(), *s.By)
+		require.Equal(t, api.Pending, b.state(t, public))
+		b.restart(t)
+	}
+}
+
+// R18: nor may what is submitted publicly spend what the private ones before it will.
+func TestPrivateOnesCountAgainstThePublic(t *testing.T) {
+	b := newBench(t, 1, vfs.NewMem())
+	_, err := b.SubmitPrivately(t.Context(), b.sign(100, wire.TxBody{To: wire.Address{7}, Amount: 600_000_000}).Bytes())
+	require.NoError(t, err)
+	_, err = b.Submit(t.Context(), b.sign(100, wire.TxBody{To: wire.Address{7}, Nonce: 1, Amount: 600_000_000}).Bytes())
+	require.ErrorIs(t, err, validation.Overdraft, "the balance is 1,000,000,000")
+	require.Equal(t, api.Pending, b.submit(t, b.sign(100, wire.TxBody{To: wire.Address{7}, Amount: 600_000_000, Fee: 2_000})), "instead of the first")
+}
+
+// What others of its sender spend after it is no reason for a private one to end.
+func TestPrivateGoesBeforeWhatFollowsIt(t *testing.T) {
+	b := newBench(t, 1, vfs.NewMem())
+	secret, after := b.sign(100, wire.TxBody{To: wire.Address{7}, Amount: 600_000_000}), b.sign(100, wire.TxBody{To: wire.Address{7}, Nonce: 1, Amount: 600_000_000})
+	_, err := b.SubmitPrivately(t.Context(), secret.Bytes())
+	require.NoError(t, err)
+	checked, err := b.chain.checker.StoredTx(after)
+	require.NoError(t, err)
+	require.NoError(t, b.chain.AddTx(t.Context(), checked, "peer"))
+	require.NoError(t, b.endEmbargo(t, secret))
+	require.Equal(t, api.Pending, b.state(t, secret))
+	require.Equal(t, api.Unknown, b.state(t, after))
+}

@@ -29,6 +29,9 @@ func (n *Node) Submit(ctx context.Context, raw []byte) (api.TxStatus, error) {
 	if err != nil {
 		return n.known(raw, err)
 	}
+	if err := n.private.affords(tx); err != nil {
+		return n.known(raw, err)
+	}
 	if err := n.chain.addLocal(tx); err != nil {
 		return n.known(raw, err)
 	}
@@ -99,16 +102,23 @@ func (c *chain) addLocal(tx validation.CheckedTx) error {
 	if err := c.adopt(tx); err != nil {
 		return err
 	}
+	return c.poolAdopted(tx)
+}
+
+// poolAdopted gives the pool what is adopted, and takes that back where the pool refuses it.
+func (c *chain) poolAdopted(tx validation.CheckedTx) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	err := c.addLocked(tx)
 	if errors.Is(err, validation.AlreadyKnown) && c.pool.Has(tx.ID()) {
-		return nil // a peer was quicker, but has not made it durable here
+		err = nil // a peer was quicker, but has not made it durable here
 	}
 	if err != nil {
 		c.locals.disown(tx.ID())
+		return err
 	}
-	return err
+	c.locals.unhush(tx.ID()) // another call may have it as a private one
+	return nil
 }
 
 // adopt makes a transaction of a user a local one, unless it was accepted before.
@@ -209,14 +219,14 @@ func (c *chain) restoreLocals() error {
 		pending = append(pending, tx)
 	}
 	// Not as they were accepted: clocks are set back. What replaces another pays more.
-	slices.SortFunc(pending, func(a, b validation.CheckedTx) int {
+	slices.SortStableFunc(pending, func(a, b validation.CheckedTx) int {
 		return cmp.Or(bySenderAndNonce(a, b), cmp.Compare(a.Terms().Fee, b.Terms().Fee))
 	})
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, tx := range pending {
-		if err := c.addLocked(tx); err != nil {
-			c.locals.lapsed(tx, err, c.ledger.Head().Height)
+		if err := c.addOwnLocked(tx); err != nil {
+			c.lapsedLocked(tx, err)
 		}
 	}
 	return nil
