@@ -32,7 +32,9 @@ func (b *bench) forge(t *testing.T, parent ledger.Ref, slot uint64, txs ...*wire
 
 func (b *bench) tryForge(parent ledger.Ref, slot uint64, txs ...*wire.Transaction) (ledger.Ref, error) {
 	g := b.Genesis()
-	b.at(max(slot, 20))
+	if now, _ := g.SlotAt(uint64(b.clock.UnixMilli())); now < max(slot, 20) {
+		b.at(max(slot, 20))
+	}
 	key := b.keys[slot%uint64(len(b.keys))]
 	block := &wire.Block{Txs: txs}
 	body := &wire.HeaderBody{

@@ -19,6 +19,8 @@ type Faults struct {
 	at     int // the write that fails; 0 for none
 	once   syscall.Errno
 	all    syscall.Errno // 0 while writes succeed
+	before int           // the write that look comes before; 0 for none
+	look   func()
 }
 
 // WithFaults returns files, without a fault yet.
@@ -33,6 +35,14 @@ func (f *Faults) FailAt(k int, with syscall.Errno) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.at, f.once = f.writes+k, with
+}
+
+// Before has do called right before the k-th write from now: 1 is the next. It may crash
+// the disk, and must not write.
+func (f *Faults) Before(k int, do func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.before, f.look = f.writes+k, do
 }
 
 // Fail makes all writes fail until Heal. On a disk that is full (ENOSPC) files
@@ -64,6 +74,9 @@ func (f *Faults) inject(op errorfs.Op) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.writes++
+	if f.writes == f.before {
+		f.look()
+	}
 	removes := op.Kind == errorfs.OpRemove || op.Kind == errorfs.OpRemoveAll
 	switch {
 	case f.writes == f.at:
