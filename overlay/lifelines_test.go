@@ -76,11 +76,14 @@ func TestWhoReadsNothingIsASlowReader(t *testing.T) {
 	})
 }
 
-// subscribe has a plain host say that it wants transactions.
+// subscribe has a plain host say that it wants transactions, and ask for a place in the mesh.
 func subscribe(t *testing.T, h host.Host, n *node) {
 	t.Helper()
 	yes, topic := true, overlay.TxTopic(n.g.ID())
-	rpc, err := proto.Marshal(&pb.RPC{Subscriptions: []*pb.RPC_SubOpts{{Subscribe: &yes, Topicid: &topic}}})
+	rpc, err := proto.Marshal(&pb.RPC{
+		Subscriptions: []*pb.RPC_SubOpts{{Subscribe: &yes, Topicid: &topic}},
+		Control:       &pb.ControlMessage{Graft: []*pb.ControlGraft{{TopicID: &topic}}},
+	})
 	require.NoError(t, err)
 	s, err := h.NewStream(t.Context(), n.host.ID(), meshTx)
 	require.NoError(t, err)
