@@ -2,16 +2,15 @@ package mempool_test
 
 import (
 	"bytes"
-	"flag"
 	"math/rand/v2"
 	"slices"
-	"strconv"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/grapevine-p2p/grapevine/internal/cases"
 	"github.com/grapevine-p2p/grapevine/mempool"
 	"github.com/grapevine-p2p/grapevine/validation"
 	"github.com/grapevine-p2p/grapevine/wire"
@@ -305,7 +304,7 @@ func (w *world) compare() {
 // -rapid.checks says, if that is more.
 func TestAgainstNaive(t *testing.T) {
 	if !testing.Short() {
-		atLeast(t, 10_000)
+		cases.AtLeast(t, 10_000)
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		rng := chance(t)
@@ -315,17 +314,6 @@ func TestAgainstNaive(t *testing.T) {
 			w.compare()
 		}
 	})
-}
-
-// atLeast has rapid check as many cases in this test.
-func atLeast(t *testing.T, cases int) {
-	checks := flag.Lookup("rapid.checks")
-	before := checks.Value.String()
-	if n, err := strconv.Atoi(before); err == nil && n >= cases {
-		return
-	}
-	require.NoError(t, checks.Value.Set(strconv.Itoa(cases)))
-	t.Cleanup(func() { require.NoError(t, checks.Value.Set(before)) })
 }
 
 // TestWhatEntersLeavesOnce follows the changes alone, as a store of events

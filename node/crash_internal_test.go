@@ -2,10 +2,8 @@ package node
 
 import (
 	"context"
-	"flag"
 	"math/rand/v2"
 	"os"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -14,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/grapevine-p2p/grapevine/internal/cases"
 	"github.com/grapevine-p2p/grapevine/internal/crashdisk"
 	"github.com/grapevine-p2p/grapevine/node/keyfile"
 	"github.com/grapevine-p2p/grapevine/validation/ledger"
@@ -28,9 +27,9 @@ import (
 func TestCrashesLoseNothing(t *testing.T) {
 	switch {
 	case os.Getenv("GRAPEVINE_SOAK") != "":
-		atLeast(t, 10_000)
+		cases.AtLeast(t, 10_000)
 	case !testing.Short():
-		atLeast(t, 200)
+		cases.AtLeast(t, 200)
 	}
 	b := newBench(t, 5, vfs.NewMem())
 	cfg := b.cfg
@@ -45,17 +44,6 @@ func TestCrashesLoseNothing(t *testing.T) {
 		}
 		w.crash()
 	})
-}
-
-// atLeast has rapid check as many cases in this test.
-func atLeast(t *testing.T, cases int) {
-	checks := flag.Lookup("rapid.checks")
-	before := checks.Value.String()
-	if n, err := strconv.Atoi(before); err == nil && n >= cases {
-		return
-	}
-	require.NoError(t, checks.Value.Set(strconv.Itoa(cases)))
-	t.Cleanup(func() { require.NoError(t, checks.Value.Set(before)) })
 }
 
 // crashes is a node, its disk, and what is known without asking it.

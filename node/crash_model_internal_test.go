@@ -173,6 +173,8 @@ func (w *crashes) lookAt(d *deed, s api.TxStatus, head *point, started bool) {
 		require.True(w, d.terms().ExpiredAt(uint64(w.clock.UnixMilli())), "%s", d)
 	case api.Evicted:
 		require.True(w, w.narrow, "%s: the pool has room", d)
+	case api.Included, api.Final:
+		require.Fail(w, "in no block", "%s is called %s", d, s.State)
 	case api.Invalid:
 		record, _, err := w.store.LocalTx(id)
 		require.NoError(w, err)
