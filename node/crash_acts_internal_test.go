@@ -286,7 +286,7 @@ func (w *crashes) snapshot() {
 }
 
 func (w *crashes) fail() {
-	if !w.one(4, "at all") { // it takes a while to heal
+	if !w.one(10, "at all") { // it takes a while to heal
 		return
 	}
 	if w.one(2, "one write") {

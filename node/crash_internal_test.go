@@ -39,7 +39,7 @@ func TestCrashesLoseNothing(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		w := newCrashes(rt, b, cfg, &ending)
 		defer w.end()
-		for range rapid.IntRange(1, 40).Draw(rt, "steps") {
+		for range 1 + w.pick(40, "steps") {
 			w.step()
 		}
 		w.crash()
