@@ -136,3 +136,20 @@ func TestWhatTheDiskRefusedIsNotCalledAccepted(t *testing.T) {
 	require.Equal(t, api.Unknown, s.State)
 	require.False(t, s.Local)
 }
+
+// A call may come to its write so late that another for the same bytes was accepted, and has ended,
+// on disk as well. That end stays.
+func TestALateCallBeginsNoNewLife(t *testing.T) {
+	b := newBench(t, 3, vfs.NewMem())
+	ours := b.payment(0, 1_000)
+	late := b.begun(t, ours)
+	require.Equal(t, api.Pending, b.submit(t, ours))
+	b.extend(t, b.forge(t, b.chain.Head(), 2, ours), 3)
+	require.NoError(t, b.chain.locals.flush())
+	require.NoError(t, b.keep(late))
+	record, ok, err := b.store.LocalTx(ours.ID())
+	require.NoError(t, err)
+	require.True(t, ok)
+	require.Equal(t, endFinal, record.End)
+	require.Equal(t, api.Final, b.state(t, ours))
+}

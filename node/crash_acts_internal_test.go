@@ -150,7 +150,7 @@ func (w *crashes) goOn() {
 	}
 	c.deed.put, c.deed.reborn = true, true
 	if !c.put && w.one(2, "no further than to the disk") {
-		if err := w.store.PutLocalTx(c.deed.tx.Tx(), w.clock); err == nil {
+		if err := w.chain.locals.write(c.deed.tx, w.clock); err == nil {
 			c.put = true
 			w.Logf("%s is on disk", c.deed)
 			return

@@ -27,7 +27,7 @@ type locals struct {
 	wake      chan struct{} // holds one token when there are ends to write
 	perSender int           // constant: how many of a sender may wait beside the pool before maxEarly holds
 
-	flushing sync.Mutex // taken before mu
+	flushing sync.RWMutex // taken before mu; held for reading by who writes what has not ended
 
 	mu      sync.Mutex // guards what follows; taken after the chain's
 	txs     map[wire.TxID]*local
@@ -112,6 +112,20 @@ func (l *locals) disown(id wire.TxID) {
 		delete(l.early, id)
 		delete(l.invalid, id)
 	}
+}
+
+// write makes a transaction durable, unless another call did and all of that life has ended and
+// been written since: a record without its end would be a new life.
+func (l *locals) write(tx validation.CheckedTx, now time.Time) error {
+	l.flushing.RLock()
+	defer l.flushing.RUnlock()
+	l.mu.Lock()
+	over := l.txs[tx.ID()] == nil
+	l.mu.Unlock()
+	if over {
+		return nil
+	}
+	return l.store.PutLocalTx(tx.Tx(), now)
 }
 
 // kept notes that the store has the transaction, and says whether that is news. It may have

@@ -87,7 +87,7 @@ func (n *Node) vouch(raw *wire.Transaction, refusal error) (api.TxStatus, error)
 
 // keep writes a local transaction down, and has it announced unless a block holds it.
 func (n *Node) keep(tx validation.CheckedTx) error {
-	if err := n.store.PutLocalTx(tx.Tx(), n.cfg.Now()); err != nil {
+	if err := n.chain.locals.write(tx, n.cfg.Now()); err != nil {
 		n.chain.locals.disown(tx.ID())
 		return storageError(err)
 	}
