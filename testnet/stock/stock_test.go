@@ -52,12 +52,14 @@ func TestWorldSimDeliversEverything(t *testing.T) {
 	}
 }
 
-// Nodes that are restarted come back: they dial again, and are dialled again.
+// Nodes that are restarted come back: they dial again, and are dialled again. Stock repairs
+// nothing, so that some of what was published just before may be lost to them. Who stayed away
+// for good would lack a tenth of all and more.
 func TestRestartedNodesComeBack(t *testing.T) {
 	s := load(t, "stock", "txs: {per_second: 20, size: 250, for: 15s}\nchurn: [{from: 1s, to: 3s, share: 50%, down: 1s}]")
 	r, err := sim.Run(t.Context(), s, sim.Options{})
 	require.NoError(t, err)
-	require.Equal(t, 1.0, *r.Tx.DeliveryRatio)
+	require.GreaterOrEqual(t, *r.Tx.DeliveryRatio, 0.98)
 }
 
 func ExampleTuned() {
