@@ -91,14 +91,11 @@ func (p *Pool) add(now time.Time, tx validation.CheckedTx, account Account, leas
 		p.settle(at, account, nil, &change)
 		known = len(p.chains.at(at).txs) > 0
 	}
-	if known {
-		c = p.chains.at(at)
-	}
 	if known && returns {
 		known = p.makeAffordable(now, tx.Claim(), at, &change)
-		if !known {
-			c = &chain{account: account}
-		}
+	}
+	if known {
+		c = p.chains.at(at)
 	}
 	if err := p.admit(now, tx.Claim(), c, least); err != nil {
 		return change, refused(tx.ID(), err)

@@ -186,12 +186,6 @@ func (p *private) gone(id wire.TxID) bool {
 	return !p.chain.locals.hushed(id) || p.chain.HasTx(id)
 }
 
-func (p *private) len() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return len(p.held)
-}
-
 // nextNonce is the first nonce from next on that none of a sender's has.
 func (p *private) nextNonce(sender wire.Address, next uint64) uint64 {
 	p.mu.Lock()

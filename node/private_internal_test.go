@@ -14,6 +14,13 @@ import (
 	"github.com/grapevine-p2p/grapevine/wire"
 )
 
+// len is how many are on their way.
+func (p *private) len() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.held)
+}
+
 // A private transaction whose nonce a block used meanwhile has an end, too.
 func TestPrivateEndsWhenNobodyTakesIt(t *testing.T) {
 	b := newBench(t, 5, vfs.NewMem())
