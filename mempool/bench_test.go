@@ -60,6 +60,25 @@ func filled(b *testing.B, txs []validation.CheckedTx) *mempool.Pool {
 	return p
 }
 
+// besieged returns a pool that is full of small transactions, and a large one that pays more
+// than hundreds of them, which are not quite enough to make room for it.
+func besieged(t require.TestingT) (*mempool.Pool, validation.CheckedTx) {
+	const small, cheap, size = 250, 10, 131_000
+	giant := mint(unsigned(validation.TxTerms{Sender: addressOf(1 << 22), Fee: 3 * cheap / 2 * size}, size, 0))[0]
+	c := mempool.DefaultConfig()
+	c.MaxBytes = 5_000 * small
+	p := newPool(t, c)
+	for i := 0; p.Bytes()+small < c.MaxBytes; i++ {
+		rate := uint64(cheap)
+		if i > giant.Size()/small-4 {
+			rate = 2 * cheap
+		}
+		_, err := p.Add(start, mint(unsigned(validation.TxTerms{Sender: addressOf(i), Fee: rate * small}, small, 0))[0], rich)
+		require.NoError(t, err)
+	}
+	return p, giant
+}
+
 func BenchmarkPool(b *testing.B) {
 	txs := crowdOf(pooled, 0, 100)
 	b.Run("AddEvict", func(b *testing.B) {
@@ -90,6 +109,12 @@ func BenchmarkPool(b *testing.B) {
 		p, cheap := filled(b, txs), pay(1<<20, 0, 1)
 		for b.Loop() {
 			_, _ = p.Add(start, cheap, rich)
+		}
+	})
+	b.Run("RefuseGiant", func(b *testing.B) {
+		p, giant := besieged(b)
+		for b.Loop() {
+			_, _ = p.Add(start, giant, rich)
 		}
 	})
 	b.Run("Template4000", func(b *testing.B) {

@@ -427,3 +427,13 @@ func TestReturnGoesBeforeWhatFollows(t *testing.T) {
 	require.Equal(t, mempool.Invalid, change.Removed[0].Reason)
 	require.Equal(t, []validation.CheckedTx{first}, p.Template(start, 1<<20, 10))
 }
+
+// A peer may send large ones that are refused all the time. None of them moves hundreds out and
+// in again: what that allocates is the trace of it.
+func TestARefusedGiantMovesNothing(t *testing.T) {
+	p, giant := besieged(t)
+	_, err := p.Add(start, giant, rich)
+	require.ErrorIs(t, err, validation.PoolFull)
+	allocated := testing.AllocsPerRun(10, func() { _, _ = p.Add(start, giant, rich) })
+	require.Less(t, allocated, 100.0)
+}

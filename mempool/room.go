@@ -40,7 +40,7 @@ func (p *Pool) waiting() int { return p.Len() - p.ready }
 
 // makeRoom evicts until the bounds hold with the entry n, which is in already.
 // It is not ok where that would take a transaction that does not yield to it;
-// what was evicted until then is returned all the same.
+// what was evicted until then, one at most, is returned all the same.
 func (p *Pool) makeRoom(n uint32) (victims []gone, ok bool) {
 	e := p.entries.at(n)
 	for {
@@ -63,7 +63,7 @@ func (p *Pool) makeRoom(n uint32) (victims []gone, ok bool) {
 		}
 		victim := p.entries.at(v)
 		stuck := p.chains.at(victim.chain).waits(victim.nonce())
-		if !yields(victim, stuck, e, waits) {
+		if !yields(victim, stuck, e, waits) || len(victims) == 1 && !p.enough(n) {
 			return victims, false
 		}
 		left := p.remove(v)
@@ -72,6 +72,74 @@ func (p *Pool) makeRoom(n uint32) (victims []gone, ok bool) {
 		left.why, left.lifts = why, crowded && !stuck
 		victims = append(victims, left)
 	}
+}
+
+// enough says whether all that makeRoom has still to evict for the entry n yields to it. A large
+// one takes many, and if it is refused in the end they would all have to be put back: work at
+// the expense of everybody but its sender.
+func (p *Pool) enough(n uint32) bool {
+	e := p.entries.at(n)
+	waits := p.chains.at(e.chain).waits(e.nonce())
+	left := leaving{pool: p, stuck: p.stuck.walk(), tails: p.tails.walk()}
+	count, bytes, waiting := p.Len(), p.bytes, p.waiting()
+	for count > p.config.MaxCount || bytes > p.config.MaxBytes || waits && waiting > p.config.MaxWaiting {
+		v, stuck := left.next()
+		victim := p.entries.at(v.entry)
+		if !yields(victim, stuck, e, waits) {
+			return false
+		}
+		count, bytes = count-1, bytes-int(victim.size)
+		if stuck {
+			waiting--
+		}
+	}
+	return true
+}
+
+// leaving visits transactions in the order in which worst names them if each that it names is
+// removed, and removes none. The pool must not change meanwhile.
+type leaving struct {
+	pool         *Pool
+	stuck, tails walk
+	behind       [2][]place // the last but those visited of their chains, the worst last: of stuck, and of tails
+}
+
+// next returns the next one, and whether it waits. There must be one.
+func (l *leaving) next() (v place, waits bool) {
+	v, ok := l.take(&l.stuck, &l.behind[0])
+	if waits = ok; !ok {
+		v, _ = l.take(&l.tails, &l.behind[1])
+	}
+	c := l.pool.chains.at(v.owner)
+	if i, _ := l.pool.find(c, l.pool.entries.at(v.entry).nonce()); i > 0 {
+		before := c.txs[i-1]
+		to := &l.behind[0]
+		if i <= int(c.ready) {
+			to = &l.behind[1]
+		}
+		at := place{rank: rankOf(l.pool.entries.at(before).floor), entry: before, owner: v.owner}
+		j, _ := slices.BinarySearchFunc(*to, at, func(a, b place) int {
+			if l.pool.worse(b, a) {
+				return -1
+			}
+			return 1
+		})
+		*to = slices.Insert(*to, j, at)
+	}
+	return v, waits
+}
+
+// take removes the worse of what comes next in a walk and in a list.
+func (l *leaving) take(w *walk, list *[]place) (v place, ok bool) {
+	v, ok = w.peek()
+	if n := len(*list); n > 0 && (!ok || l.pool.worse((*list)[n-1], v)) {
+		v, *list = (*list)[n-1], (*list)[:n-1]
+		return v, true
+	}
+	if ok {
+		w.skip()
+	}
+	return v, ok
 }
 
 // yields says whether v, the last of its chain, may be evicted for e.
