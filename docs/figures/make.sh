@@ -5,7 +5,7 @@
 #   docs/figures/make.sh                         every shipped scenario
 #   docs/figures/make.sh smoke tx-100            these
 #   RELAYS="gossip stock" docs/figures/make.sh   in these relays, in world sim
-#   CORES=0,1 docs/figures/make.sh attack-valid-spam   with daemons pinned to cores, in world local
+#   CORES=0 docs/figures/make.sh attack-valid-spam   with daemons pinned to cores, in world local
 #
 # A run that leaves no report does not keep the others from theirs: the end names
 # it, and the exit status is 1, as where a promise was broken.

@@ -184,6 +184,22 @@ func (f *fleet) attack(s *starter) error {
 	return nil
 }
 
+// pids are the processes of the daemons and attackers that were started.
+func (f *fleet) pids() []int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var all []int
+	for _, p := range f.procs {
+		if p != nil {
+			all = append(all, p.cmd.Process.Pid)
+		}
+	}
+	for _, x := range f.attackers {
+		all = append(all, x.proc.cmd.Process.Pid)
+	}
+	return all
+}
+
 // launched writes down a new process and watches it.
 func (f *fleet) launched(i int, p *process) error {
 	f.mu.Lock()

@@ -220,7 +220,8 @@ func (r *run) measure(ctx context.Context) error {
 	sampling.Go(func() { r.sample(sampled) })
 	sampling.Go(func() { r.siege.follow(sampled, r.figures.loaded) })
 	if at, ok := r.s.AttackAt(); ok {
-		r.toll = newToll(r.figures.loaded.Add(at), r.figures.loaded.Add(r.s.LoadFor()))
+		others := func() (float64, error) { return othersCPU(r.fleet.pids()) }
+		r.toll = newToll(r.figures.loaded.Add(at), r.figures.loaded.Add(r.s.LoadFor()), others)
 		sampling.Go(func() { r.toll.follow(sampled, r.meter) })
 	}
 	churned := make(chan error, 1)

@@ -2,6 +2,7 @@ package local
 
 import (
 	"context"
+	"math"
 	"sync"
 	"time"
 
@@ -13,9 +14,11 @@ import (
 const tollEvery = 250 * time.Millisecond
 
 // toll is what attackers cost the daemons in memory and processor time: what these use
-// while the load lasts, before the first attacker begins and since.
+// while the load lasts, before the first attacker begins and since. It also says what the
+// machine did beside, since that slows daemons down as an attacker does.
 type toll struct {
-	attacked, end time.Time // constant
+	attacked, end time.Time               // constant
+	others        func() (float64, error) // processor seconds so far of all other programs
 
 	mu    sync.Mutex // guards what follows
 	spent [phases]spent
@@ -27,10 +30,13 @@ type toll struct {
 type spent struct {
 	from, to  time.Time
 	cpu0, cpu float64   // of all together, at from and at to
+	oth0, oth float64   // of all other programs, at from and at to; NaN if unknown
 	live, rss []float64 // the most of each daemon
 }
 
-func newToll(attacked, end time.Time) *toll { return &toll{attacked: attacked, end: end} }
+func newToll(attacked, end time.Time, others func() (float64, error)) *toll {
+	return &toll{attacked: attacked, end: end, others: others}
+}
 
 // follow reads until ctx ends.
 func (t *toll) follow(ctx context.Context, m *meter) {
@@ -75,14 +81,18 @@ func (t *toll) saw(now time.Time, each []reading) {
 		t.last[i] = r.cpu
 		s.live[i], s.rss[i] = max(s.live[i], r.live), max(s.rss[i], r.rss)
 	}
+	others, err := t.others()
+	if err != nil {
+		others = math.NaN()
+	}
 	switch {
 	case !s.from.IsZero():
 	case phase == attacked && !before.to.IsZero():
-		s.from, s.cpu0 = before.to, before.cpu
+		s.from, s.cpu0, s.oth0 = before.to, before.cpu, before.oth
 	default:
-		s.from, s.cpu0 = now, t.used
+		s.from, s.cpu0, s.oth0 = now, t.used, others
 	}
-	s.to, s.cpu = now, t.used
+	s.to, s.cpu, s.oth = now, t.used, others
 }
 
 // add puts what was measured into a report.
@@ -91,7 +101,12 @@ func (t *toll) add(a *report.Attack) {
 	defer t.mu.Unlock()
 	for phase, into := range []*report.Phase{calm: a.Before, attacked: a.During} {
 		s := &t.spent[phase]
-		into.CPUPerS = report.Ratio(s.cpu-s.cpu0, s.to.Sub(s.from).Seconds())
+		lasted := s.to.Sub(s.from).Seconds()
+		into.CPUPerS = report.Ratio(s.cpu-s.cpu0, lasted)
+		into.OthersCPUPerS = nil
+		if others := max(0, s.oth-s.oth0); !math.IsNaN(others) {
+			into.OthersCPUPerS = report.Ratio(others, lasted)
+		}
 	}
 	before, since := &t.spent[calm], &t.spent[attacked]
 	a.HeapGrowthMB, a.RSSGrowthMB = growth(before.live, since.live), growth(before.rss, since.rss)

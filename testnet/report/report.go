@@ -177,6 +177,10 @@ type Phase struct {
 	// CPUPerS is how many processor seconds all honest nodes together took in a second; null
 	// where the world does not tell.
 	CPUPerS *float64 `json:"cpu_per_s"`
+	// OthersCPUPerS is how many processor seconds in a second the machine spent on anything but
+	// nodes, attackers and those who run them: what makes latencies of real processes worth as
+	// much as they are. Null where the world does not tell.
+	OthersCPUPerS *float64 `json:"others_cpu_per_s"`
 }
 
 // EvictedS is how long attackers lasted, in seconds.

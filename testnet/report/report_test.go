@@ -44,7 +44,7 @@ func full() *report.Report {
 		Attack: report.Attack{
 			Attackers: 2, Kind: "spam", EvictedRatio: report.Ratio(1, 2),
 			TimeToEvictS: &report.EvictedS{P50: 1.5, Max: 3}, HonestBanned: report.Measured(0), ChargedRatio: report.Ratio(1, 2), HonestCharged: report.Measured(0), EvidenceRatio: report.Measured(1.0), VictimOutbound: report.Measured(4), HonestMeshRatio: report.Measured(0.9),
-			Before: &report.Phase{Tx: spread, Block: spread, CPUPerS: report.Measured(0.25)}, During: &report.Phase{Tx: spread, Block: spread, CPUPerS: report.Measured(0.5)},
+			Before: &report.Phase{Tx: spread, Block: spread, CPUPerS: report.Measured(0.25), OthersCPUPerS: report.Measured(0.01)}, During: &report.Phase{Tx: spread, Block: spread, CPUPerS: report.Measured(0.5), OthersCPUPerS: report.Measured(0.02)},
 			HeapGrowthMB: report.Measured(1.5), RSSGrowthMB: report.Measured(12.0),
 		},
 		Members: &report.Members{
@@ -55,7 +55,7 @@ func full() *report.Report {
 			CrossedS: report.Measured(0.5), EqualS: report.Measured(3.5), EqualAfterCrossingS: report.Measured(3.0),
 			MissingBytes: 5000, WireBytes: report.Measured(uint64(7500)), WirePerMissing: report.Ratio(7500, 5000),
 		},
-		Overlap:   &report.Overlap{Before: &report.Phase{Tx: spread, Block: spread, CPUPerS: report.Measured(0.25)}, During: &report.Phase{Tx: spread, Block: spread, CPUPerS: report.Measured(0.5)}, UplinkUse: report.Measured(0.75)},
+		Overlap:   &report.Overlap{Before: &report.Phase{Tx: spread, Block: spread, CPUPerS: report.Measured(0.25), OthersCPUPerS: report.Measured(0.01)}, During: &report.Phase{Tx: spread, Block: spread, CPUPerS: report.Measured(0.5), OthersCPUPerS: report.Measured(0.02)}, UplinkUse: report.Measured(0.75)},
 		Resources: report.Resources{HeapMBPerNode: report.Measured(12.5), CPUSPerDelivery: report.Measured(0.0012), CPUS: report.Measured(0.72), CPUSPerNode: report.Measured(0.102857), MempoolShare: report.Measured(0.5)},
 		TraceHash: report.Measured("c0ffee"),
 	}
