@@ -27,6 +27,7 @@ func (m *Machine) offer(j *job, t *mate) {
 	}
 }
 
+// seed gives each chunk to one link, which is to spread it: our uplink carries the block
 // about once, and the uplinks of all neighbours the rest.
 func (m *Machine) seed(j *job, links []*link) {
 	j.seeded = true
@@ -72,6 +73,7 @@ func (m *Machine) seedIfDue(j *job) {
 	}
 }
 
+// push gives a link a chunk that is ours to spread, if it lacks it. What is given away so
 // is bounded by the size of the block.
 func (m *Machine) push(j *job, t *mate, i int) {
 	if t.barred || t.has.Has(i) || j.spread+j.layout.Chunk > j.layout.Size+MaxChunk {
@@ -123,6 +125,7 @@ func (m *Machine) pieceOf(j *job, i int) (piece, bool) {
 	return piece{}, false
 }
 
+// onWant sends the chunks wanted that we have. Each goes out once on a link: a second
 // wish for it crossed with it.
 func (m *Machine) onWant(j *job, t *mate, f *Want) error {
 	if !f.Chunks.Without(all(j.layout.Total())).IsZero() {
@@ -134,6 +137,7 @@ func (m *Machine) onWant(j *job, t *mate, f *Want) error {
 	return nil
 }
 
+// pushAll spreads a chunk that only we were given, in an order that differs from node to
 // node, so that no link is always the last.
 func (m *Machine) pushAll(j *job, i int) {
 	for _, k := range m.rng.Perm(len(m.links)) {

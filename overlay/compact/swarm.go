@@ -103,9 +103,8 @@ func (m *Machine) expect(j *job, t *mate, coming Bitmap) {
 	t.due = m.soon(j, t)
 }
 
-// seed gives each chunk to one link, which is to spread it: our uplink carries the block
-// push gives a link a chunk that is ours to spread, if it lacks it. What is given away so
-// onWant sends the chunks wanted that we have. Each goes out once on a link: a second
+// onChunk takes a chunk that was pushed, or that we asked for, and spreads it if only we were
+// given it.
 func (m *Machine) onChunk(j *job, t *mate, f *Chunk) error {
 	switch {
 	case !j.chunked, f.Index >= j.layout.Total(), len(f.Data) != j.layout.Chunk:
@@ -157,7 +156,6 @@ func (m *Machine) onChunk(j *job, t *mate, f *Chunk) error {
 	return nil
 }
 
-// pushAll spreads a chunk that only we were given, in an order that differs from node to
 // tryDecode puts the body together once there are chunks enough.
 func (m *Machine) tryDecode(j *job) {
 	if j.over || !j.chunked || j.broken || j.have.Count() < j.layout.Data {
