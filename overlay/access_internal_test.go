@@ -6,6 +6,9 @@ import (
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
 	pb "github.com/libp2p/go-libp2p-pubsub/pb"
 	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/grapevine-p2p/grapevine/peerscore"
+	"github.com/grapevine-p2p/grapevine/wire"
 )
 
 // WaitingTick is the tick of waiting headers.
@@ -39,6 +42,16 @@ func Judged(o *Overlay, p peer.ID) bool {
 	_, fresh := t.fresh[p]
 	return !fresh && t.blind == 0
 }
+
+// Holds says whether a peer is known to have a transaction, by what passed between it and o.
+func Holds(o *Overlay, p peer.ID, id wire.TxID) bool {
+	o.holders.mu.Lock()
+	defer o.holders.mu.Unlock()
+	return o.holders.links.Known(peerscore.PeerID(p), id)
+}
+
+// NoteHolder notes that a peer has a transaction.
+func NoteHolder(o *Overlay, p peer.ID, id wire.TxID) { o.holders.holds(p, id) }
 
 // UnderWay is the number of blocks that are being put together.
 func UnderWay(o *Overlay) int {

@@ -35,12 +35,13 @@ const (
 // announcer tells peers of this node's own transactions, on streams of its own, until they
 // echoed them: a second publication on the topic reaches nobody who remembers the first.
 type announcer struct {
-	cfg    Config // constant
-	id     wire.NetworkID
-	log    *slog.Logger
-	full   rate.Sometimes // says that there is no room, not as often as that happens
-	roster *roster
-	desk   *desk // set before run
+	cfg     Config // constant
+	id      wire.NetworkID
+	log     *slog.Logger
+	full    rate.Sometimes // says that there is no room, not as often as that happens
+	roster  *roster
+	desk    *desk // set before run, as holders
+	holders *holders
 
 	mu   sync.Mutex // guards what follows
 	book *echoBook
@@ -210,6 +211,7 @@ func (a *announcer) tell(ctx context.Context, p peer.ID, txs []validation.Checke
 		if !wanted.has(i) {
 			told[tx.ID()] = told[tx.ID()]
 			a.echoed(tx.ID(), p, false)
+			a.holders.holds(p, tx.ID())
 			continue
 		}
 		if left -= tx.Size(); left < 0 {
@@ -247,6 +249,7 @@ func (t *txRoad) answerAnnounce(ctx context.Context, x *exchange) error {
 	wanted := newPlaces(len(ids))
 	var want []wire.TxID
 	for i, id := range ids {
+		t.holders.holds(x.peer(), id)
 		if holder == nil || !holder.HasTx(id) {
 			wanted.set(i)
 			want = append(want, id)

@@ -63,8 +63,9 @@ func (h *holders) came(p peer.ID, id wire.TxID) {
 	}
 }
 
-// went notes that a peer was sent a transaction.
-func (h *holders) went(p peer.ID, id wire.TxID) {
+// holds notes that a peer was sent a transaction, or says that it has it. That counts for its
+// own link alone.
+func (h *holders) holds(p peer.ID, id wire.TxID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.links.Note(peerscore.PeerID(p), id)
@@ -84,6 +85,14 @@ func (h *holders) drop(p peer.ID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.links.Drop(peerscore.PeerID(p))
+}
+
+// keep forgets all peers but those that stay: a transaction may have been judged after who
+// brought it was gone.
+func (h *holders) keep(stays map[peer.ID]bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.links.Keep(func(link peerscore.PeerID) bool { return stays[peer.ID(link)] })
 }
 
 // Known implements compact.Known.

@@ -198,6 +198,7 @@ func (c *compactor) refresh(now time.Time, header int) (actions []compact.Action
 	for _, m := range wanted {
 		stays[m.id] = true
 	}
+	c.holders.keep(stays)
 	for id, l := range c.links {
 		if !stays[id] {
 			l.cancel()

@@ -111,7 +111,8 @@ func New(cfg Config) (*Overlay, error) {
 	o.announcer = newAnnouncer(cfg, o.roster)
 	o.txs = newTxRoad(cfg, cfg.Host.ID(), o.txLinks, o.roster, o.court, o.crew)
 	o.txs.echoed, o.txs.waits = o.announcer.relayed, o.announcer.waits
-	o.holders, o.lane = o.txs.holders, newLane(func(p peer.ID) bool { return o.txs.outflow.depth(p) >= fullLine })
+	o.holders, o.announcer.holders = o.txs.holders, o.txs.holders
+	o.lane = newLane(func(p peer.ID) bool { return o.txs.outflow.depth(p) >= fullLine })
 	if o.sched, err = newScheduler(cfg); err != nil {
 		return nil, err
 	}
@@ -489,7 +490,7 @@ func (o *Overlay) join(ctx context.Context) (txMesh, blockMesh *mesh, err error)
 			sent: func(p peer.ID, raw []byte) {
 				id := wire.TxIDOf(raw)
 				o.announcer.sent(id, p)
-				o.holders.went(p, id)
+				o.holders.holds(p, id)
 			},
 			dropped: func(p peer.ID) {
 				o.txs.outflow.dropped(p)

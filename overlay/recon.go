@@ -44,18 +44,19 @@ const (
 // reconciler repairs what gossip forgot: it compares what is known with peers, in and outside
 // the mesh, and fetches what is lacking.
 type reconciler struct {
-	cfg    Config // constant
-	id     wire.NetworkID
-	self   peer.ID
-	source TxSource
-	pace   recon.Config
-	log    *slog.Logger
-	roster *roster
-	court  *court
-	crew   *crew
-	desk   *desk
-	txs    *txRoad
-	links  *links
+	cfg     Config // constant
+	id      wire.NetworkID
+	self    peer.ID
+	source  TxSource
+	pace    recon.Config
+	log     *slog.Logger
+	roster  *roster
+	court   *court
+	crew    *crew
+	desk    *desk
+	txs     *txRoad
+	links   *links
+	holders *holders
 
 	inbox  reconInbox
 	wake   chan struct{} // capacity 1
@@ -105,7 +106,7 @@ func newReconciler(o *Overlay) (*reconciler, error) {
 	}
 	return &reconciler{
 		cfg: o.cfg, id: o.id, self: o.host.ID(), source: source, pace: recon.DefaultConfig(), log: o.log,
-		roster: o.roster, court: o.court, crew: o.crew, txs: o.txs, links: o.txLinks,
+		roster: o.roster, court: o.court, crew: o.crew, txs: o.txs, links: o.txLinks, holders: o.holders,
 		wake: make(chan struct{}, 1), loaded: make(chan struct{}), scans: make(chan struct{}, reconScans),
 		known: newKnownTxs(), tracker: tracker,
 		sessions: make(map[reconKey]*reconSession), pauses: make(map[peer.ID]reconPeer),
@@ -258,6 +259,7 @@ func (r *reconciler) learned(now time.Time, s *reconSession, ids []wire.TxID) (l
 	}
 	index, _ := r.source.(TxIndex)
 	for _, id := range ids {
+		r.holders.holds(s.key.peer, id)
 		switch {
 		case r.known.wanted(now, id):
 			if index != nil && index.Included(id) {

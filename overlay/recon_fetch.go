@@ -138,6 +138,9 @@ func (r *reconciler) answerFetch(ctx context.Context, x *exchange) error {
 		if err := writeFrame(out, announceFrame(content)); err != nil {
 			return fmt.Errorf("overlay: send transaction %s: %w", id, err)
 		}
+		if len(content) > 0 {
+			r.holders.holds(x.peer(), id)
+		}
 	}
 	if err := out.Flush(); err != nil {
 		return fmt.Errorf("overlay: send transactions: %w", err)

@@ -105,7 +105,7 @@ func TestSessionsCountWhatIsPooledOrAgreed(t *testing.T) {
 		now := time.Unix(1_700_000_000, 0)
 		machine := make(bag)
 		s := &reconSession{machine: machine}
-		r := &reconciler{known: newKnownTxs(), sessions: map[reconKey]*reconSession{{}: s}, roster: newRoster(Limits{}, nil, time.Now, nil, nil)}
+		r := &reconciler{known: newKnownTxs(), sessions: map[reconKey]*reconSession{{}: s}, roster: newRoster(Limits{}, nil, time.Now, nil, nil), holders: newHolders(time.Now)}
 		r.known.refused = newLately(5, time.Minute)
 		var err error
 		r.tracker, err = fetch.New(fetch.DefaultConfig(), fetch.Key{})
@@ -324,12 +324,14 @@ func TestWhatTheChainHasIsNotFetched(t *testing.T) {
 	tracker, err := fetch.New(fetch.DefaultConfig(), fetch.Key{})
 	require.NoError(t, err)
 	machine := make(bag)
-	s := &reconSession{machine: machine}
+	s := &reconSession{machine: machine, key: reconKey{peer: "p"}}
 	r := &reconciler{
 		known: newKnownTxs(), source: indexed{in: testID(1)}, tracker: tracker,
-		roster: newRoster(Limits{}, nil, time.Now, nil, nil),
+		roster: newRoster(Limits{}, nil, time.Now, nil, nil), holders: newHolders(time.Now),
 	}
 	require.Equal(t, 1, r.learned(now, s, []wire.TxID{testID(1), testID(2)}))
 	require.Equal(t, 1, tracker.Len())
 	require.Equal(t, bag{testID(1): 1}, machine, "known to both, so that it is not told again")
+	require.True(t, r.holders.Known("p", testID(1)) && r.holders.Known("p", testID(2)), "who tells them has them")
+	require.False(t, r.holders.Known("q", testID(2)))
 }

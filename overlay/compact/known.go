@@ -2,6 +2,7 @@ package compact
 
 import (
 	"encoding/binary"
+	"maps"
 
 	"github.com/dchest/siphash"
 
@@ -85,3 +86,9 @@ func (s *KnownSet) Common(wire.TxID) bool { return false }
 
 // Drop forgets a link.
 func (s *KnownSet) Drop(link peerscore.PeerID) { delete(s.of, link) }
+
+// Keep forgets all links but those that stay. What is noted of a link that was dropped
+// would otherwise keep its place.
+func (s *KnownSet) Keep(stays func(peerscore.PeerID) bool) {
+	maps.DeleteFunc(s.of, func(link peerscore.PeerID, _ *generations) bool { return !stays(link) })
+}

@@ -53,4 +53,8 @@ func TestKnownSetRemembers(t *testing.T) {
 	require.False(t, s.Known("a", id(999)))
 	s.Note("b", id(1))
 	require.True(t, s.Known("b", id(1)))
+	s.Keep(func(link peerscore.PeerID) bool { return link != "b" })
+	s.Note("c", id(1))
+	require.True(t, s.Known("c", id(1)), "in the place of the one that did not stay")
+	require.False(t, s.Known("b", id(1)))
 }
