@@ -25,7 +25,7 @@ func newJourneys() *journeys { return &journeys{of: make(map[wire.BlockID]*api.J
 func (j *journeys) note(id wire.BlockID, how overlay.Rebuilt) {
 	about := &api.Journey{
 		Way: how.Way(), Known: how.FromPool, Filled: how.Filled, Asked: how.Asked, Rounds: how.Rounds, Chunks: how.Chunks,
-		Took: float64(how.Took.Microseconds()) / 1000,
+		Took: float64(how.Took.Microseconds()) / 1000, Sender: peer.ID(how.Sender).String(),
 	}
 	for _, p := range how.From {
 		about.From = append(about.From, peer.ID(p).String())

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/grapevine-p2p/grapevine/overlay"
+	"github.com/grapevine-p2p/grapevine/peerscore"
 	"github.com/grapevine-p2p/grapevine/wire"
 )
 
@@ -36,6 +37,8 @@ func TestBlockWaitsForNoSinglePeer(t *testing.T) {
 	eventually(t, func() bool { _, ok := n.seen.how(block.ID()); return ok }, "the block")
 	how, _ := n.seen.how(block.ID())
 	require.Equal(t, 2, how.Asked)
+	require.Equal(t, []peerscore.PeerID{peerscore.PeerID(honest.host.ID())}, how.From)
+	require.Equal(t, peerscore.PeerID(mute.host.ID()), how.Sender)
 	require.False(t, how.Whole)
 	require.Less(t, how.Took, 5*time.Second)
 	require.Zero(t, n.seen.blamed(), "slowness proves nothing")

@@ -48,6 +48,8 @@ func TestBlockIsRebuilt(t *testing.T) {
 		eventually(t, func() bool { return b.chain.pooled() == len(txs) }, "transactions at b")
 		how, _ := b.seen.how(produce(txs))
 		require.Equal(t, 30, how.FromPool)
+		require.Equal(t, peerscore.PeerID(a.host.ID()), how.Sender)
+		require.Empty(t, how.From)
 		require.Zero(t, how.Asked)
 		require.False(t, how.Whole)
 		require.Zero(t, b.chain.pooled(), "confirmed transactions leave the pool")
@@ -60,6 +62,8 @@ func TestBlockIsRebuilt(t *testing.T) {
 		require.Equal(t, 10, how.FromPool)
 		require.Equal(t, 5, how.Asked)
 		require.False(t, how.Whole)
+		require.Equal(t, peerscore.PeerID(a.host.ID()), how.Sender)
+		require.Equal(t, []peerscore.PeerID{how.Sender}, how.From)
 	})
 	t.Run("when nothing is pooled", func(t *testing.T) {
 		how, _ := b.seen.how(produce(batch(40)))
@@ -70,6 +74,21 @@ func TestBlockIsRebuilt(t *testing.T) {
 		require.Zero(t, how.Asked+how.FromPool)
 	})
 	require.Zero(t, a.seen.blamed()+b.seen.blamed()+other.seen.blamed())
+}
+
+// What was asked for was asked for, whether or not something else was there before the answer.
+func TestWaysOfBlocks(t *testing.T) {
+	for way, hows := range map[string][]overlay.Rebuilt{
+		"at_once": {{}, {FromPool: 3}, {FromPool: 3, Filled: 2}},
+		"rounds":  {{FromPool: 3, Asked: 1, Rounds: 1}, {FromPool: 3, Filled: 1, Rounds: 1}},
+		"chunks":  {{Chunks: 8}, {Rounds: 1, Asked: 1, Chunks: 8}},
+		"whole":   {{Whole: true}},
+	} {
+		for _, how := range hows {
+			require.Equal(t, way, how.Way())
+			require.Equal(t, way != "at_once", how.Requested())
+		}
+	}
 }
 
 // A header passes through a node that cannot rebuild it, and is passed on all the same.

@@ -105,15 +105,16 @@ type Rebuilt struct {
 	FromPool int                // were known
 	Filled   int                // came unasked, behind the header
 	Asked    int                // sent on request
-	Rounds   int                // of asking
+	Rounds   int                // of asking, also where the answer was not needed any more
 	Chunks   int                // of the coded body that proved
 	Whole    bool               // the whole block had to be fetched
-	From     []peerscore.PeerID // who gave any of it, ascending; not who sent the header
+	Sender   peerscore.PeerID   // of the header
+	From     []peerscore.PeerID // who gave any of the body, ascending
 	Took     time.Duration      // from header to body; in BlockRebuilt, to chain
 }
 
 // Requested says whether anything had to be asked for.
-func (r Rebuilt) Requested() bool { return r.Asked > 0 || r.Chunks > 0 || r.Whole }
+func (r Rebuilt) Requested() bool { return r.Rounds > 0 || r.Chunks > 0 || r.Whole }
 
 // Way names how the block was put together: at_once, rounds, chunks or whole.
 func (r Rebuilt) Way() string {
@@ -122,7 +123,7 @@ func (r Rebuilt) Way() string {
 		return "whole"
 	case r.Chunks > 0:
 		return string(compact.Chunks)
-	case r.Asked > 0:
+	case r.Rounds > 0:
 		return string(compact.Rounds)
 	}
 	return string(compact.AtOnce)

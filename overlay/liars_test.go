@@ -134,6 +134,12 @@ func TestLyingCompactAnswers(t *testing.T) {
 			}
 			eventually(t, func() bool { return n.chain.Head().ID == block.ID() }, "the block is had all the same")
 			require.Positive(t, asked.Load())
+			if !test.honest {
+				how := n.awaitBlock(block)
+				require.True(t, how.Requested())
+				require.Equal(t, []peerscore.PeerID{peerscore.PeerID(h.host.ID())}, how.From)
+				require.Equal(t, how.From[0], how.Sender)
+			}
 			if test.offence == 0 {
 				require.Empty(t, n.seen.offencesOf(h.host.ID()))
 			} else {

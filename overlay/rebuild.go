@@ -184,7 +184,7 @@ func (b *blockRoad) place(ctx context.Context) bool {
 
 // add gives a block to the chain.
 func (b *blockRoad) add(ctx context.Context, r *rebuild, block validation.CheckedBlock, how Rebuilt) error {
-	how.Took = time.Since(r.began)
+	how.Took, how.Sender = time.Since(r.began), peerscore.PeerID(r.from)
 	call2(b.cfg.Hooks.BlockArriving, block.ID(), how)
 	err := b.cfg.Chain.AddBlock(ctx, block, peerscore.PeerID(r.from))
 	if err != nil && !errors.Is(err, validation.AlreadyKnown) {
@@ -273,17 +273,19 @@ func (b *blockRoad) fetch(ctx context.Context, r *rebuild) error {
 	var how Rebuilt
 	draft := compact.NewDraft(r.header.Body(), r.ids, slices.Values(b.cfg.Pool.Match(r.header.Body().Salt, r.ids)))
 	how.FromPool, how.Asked = len(r.ids)-draft.Open(), draft.Open()
-	block, err := b.assemble(ctx, r, draft)
+	block, giver, err := b.assemble(ctx, r, draft)
 	switch {
+	case err == nil && giver != "":
+		how.Rounds, how.From = 1, []peerscore.PeerID{giver}
 	case err == nil:
 	case errors.Is(err, validation.BadBlock), errors.Is(err, validation.Unavailable), ctx.Err() != nil:
 		return err
 	default:
 		// Nobody to ask, or a short id of the pool met the wrong transaction.
-		how = Rebuilt{Whole: true}
-		if block, err = b.whole(ctx, r.from, r.header); err != nil {
+		if block, giver, err = b.whole(ctx, r.from, r.header); err != nil {
 			return err
 		}
+		how = Rebuilt{Whole: true, From: []peerscore.PeerID{giver}}
 	}
 	if err := b.add(ctx, r, block, how); err != nil {
 		return err
@@ -292,27 +294,30 @@ func (b *blockRoad) fetch(ctx context.Context, r *rebuild) error {
 	return nil
 }
 
-// assemble asks for what is missing and checks the whole.
-func (b *blockRoad) assemble(ctx context.Context, r *rebuild, draft *compact.Draft) (validation.CheckedBlock, error) {
+// assemble asks for what is missing and checks the whole. giver is who gave it, empty if
+// nothing was missing.
+func (b *blockRoad) assemble(ctx context.Context, r *rebuild, draft *compact.Draft) (block validation.CheckedBlock, giver peerscore.PeerID, err error) {
 	if parts, ok, err := draft.Close(); ok || err != nil {
-		return b.close(r, parts, err)
+		block, err = b.close(r, parts, err)
+		return block, "", err
 	}
 	missing := draft.Missing()
 	asked := b.askable(r.from, r.header.Body().Height)
 	share := int(uint64(r.header.Body().Size) * uint64(len(missing)) / uint64(len(r.ids)))
-	for _, txs := range answers(ctx, b, asked[:min(len(asked), missingFrom)], share,
+	for p, txs := range answers(ctx, b, asked[:min(len(asked), missingFrom)], share,
 		func(ctx context.Context, p peer.ID) ([]*wire.Transaction, error) {
 			return b.askMissing(ctx, p, r.header, r.ids, missing)
 		}) {
 		for k, i := range missing {
 			if err := draft.Add(i, txs[k], ""); err != nil {
-				return validation.CheckedBlock{}, err // cannot be: askMissing has looked
+				return validation.CheckedBlock{}, "", err // cannot be: askMissing has looked
 			}
 		}
 		parts, _, err := draft.Close()
-		return b.close(r, parts, err)
+		block, err = b.close(r, parts, err)
+		return block, peerscore.PeerID(p), err
 	}
-	return validation.CheckedBlock{}, errNobody
+	return validation.CheckedBlock{}, "", errNobody
 }
 
 func (b *blockRoad) close(r *rebuild, parts []validation.Part, err error) (validation.CheckedBlock, error) {
@@ -323,7 +328,7 @@ func (b *blockRoad) close(r *rebuild, parts []validation.Part, err error) (valid
 }
 
 // whole asks for the whole block, the sender first, then others.
-func (b *blockRoad) whole(ctx context.Context, from peer.ID, h validation.CheckedHeader) (validation.CheckedBlock, error) {
+func (b *blockRoad) whole(ctx context.Context, from peer.ID, h validation.CheckedHeader) (block validation.CheckedBlock, giver peerscore.PeerID, err error) {
 	asked := b.askable(from, h.Body().Height)
 	for p, body := range answers(ctx, b, asked[:min(len(asked), wholeFrom)], int(h.Body().Size),
 		func(ctx context.Context, p peer.ID) (*wire.Block, error) { return b.askWhole(ctx, p, h) }) {
@@ -336,12 +341,12 @@ func (b *blockRoad) whole(ctx context.Context, from peer.ID, h validation.Checke
 			b.court.judge(p, fmt.Errorf("%w: block %s", WrongBody, h.ID()))
 			continue
 		}
-		return block, err
+		return block, peerscore.PeerID(p), err
 	}
 	if err := ctx.Err(); err != nil {
-		return validation.CheckedBlock{}, err
+		return validation.CheckedBlock{}, "", err
 	}
-	return validation.CheckedBlock{}, fmt.Errorf("%w %s", errNobody, h.ID())
+	return validation.CheckedBlock{}, "", fmt.Errorf("%w %s", errNobody, h.ID())
 }
 
 // askable lists who can be asked for a block: the peer that sent it, then those that are

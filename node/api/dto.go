@@ -260,7 +260,8 @@ type Journey struct {
 	Rounds int      `json:"rounds" doc:"Of asking."`
 	Chunks int      `json:"chunks" doc:"That proved."`
 	Took   float64  `json:"took_ms" doc:"From the header to the whole body."`
-	From   []string `json:"from,omitempty" doc:"Peers that gave a part of it."`
+	Sender string   `json:"sender" doc:"The peer that brought the header."`
+	From   []string `json:"from,omitempty" doc:"Peers that gave a part of the body."`
 }
 
 // Block is one block of the store. Exactly one of IDs and Txs is filled. Time

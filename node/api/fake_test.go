@@ -206,7 +206,7 @@ func (f *fake) BlockAt(ctx context.Context, height uint64) (StoredBlock, error) 
 	if !ok {
 		return StoredBlock{}, ErrNotFound
 	}
-	return StoredBlock{Block: b, Best: true, Final: true, Arrived: 77, Journey: &Journey{Way: "rounds", Known: 1, Asked: 2, Rounds: 1, Took: 3.5, From: []string{"peer"}}}, nil
+	return StoredBlock{Block: b, Best: true, Final: true, Arrived: 77, Journey: &Journey{Way: "rounds", Known: 1, Asked: 2, Rounds: 1, Took: 3.5, Sender: "sender", From: []string{"peer"}}}, nil
 }
 
 func (f *fake) Status(ctx context.Context) (Status, error) {
