@@ -237,6 +237,9 @@ type Overlap struct {
 // Resources is what the run cost in memory and processor time.
 type Resources struct {
 	HeapMBPerNode *float64 `json:"heap_mb_per_node"` // 10^6 bytes
+	// HeapPeakMBPerNode is the most that was alive from the beginning of the load on, as of any
+	// collection of garbage; null where the world does not tell.
+	HeapPeakMBPerNode *float64 `json:"heap_peak_mb_per_node"` // 10^6 bytes
 	// CPUSPerDelivery is cpu_s per delivered pair, of transactions and of blocks, with
 	// everything that the process does counted in.
 	CPUSPerDelivery *float64 `json:"cpu_s_per_delivery"`

@@ -56,7 +56,7 @@ func full() *report.Report {
 			MissingBytes: 5000, WireBytes: report.Measured(uint64(7500)), WirePerMissing: report.Ratio(7500, 5000),
 		},
 		Overlap:   &report.Overlap{Before: &report.Phase{Tx: spread, Block: spread, CPUPerS: report.Measured(0.25), OthersCPUPerS: report.Measured(0.01)}, During: &report.Phase{Tx: spread, Block: spread, CPUPerS: report.Measured(0.5), OthersCPUPerS: report.Measured(0.02)}, UplinkUse: report.Measured(0.75)},
-		Resources: report.Resources{HeapMBPerNode: report.Measured(12.5), CPUSPerDelivery: report.Measured(0.0012), CPUS: report.Measured(0.72), CPUSPerNode: report.Measured(0.102857), MempoolShare: report.Measured(0.5)},
+		Resources: report.Resources{HeapMBPerNode: report.Measured(12.5), HeapPeakMBPerNode: report.Measured(14.5), CPUSPerDelivery: report.Measured(0.0012), CPUS: report.Measured(0.72), CPUSPerNode: report.Measured(0.102857), MempoolShare: report.Measured(0.5)},
 		TraceHash: report.Measured("c0ffee"),
 	}
 	r.Fail("%d of %d transactions did not reach every node", 1, 100)

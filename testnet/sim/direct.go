@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"runtime"
 	"sync"
 	"time"
 
@@ -20,6 +19,7 @@ type course struct {
 	cpu0, cpu1   time.Duration
 	cpuKnown     bool
 	heap         uint64
+	heapPeak     uint64                // of all that watchHeap saw
 	links        int                   // that carry the relay, when the load began
 	heads        map[wire.BlockID]int  // honest places on each
 	height       uint64                // of the highest
@@ -75,6 +75,7 @@ func (g *stage) direct(ctx context.Context) error {
 	acts.Go(func() { g.watchOverlap(within) })
 	acts.Go(func() { g.watchAttackers(within) })
 	acts.Go(func() { g.record(within) })
+	acts.Go(func() { g.watchHeap(within) })
 	if !Sleep(ctx, time.Until(c.end)) {
 		return nil
 	}
@@ -347,12 +348,4 @@ func (g *stage) readHeads() {
 			c.lost++
 		}
 	}
-}
-
-// liveHeap is what the process holds once garbage is gone.
-func liveHeap() uint64 {
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return m.HeapAlloc
 }

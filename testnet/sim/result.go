@@ -191,10 +191,13 @@ func (g *stage) report() *report.Report {
 		Bytes: report.Bytes{
 			Wire: &sent, PayloadDelivered: payload, WirePerPayload: report.Ratio(float64(sent), float64(payload)),
 		},
-		Attack:    g.attack(phase),
-		Heal:      g.healing.report(),
-		Overlap:   g.overlap(load),
-		Resources: report.Resources{HeapMBPerNode: report.Ratio(float64(c.heap)/1e6, float64(g.s.Nodes))},
+		Attack:  g.attack(phase),
+		Heal:    g.healing.report(),
+		Overlap: g.overlap(load),
+		Resources: report.Resources{
+			HeapMBPerNode:     report.Ratio(float64(c.heap)/1e6, float64(g.s.Nodes)),
+			HeapPeakMBPerNode: report.Ratio(float64(max(c.heap, c.heapPeak))/1e6, float64(g.s.Nodes)),
+		},
 	}
 	if r.FloorMS == nil {
 		r.FloorMS = block.floor.Percentiles()
