@@ -31,7 +31,9 @@ type admission struct {
 	ids           *rate.Limiter // in control entries
 	subscriptions *rate.Limiter
 	grafts        *rate.Limiter // GRAFT and PRUNE
+	control       *rate.Limiter // bytes that are no messages, for which it waits for nobody
 	perCharge     int           // units over the budget to one charge
+	limits        strangeLimits
 
 	mu      sync.Mutex // guards what follows
 	lenient *rate.Limiter
@@ -39,6 +41,7 @@ type admission struct {
 	over    int // since the last charge was due
 	conn    string
 	fresh   int // GRAFT and PRUNE that are left of what conn may begin with
+	strange strange
 }
 
 func newAdmission(perSecond, burst int, l Limits) *admission {
@@ -47,7 +50,9 @@ func newAdmission(perSecond, burst int, l Limits) *admission {
 		ids:           rate.NewLimiter(rate.Limit(l.IDsPerSecond), l.IDsBurst),
 		subscriptions: rate.NewLimiter(rate.Limit(l.SubscriptionsPerSecond), l.SubscriptionsBurst),
 		grafts:        perMinute(l.GraftsPerMinute),
+		control:       rate.NewLimiter(rate.Limit(l.ControlPerSecond), l.ControlBurst),
 		perCharge:     l.ShedPerCharge,
+		limits:        strangeLimits{float64(l.StrangePerSecond), float64(l.StrangePerMessage), float64(l.StrangeBurst), float64(l.IDsBurst)},
 		lenient:       perMinute(l.ChargesForgiven),
 		patient:       perMinute(l.ChargesToCut),
 	}
@@ -77,6 +82,7 @@ type ruling struct {
 	rest     bool     // what is no message passes, truncated to keep
 	keep     elements
 	shed     int  // messages that are lost
+	paced    int  // bytes for which the peer is read later, in turn with others
 	charges  int  // the peer is to be charged so often
 	cut      bool // and disconnected
 }
@@ -111,6 +117,10 @@ func (a *admission) admit(now time.Time, e elements, messages []parcel) (r rulin
 	}
 	return r
 }
+
+// pace says for how many of so many bytes that are no messages the peer is to wait in turn
+// with others.
+func (a *admission) pace(now time.Time, bytes int) int { return bytes - take(a.control, now, bytes) }
 
 // take takes as much of n as there is.
 func take(l *rate.Limiter, now time.Time, n int) int {

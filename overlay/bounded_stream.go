@@ -17,8 +17,9 @@ import (
 // one byte costs us far more than one byte.
 const frameCharge = 64
 
-// keepBuffer is the largest buffer that a quiet stream keeps.
-const keepBuffer = 64 << 10
+// keepBuffer is the largest buffer that a quiet stream keeps: a list of the longest sort that
+// a router announces fits in.
+const keepBuffer = 128 << 10
 
 // streamBounds bound what comes in on one stream of pubsub.
 type streamBounds struct {

@@ -22,6 +22,9 @@ const (
 	FrameTooMany FrameError = "too many elements"
 	// FrameEmptyElement: an element without content, which costs its receiver more than its sender.
 	FrameEmptyElement FrameError = "empty element"
+	// FrameBomb: so many of those, or of topics with longer names than any honest one, that no
+	// fault of a client explains them.
+	FrameBomb FrameError = "full of what only costs its receiver"
 	// FrameGarbage: the frame is not protobuf.
 	FrameGarbage FrameError = "not protobuf"
 	// FrameSlow: the frame took longer than its deadline.

@@ -23,11 +23,17 @@ type inflow struct {
 	shed    func(from peerscore.PeerID, n int, why Shed) // may be nil
 	bytes   func(*budget) *rate.Limiter
 	units   func(*budget) *admission
+	paced   *rate.Limiter // bytes that are no messages, of all peers beyond what each has for itself
 	// coming is told of a frame of which the first bytes have come; it returns what is to be
 	// called when all have. It may be nil.
 	coming func(from peer.ID, frame int) (done func())
 	// write writes an RPC to a peer when its turn on our uplink has come.
 	write func(ctx context.Context, s network.Stream, p peer.ID, rpc []byte) (int, error)
+}
+
+// controlInAll is what the peers of one instance share, in bytes that are no messages.
+func controlInAll(l Limits) *rate.Limiter {
+	return rate.NewLimiter(rate.Limit(l.ControlInAllPerSecond), l.ControlInAllBurst)
 }
 
 // bounded is the host that one gossip instance sees.
@@ -63,7 +69,7 @@ func (o *Overlay) accept(ctx context.Context, in inflow, s network.Stream, m *me
 		frame: in.frame, firstFrame: l.FirstFrame, frameTime: l.FrameTime,
 		scan: scanLimits{
 			Subscriptions: l.Subscriptions, Messages: l.MessagesPerRPC, Controls: l.ControlsPerRPC,
-			IDs: l.IDsPerRPC, Unknown: l.UnknownPerRPC,
+			IDs: l.IDsPerRPC, Unknown: l.UnknownPerRPC, Name: l.TopicName,
 		},
 	}
 	bounded := newBoundedStream(ctx, s, bounds, in.bytes(m.budget),
@@ -73,9 +79,10 @@ func (o *Overlay) accept(ctx context.Context, in inflow, s network.Stream, m *me
 	if in.coming != nil {
 		bounded.coming = func(frame int) (done func()) { return in.coming(m.id, frame) }
 	}
-	stream := newQueuedStream(bounded, m.id, in.topic, in.sluice, in.outflow, func(rest elements, messages []parcel) ruling {
-		return o.admitRPC(in, m, rest, messages)
+	stream := newQueuedStream(bounded, m.id, in.topic, in.sluice, in.outflow, func(rest elements, named *names, messages []parcel) ruling {
+		return o.admitRPC(in, m, rest, named, messages)
 	})
+	stream.paced = in.paced
 	in.inspect.attach(stream)
 	done := func() {
 		cancel()
@@ -90,8 +97,14 @@ func (o *Overlay) accept(ctx context.Context, in inflow, s network.Stream, m *me
 }
 
 // admitRPC holds one RPC against the budget of its sender.
-func (o *Overlay) admitRPC(in inflow, m *member, rest elements, messages []parcel) ruling {
-	r := in.units(m.budget).admit(time.Now(), rest, messages)
+func (o *Overlay) admitRPC(in inflow, m *member, rest elements, named *names, messages []parcel) ruling {
+	now, units := time.Now(), in.units(m.budget)
+	in.inspect.pulls.speaks(now)
+	r := units.admit(now, rest, messages)
+	r.paced = units.pace(now, named.bytes)
+	if r.keep.ids > 0 && named.all > 0 {
+		units.doubt(now, &r, rest.ids, in.inspect.pulls.examine(m.id, named))
+	}
 	if r.shed > 0 {
 		call3(in.shed, peerscore.PeerID(m.id), r.shed, ShedBudget)
 	}
@@ -110,10 +123,12 @@ func (o *Overlay) penalise(m *member, charges int, cut bool) {
 }
 
 // refuseFrame deals with the sender of a frame that broke a bound. One frame may be a
-// client's fault; who sends several that only cost their receiver means it.
+// client's fault; who sends several that only cost their receiver means it, and so does who
+// fills one.
 func (o *Overlay) refuseFrame(m *member, err error) {
 	o.court.judge(m.id, err)
-	if (errors.Is(err, FrameEmptyElement) || errors.Is(err, FrameTooMany)) && !m.budget.bombs.Allow() {
+	again := errors.Is(err, FrameEmptyElement) || errors.Is(err, FrameTooMany)
+	if errors.Is(err, FrameBomb) || again && !m.budget.bombs.Allow() {
 		o.cutOff(m, whyBombs)
 	}
 }

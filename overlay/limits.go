@@ -37,6 +37,7 @@ type Limits struct {
 	ControlsPerRPC  int           //
 	IDsPerRPC       int           //
 	UnknownPerRPC   int           //
+	TopicName       int           // bytes of the name of a topic; an RPC with many longer ones is a breach
 	BombsPerMinute  int           // frames over these, or of empty elements, before a peer is cut
 	MaxPruneBackoff time.Duration // a peer cannot bar us from its mesh for longer
 
@@ -48,6 +49,13 @@ type Limits struct {
 	BlockMessagesBurst     int           //
 	IDsPerSecond           int           // ids in control entries, per peer and instance; beyond, they are cut off
 	IDsBurst               int           //
+	ControlPerSecond       int           // bytes of an RPC that are no messages, per peer and instance; beyond, all peers are read in turn
+	ControlBurst           int           //
+	ControlInAllPerSecond  int           // of all peers, beyond that
+	ControlInAllBurst      int           //
+	StrangePerSecond       int           // of these, messages that are announced or forbidden and are not here; beyond, they are over the budget
+	StrangeBurst           int           //
+	StrangePerMessage      int           // and so many more for each message that comes, whoever brings it
 	SubscriptionsPerSecond int           // the same of subscriptions
 	SubscriptionsBurst     int           //
 	GraftsPerMinute        int           // the same of GRAFT and PRUNE
@@ -167,6 +175,7 @@ func DefaultLimits() Limits {
 		ControlsPerRPC:  512,
 		IDsPerRPC:       10_000,
 		UnknownPerRPC:   64,
+		TopicName:       1 << 10,
 		BombsPerMinute:  2,
 		MaxPruneBackoff: time.Hour,
 
@@ -182,6 +191,18 @@ func DefaultLimits() Limits {
 		// a router looks at (5,000 a heartbeat).
 		IDsPerSecond: 10_000,
 		IDsBurst:     50_000,
+		// Twice what a stock router announces a second at 500 transactions, and a whole list at
+		// once. What all may take beyond that costs a fiftieth of a core.
+		ControlPerSecond:      64 << 10,
+		ControlBurst:          128 << 10,
+		ControlInAllPerSecond: 4 << 20,
+		ControlInAllBurst:     1 << 20,
+		// A router announces a message three times and forbids it once, so that what comes pays
+		// for what is named. The rest is for a node that has stood apart, and is told at once of
+		// what was sent in the three heartbeats before: a list in full.
+		StrangePerSecond:  2_000,
+		StrangeBurst:      5_000,
+		StrangePerMessage: 4,
 		// A client that is in three hundred topics of others says so once.
 		SubscriptionsPerSecond: 10,
 		SubscriptionsBurst:     300,

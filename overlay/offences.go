@@ -101,7 +101,7 @@ func offenceFor(err error) (peerscore.Offence, bool) {
 
 func offenceForFrame(e FrameError) (peerscore.Offence, bool) {
 	switch e {
-	case FramePrefix, FrameTooLarge, FrameEmptyElement, FrameGarbage:
+	case FramePrefix, FrameTooLarge, FrameEmptyElement, FrameBomb, FrameGarbage:
 		return peerscore.BadFrame, true
 	case FrameTooMany:
 		return peerscore.BudgetBreach, true

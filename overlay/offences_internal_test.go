@@ -32,6 +32,7 @@ var verdicts = map[string]struct {
 	"FramePrefix":         {FramePrefix, peerscore.BadFrame},
 	"FrameTooLarge":       {FrameTooLarge, peerscore.BadFrame},
 	"FrameEmptyElement":   {FrameEmptyElement, peerscore.BadFrame},
+	"FrameBomb":           {FrameBomb, peerscore.BadFrame},
 	"FrameGarbage":        {FrameGarbage, peerscore.BadFrame},
 	"FrameTooMany":        {FrameTooMany, peerscore.BudgetBreach},
 	"FrameCut":            {FrameCut, 0}, // a bad line or a stopped process does that too

@@ -445,12 +445,12 @@ func (o *Overlay) join(ctx context.Context) (txMesh, blockMesh *mesh, err error)
 	l, g := o.cfg.Limits, o.cfg.Gossip
 	blockOut := newOutflow(g.OutboundQueue)
 	waiting := fairBounds{peerMessages: l.QueuedPerPeer, peerBytes: l.QueuedBytesPerPeer, allBytes: l.QueuedBytes}
-	sluices := func(hook func(peerscore.PeerID, int, Shed)) *sluice {
+	sluices := func(in *pulls, hook func(peerscore.PeerID, int, Shed)) *sluice {
 		return newSluice(g.ValidateQueue/2, waiting, func(p peer.ID, n int) {
+			in.shed(n)
 			call3(hook, peerscore.PeerID(p), n, ShedOverload)
 		})
 	}
-	txIn, blockIn := sluices(o.cfg.Hooks.TxShed), sluices(nil)
 	txUnits, blockUnits := func(b *budget) *admission { return b.txs }, func(b *budget) *admission { return b.blocks }
 	txInspector := newInspector(o, TxTopic(o.id), o.txLinks.has, txUnits)
 	txInspector.heard = o.announcer.heard
@@ -458,10 +458,11 @@ func (o *Overlay) join(ctx context.Context) (txMesh, blockMesh *mesh, err error)
 		txInspector.jammed = func() bool { return o.txs.outflow.jammed(o.txLinks) }
 	}
 	blockInspector := newInspector(o, BlockTopic(o.id), o.bkLinks.has, blockUnits)
+	txIn, blockIn := sluices(txInspector.pulls, o.cfg.Hooks.TxShed), sluices(blockInspector.pulls, nil)
 	txMesh, err = join(ctx, o.bounded(ctx, inflow{
 		topic: TxTopic(o.id), frame: l.TxFrame, sluice: txIn, outflow: o.txs.outflow, inspect: txInspector, shed: o.cfg.Hooks.TxShed,
 		sentry: o.sentry,
-		bytes:  func(b *budget) *rate.Limiter { return b.txBytes }, units: txUnits, write: o.lane.writeTxs,
+		bytes:  func(b *budget) *rate.Limiter { return b.txBytes }, units: txUnits, paced: controlInAll(l), write: o.lane.writeTxs,
 	}), meshConfig{
 		name: "transactions", network: o.id, topic: TxTopic(o.id), protocols: txProtocols,
 		frame: l.TxFrame, control: l.TxControl, workers: g.TxWorkers, heartbeat: g.Heartbeat,
@@ -505,7 +506,7 @@ func (o *Overlay) join(ctx context.Context) (txMesh, blockMesh *mesh, err error)
 	blocks := o.blocks.Load()
 	blockMesh, err = join(ctx, o.bounded(ctx, inflow{
 		topic: BlockTopic(o.id), frame: l.BlockFrame, sluice: blockIn, outflow: blockOut, inspect: blockInspector,
-		bytes: func(b *budget) *rate.Limiter { return b.blockBytes }, units: blockUnits, write: o.lane.writeHeaders(o.bkLinks),
+		bytes: func(b *budget) *rate.Limiter { return b.blockBytes }, units: blockUnits, paced: controlInAll(l), write: o.lane.writeHeaders(o.bkLinks),
 		coming: o.lane.hearHeaders(o.bkLinks),
 	}), meshConfig{
 		name: "blocks", network: o.id, topic: BlockTopic(o.id), protocols: blockProtocols,

@@ -11,11 +11,20 @@ type scanLimits struct {
 	Controls      int // control messages and their entries: IHAVE, IWANT, GRAFT, PRUNE, IDONTWANT, each for itself
 	IDs           int // message ids and offered peers over all control entries
 	Unknown       int // fields that we do not know
+	Name          int // bytes of the name of a topic; a few are let through
 }
+
+const (
+	// bombElements is how many empty elements a frame has that no fault of a client explains,
+	// and bombNames how many names of topics over limit.
+	bombElements, bombNames = 1_000, 8
+	// subscriptionFrame is what an encoded subscription holds beside the name of its topic.
+	subscriptionFrame = 16
+)
 
 // tally is what one RPC holds so far.
 type tally struct {
-	subscriptions, messages, controls, ids, unknown int
+	subscriptions, messages, controls, ids, unknown, empty, long int
 }
 
 // Field numbers of pubsub's RPC that are scanned into.
@@ -36,7 +45,7 @@ const (
 // sender of RPCs does, and which nest). It allocates nothing.
 func prescan(rpc []byte, l scanLimits) error {
 	var t tally
-	return fields(rpc, func(num protowire.Number, typ protowire.Type, value []byte) error {
+	err := fields(rpc, func(num protowire.Number, typ protowire.Type, value []byte) error {
 		switch {
 		case typ != protowire.BytesType || num > rpcControl:
 			t.unknown++
@@ -47,14 +56,25 @@ func prescan(rpc []byte, l scanLimits) error {
 				return err
 			}
 		case len(value) == 0:
-			return FrameEmptyElement
+			if t.empty++; t.empty > bombElements {
+				return FrameBomb
+			}
 		case num == rpcSubscriptions:
 			t.subscriptions++
+			if len(value) > l.Name+subscriptionFrame {
+				if t.long++; t.long > bombNames {
+					return FrameBomb
+				}
+			}
 		case num == rpcPublish:
 			t.messages++
 		}
 		return t.within(l)
 	})
+	if err == nil && t.empty > 0 {
+		return FrameEmptyElement
+	}
+	return err
 }
 
 // scanControl counts what one control message holds. An empty entry is let through (a

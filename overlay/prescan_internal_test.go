@@ -3,6 +3,7 @@ package overlay
 import (
 	"bytes"
 	"fmt"
+	"strings"
 	"testing"
 
 	pb "github.com/libp2p/go-libp2p-pubsub/pb"
@@ -11,7 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-var testScan = scanLimits{Subscriptions: 4, Messages: 10, Controls: 6, IDs: 20, Unknown: 3}
+var testScan = scanLimits{Subscriptions: 4, Messages: 10, Controls: 6, IDs: 20, Unknown: 3, Name: 40}
 
 func encode(t testing.TB, rpc *pb.RPC) []byte {
 	t.Helper()
@@ -38,6 +39,7 @@ func TestPrescan(t *testing.T) {
 	topic := proto.String("topic")
 	message := &pb.Message{Topic: topic, Data: []byte("data")}
 	sub := &pb.RPC_SubOpts{Topicid: topic, Subscribe: proto.Bool(true)}
+	long := &pb.RPC_SubOpts{Topicid: proto.String(strings.Repeat("t", 60))}
 	control := func(c *pb.ControlMessage) []byte { return encode(t, &pb.RPC{Control: c}) }
 	field := func(num protowire.Number, b []byte) []byte {
 		return protowire.AppendBytes(protowire.AppendTag(nil, num, protowire.BytesType), b)
@@ -61,8 +63,10 @@ func TestPrescan(t *testing.T) {
 		"grafts":                    {control(&pb.ControlMessage{Graft: many(7, &pb.ControlGraft{TopicID: topic})}), FrameTooMany},
 		"empty IWANT of a split":    {control(&pb.ControlMessage{Iwant: []*pb.ControlIWant{{}}}), nil},
 		"empty IWANT bomb":          {control(&pb.ControlMessage{Iwant: many(100_000, &pb.ControlIWant{})}), FrameTooMany},
-		"empty message bomb":        {bytes.Repeat(field(2, nil), 262_144), FrameEmptyElement},
-		"empty subscription bomb":   {bytes.Repeat(field(1, nil), 262_144), FrameEmptyElement},
+		"empty messages":            {bytes.Repeat(field(2, nil), bombElements), FrameEmptyElement},
+		"empty message bomb":        {bytes.Repeat(field(2, nil), 262_144), FrameBomb},
+		"empty subscription bomb":   {bytes.Repeat(field(1, nil), 262_144), FrameBomb},
+		"long names of topics, few": {encode(t, &pb.RPC{Subscriptions: many(4, long)}), nil},
 		"control repeated":          {bytes.Repeat(control(&pb.ControlMessage{Graft: many(3, &pb.ControlGraft{TopicID: topic})}), 3), FrameTooMany},
 		"control bomb in pieces":    {bytes.Repeat(field(3, field(3, nil)), 100_000), FrameTooMany},
 		"unknown fields":            {bytes.Repeat(field(99, []byte("x")), 4), FrameTooMany},
@@ -81,6 +85,16 @@ func TestPrescan(t *testing.T) {
 			require.Zero(t, testing.AllocsPerRun(3, func() { _ = prescan(test.rpc, testScan) }), "counting must cost no memory")
 		})
 	}
+}
+
+// R86: a few names over limit may be a fault; a frame full of them is none.
+func TestPrescanFindsBombs(t *testing.T) {
+	wide := scanLimits{Subscriptions: 64, Name: 40}
+	long := &pb.RPC_SubOpts{Topicid: proto.String(strings.Repeat("t", 60))}
+	require.NoError(t, prescan(encode(t, &pb.RPC{Subscriptions: many(bombNames, long)}), wide))
+	require.ErrorIs(t, prescan(encode(t, &pb.RPC{Subscriptions: many(bombNames+1, long)}), wide), FrameBomb)
+	short := &pb.RPC_SubOpts{Topicid: proto.String(strings.Repeat("t", 40))}
+	require.NoError(t, prescan(encode(t, &pb.RPC{Subscriptions: many(64, short)}), wide))
 }
 
 // What passes the scan decodes into no more elements than the limits say.

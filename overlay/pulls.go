@@ -1,6 +1,7 @@
 package overlay
 
 import (
+	"hash/maphash"
 	"sync"
 	"time"
 
@@ -17,6 +18,16 @@ const (
 	pullTrust = 8
 	// pullAsks is how often a peer may ask for one message: routers announce it three times.
 	pullAsks = 3
+
+	// pullAtFirst is how many messages a peer is asked for at once that has answered no
+	// question yet, and pullMore how many more for each that it has. A list of the longest
+	// sort is asked for whole after six hundred.
+	pullAtFirst, pullMore = 256, 8
+	// pullPast bounds the messages of which is remembered, twice, that they came: those of
+	// two minutes at 500 a second. What a line held back for so long is not strange.
+	pullPast = 1 << 16
+	// pullInDoubt is the same for one that left pullTrust questions in a row open.
+	pullInDoubt = 16
 )
 
 // pulls is what one instance knows of messages that are announced and asked for. Of several
@@ -32,7 +43,27 @@ type pulls struct {
 	turned time.Time
 	open   map[string]*pull
 	order  []string // keys of open, in the order of their ends; may hold some twice
-	unkept map[peer.ID]int
+	asked  map[peer.ID]*answerer
+	total  uint64                 // messages that came, ever, those that were shed included
+	past   [2]map[uint64]struct{} // hashes of the ids of those that came, older ones in the second
+	seed   maphash.Seed           // constant
+	spoke  time.Time              // when somebody last said something
+	gap    time.Duration          // how long the last gap was, and when it ended
+	ended  time.Time
+}
+
+// answerer is how a peer answered what it was asked for.
+type answerer struct {
+	unkept int // questions in a row that it left open
+	kept   int // that it answered
+}
+
+// room is how many messages such a peer is asked for at once.
+func (a *answerer) room() int {
+	if a.unkept >= pullTrust {
+		return pullInDoubt
+	}
+	return pullAtFirst + pullMore*a.kept
 }
 
 // arrival is a message that came lately.
@@ -51,8 +82,9 @@ type pull struct {
 
 func newPulls(patience, memory time.Duration, limit int) *pulls {
 	return &pulls{
-		patience: patience, memory: memory, limit: limit, open: make(map[string]*pull), unkept: make(map[peer.ID]int),
+		patience: patience, memory: memory, limit: limit, open: make(map[string]*pull), asked: make(map[peer.ID]*answerer),
 		came: [2]map[string]*arrival{make(map[string]*arrival), make(map[string]*arrival)},
+		past: [2]map[uint64]struct{}{make(map[uint64]struct{}), make(map[uint64]struct{})}, seed: maphash.MakeSeed(),
 	}
 }
 
@@ -60,20 +92,37 @@ func newPulls(patience, memory time.Duration, limit int) *pulls {
 func (p *pulls) announced(now time.Time, from peer.ID, ids []string) (ask []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	a := p.askedLocked(from)
+	room := a.room()
 	for _, id := range ids {
-		if p.cameLocked(id) == nil && p.asksLocked(now, from, id) {
-			ask = append(ask, id)
+		if p.cameLocked(id) == nil && p.asksLocked(now, from, a, id) {
+			if ask = append(ask, id); len(ask) >= room {
+				break
+			}
 		}
 	}
 	return ask
 }
 
+// askedLocked is how a peer answered so far. Of more peers than there can be questions
+// nothing is remembered.
+func (p *pulls) askedLocked(from peer.ID) *answerer {
+	a := p.asked[from]
+	if a == nil {
+		a = new(answerer)
+		if len(p.asked) < p.limit {
+			p.asked[from] = a
+		}
+	}
+	return a
+}
+
 // asksLocked says whether to ask a peer for a message that did not come yet.
-func (p *pulls) asksLocked(now time.Time, from peer.ID, id string) bool {
+func (p *pulls) asksLocked(now time.Time, from peer.ID, a *answerer, id string) bool {
 	q := p.open[id]
 	switch {
 	case q == nil:
-		if p.unkept[from] < pullTrust && len(p.open) < p.limit {
+		if a.unkept < pullTrust && len(p.open) < p.limit {
 			p.open[id] = &pull{from: from, until: now.Add(p.patience)}
 			p.order = append(p.order, id)
 		}
@@ -82,7 +131,7 @@ func (p *pulls) asksLocked(now time.Time, from peer.ID, id string) bool {
 		was := q.again
 		q.again = false
 		return was
-	case p.unkept[from] >= pullTrust:
+	case a.unkept >= pullTrust:
 		return true // it may be true this time, and costs nobody anything
 	}
 	if len(q.waiters) < pullWaiters {
@@ -100,12 +149,25 @@ func (p *pulls) arrived(now time.Time, from peer.ID, id string, size int) {
 		p.turned = now
 	}
 	p.came[0][id] = &arrival{size: size}
+	p.total++
+	if len(p.past[0]) >= pullPast {
+		p.past[1], p.past[0] = p.past[0], make(map[uint64]struct{})
+	}
+	p.past[0][maphash.String(p.seed, id)] = struct{}{}
 	if q := p.open[id]; q != nil {
-		if q.from == from {
-			delete(p.unkept, from)
+		if a := p.asked[from]; a != nil && q.from == from {
+			a.unkept = 0
+			a.kept++
 		}
 		delete(p.open, id)
 	}
+}
+
+// shed notes messages that came and were dropped unjudged: they were none of an invention.
+func (p *pulls) shed(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.total += uint64(n)
 }
 
 func (p *pulls) cameLocked(id string) *arrival {
@@ -132,7 +194,9 @@ func (p *pulls) overdue(now time.Time) (next map[peer.ID][]string, wait time.Dur
 			continue // it came
 		}
 		if !q.again { // else the router was too busy to ask
-			p.unkept[q.from]++
+			if a := p.asked[q.from]; a != nil {
+				a.unkept++
+			}
 		}
 		if len(q.waiters) == 0 {
 			delete(p.open, id)
@@ -183,5 +247,31 @@ func (p *pulls) wanted(from peer.ID, ids []string, afford func(size int) bool) (
 func (p *pulls) forget(from peer.ID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.unkept, from)
+	delete(p.asked, from)
+}
+
+// speaks notes that a peer says something.
+func (p *pulls) speaks(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if gap := now.Sub(p.spoke); !p.spoke.IsZero() && gap > strangeGap {
+		p.gap, p.ended = gap, now
+	}
+	p.spoke = now
+}
+
+// examine looks at the ids by which a peer names messages.
+func (p *pulls) examine(from peer.ID, n *names) doubts {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	missing := 0
+	for _, id := range n.picked {
+		h := maphash.Bytes(p.seed, id)
+		_, lately := p.past[0][h]
+		_, before := p.past[1][h]
+		if !lately && !before {
+			missing++
+		}
+	}
+	return doubts{n.share(missing), p.askedLocked(from).room(), p.total, p.gap, p.ended}
 }

@@ -63,7 +63,7 @@ func TestPullsDoNotTrustWithholders(t *testing.T) {
 		}
 	}
 	require.Equal(t, pullTrust, held)
-	require.Zero(t, p.unkept["honest"])
+	require.Zero(t, p.asked["honest"].unkept)
 	p.announced(now, "withholder", []string{"kept"})
 	p.arrived(now, "withholder", "kept", 1)
 	require.Equal(t, []string{"z"}, p.announced(now, "withholder", []string{"z"}))
@@ -104,7 +104,7 @@ func TestPullsAgainstAnything(t *testing.T) {
 			"announce": func(t *rapid.T) {
 				from := peer.ID(rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "from"))
 				id := rapid.SampledFrom([]string{"1", "2", "3", "4"}).Draw(t, "id")
-				trusted := p.unkept[from] < pullTrust
+				trusted := p.asked[from] == nil || p.asked[from].unkept < pullTrust
 				for range p.announced(now, from, []string{id}) {
 					if at, was := asked[id]; was && trusted {
 						require.GreaterOrEqual(t, now.Sub(at), time.Second, "asked of two at once")

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/libp2p/go-libp2p/core/peer"
+	"golang.org/x/time/rate"
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
@@ -25,16 +26,21 @@ type queuedStream struct {
 	sluice *sluice
 	onward *outflow // to those that the messages are passed on to
 	berth  *berth
-	admit  func(rest elements, messages []parcel) ruling // the peer's budgets
-	rest   chan []byte                                   // frames without messages
-	ended  chan struct{}                                 // closed when pump is over
-	err    error                                         // set before ended is closed
+	admit  admitFunc
+	paced  *rate.Limiter // for all peers, bytes that are no messages; may be nil
+	rest   chan []byte   // frames without messages
+	ended  chan struct{} // closed when pump is over
+	err    error         // set before ended is closed
 
 	ready  []byte // owned by the reader: what pubsub has not read of a frame
 	framed []byte // its buffer
 }
 
-func newQueuedStream(b *boundedStream, p peer.ID, topic string, s *sluice, onward *outflow, admit func(elements, []parcel) ruling) *queuedStream {
+// admitFunc holds one RPC against the budgets of its sender. named refers to bytes that last
+// until it returns.
+type admitFunc func(rest elements, named *names, messages []parcel) ruling
+
+func newQueuedStream(b *boundedStream, p peer.ID, topic string, s *sluice, onward *outflow, admit admitFunc) *queuedStream {
 	return &queuedStream{
 		boundedStream: b, peer: p, topic: topic, sluice: s, onward: onward, berth: s.enter(p), admit: admit,
 		rest: make(chan []byte, controlAhead), ended: make(chan struct{}),
@@ -48,13 +54,20 @@ func (s *queuedStream) pump(ctx context.Context) {
 		if s.err = s.next(); s.err != nil {
 			return
 		}
-		rest, messages, others := splitRPC(s.body(), s.topic)
+		named := newNames(len(s.body()))
+		rest, messages, others := splitRPC(s.body(), s.topic, named)
 		s.unread = nil
-		r := s.admit(others, messages)
-		if r.keep != others {
+		named.bytes = len(rest)
+		r := s.admit(others, named, messages)
+		switch {
+		case !r.rest:
+			rest = nil
+		case r.keep != others:
 			rest = truncate(rest, r.keep)
+		default:
+			rest = slices.Clone(rest)
 		}
-		if r.rest && len(rest) > 0 {
+		if len(rest) > 0 {
 			select {
 			case s.rest <- rest:
 			case <-ctx.Done():
@@ -64,6 +77,11 @@ func (s *queuedStream) pump(ctx context.Context) {
 		}
 		for _, m := range r.messages {
 			if s.err = s.sluice.put(ctx, s.peer, m); s.err != nil {
+				return
+			}
+		}
+		if s.paced != nil {
+			if s.err = waitFor(ctx, s.paced, r.paced); s.err != nil {
 				return
 			}
 		}
@@ -139,9 +157,9 @@ const (
 )
 
 // splitRPC takes the messages of one topic out of an encoded RPC, which prescan has passed.
-// Those of other topics are left out. rest is what remains, in bytes of its own, and others
-// counts what it holds.
-func splitRPC(rpc []byte, topic string) (rest []byte, messages []parcel, others elements) {
+// Those of other topics are left out. rest is what remains, which may be bytes of rpc, others
+// counts what it holds, and named is told by which ids it names messages.
+func splitRPC(rpc []byte, topic string, named *names) (rest []byte, messages []parcel, others elements) {
 	for len(rpc) > 0 {
 		num, typ, tag := protowire.ConsumeTag(rpc)
 		n := tag + max(0, protowire.ConsumeFieldValue(num, typ, rpc[tag:]))
@@ -159,14 +177,18 @@ func splitRPC(rpc []byte, topic string) (rest []byte, messages []parcel, others 
 			rpc = rpc[n:]
 			continue
 		}
-		rest = append(rest, rpc[:n]...)
+		if rest == nil {
+			rest = rpc[:n:n] // all of it, most of the time
+		} else {
+			rest = append(rest, rpc[:n]...)
+		}
 		others.units++
 		switch {
 		case typ != protowire.BytesType:
 		case num == rpcSubscriptions:
 			others.subscriptions++
 		case num == rpcControl:
-			others.countControl(value())
+			others.countControl(value(), named)
 		}
 		rpc = rpc[n:]
 	}

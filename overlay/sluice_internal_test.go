@@ -265,7 +265,7 @@ func TestSplitAndJoinRPC(t *testing.T) {
 	}
 	raw, err := proto.Marshal(rpc)
 	require.NoError(t, err)
-	rest, messages, others := splitRPC(raw, "ours")
+	rest, messages, others := splitRPC(raw, "ours", newNames(0))
 	require.Equal(t, elements{units: 2 + 1 + 1 + 2, subscriptions: 1}, others,
 		"messages of other topics, a subscription, the control message and its entries")
 	var got, joined pb.RPC
@@ -287,14 +287,14 @@ func FuzzSplitRPC(f *testing.F) {
 	})
 	f.Add(raw)
 	f.Fuzz(func(t *testing.T, rpc []byte) {
-		if prescan(rpc, scanLimits{100, 100, 100, 100, 100}) != nil {
+		if prescan(rpc, scanLimits{100, 100, 100, 100, 100, 100}) != nil {
 			return
 		}
 		var want, rest, joined pb.RPC
 		if proto.Unmarshal(rpc, &want) != nil {
 			return
 		}
-		kept, messages, _ := splitRPC(rpc, "t")
+		kept, messages, _ := splitRPC(rpc, "t", newNames(0))
 		if len(kept) > len(rpc) {
 			t.Fatal("it grew")
 		}

@@ -11,8 +11,9 @@ type elements struct {
 	grafts        int // GRAFT and PRUNE
 }
 
-// countControl adds the entries of an encoded control message.
-func (e *elements) countControl(control []byte) {
+// countControl adds the entries of an encoded control message, and notes the ids by which it
+// names messages.
+func (e *elements) countControl(control []byte, named *names) {
 	_ = fields(control, func(num protowire.Number, typ protowire.Type, entry []byte) error {
 		e.units++
 		if typ != protowire.BytesType {
@@ -22,9 +23,12 @@ func (e *elements) countControl(control []byte) {
 			e.grafts++
 		}
 		if inner := idField(num); inner != 0 {
-			_ = fields(entry, func(n protowire.Number, _ protowire.Type, _ []byte) error {
+			_ = fields(entry, func(n protowire.Number, _ protowire.Type, id []byte) error {
 				if n == inner {
 					e.ids++
+					if num == controlIHave || num == controlIDontWant {
+						named.note(id)
+					}
 				}
 				return nil
 			})

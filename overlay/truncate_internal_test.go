@@ -61,7 +61,7 @@ func TestTruncateKeepsWhatIsAllowed(t *testing.T) {
 		rpc := drawRPC(t)
 		raw, err := proto.Marshal(rpc)
 		require.NoError(t, err)
-		rest, messages, others := splitRPC(raw, "topic")
+		rest, messages, others := splitRPC(raw, "topic", newNames(0))
 		require.Len(t, messages, len(rpc.GetPublish()))
 		want := counted(rpc)
 		want.units++ // control itself
