@@ -2,6 +2,7 @@ package node
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/connmgr"
 	"github.com/libp2p/go-libp2p/core/control"
@@ -11,10 +12,12 @@ import (
 )
 
 // gate keeps banned peers and addresses out: an address before anything is
-// spent on it, a peer as soon as a connection shows who it is. The host needs
+// spent on it, a peer as soon as a connection shows who it is. Banned peers that come again
+// and again have their address kept out too, most of the time. The host needs
 // the gate before there is an overlay to ask, so it is open until told.
 type gate struct {
 	warden atomic.Pointer[warden]
+	knocks knocks
 }
 
 // warden says who is banned: an overlay does.
@@ -45,8 +48,12 @@ func (g *gate) InterceptAddrDial(_ peer.ID, a ma.Multiaddr) bool { return g.lets
 func (g *gate) InterceptAccept(c network.ConnMultiaddrs) bool { return g.letsAddr(c.RemoteMultiaddr()) }
 
 // InterceptSecured implements connmgr.ConnectionGater.
-func (g *gate) InterceptSecured(_ network.Direction, p peer.ID, _ network.ConnMultiaddrs) bool {
-	return g.letsPeer(p)
+func (g *gate) InterceptSecured(d network.Direction, p peer.ID, c network.ConnMultiaddrs) bool {
+	lets := g.letsPeer(p)
+	if !lets && d == network.DirInbound {
+		g.knocks.refused(c.RemoteMultiaddr(), time.Now())
+	}
+	return lets
 }
 
 // InterceptUpgraded implements connmgr.ConnectionGater. A ban may have come while

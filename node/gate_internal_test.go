@@ -1,7 +1,9 @@
 package node
 
 import (
+	"fmt"
 	"testing"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -37,8 +39,8 @@ func TestTheGateKeepsOutWhoIsBanned(t *testing.T) {
 
 	require.False(t, g.InterceptPeerDial("mallory"))
 	require.True(t, g.InterceptPeerDial("alice"))
-	require.False(t, g.InterceptSecured(network.DirInbound, "mallory", nil))
-	require.True(t, g.InterceptSecured(network.DirInbound, "alice", nil))
+	require.False(t, g.InterceptSecured(network.DirInbound, "mallory", place{at: elsewhere}))
+	require.True(t, g.InterceptSecured(network.DirInbound, "alice", place{at: elsewhere}))
 	require.False(t, g.InterceptAddrDial("alice", nowhere))
 	require.True(t, g.InterceptAddrDial("alice", elsewhere))
 	require.False(t, g.InterceptAccept(place{at: nowhere}))
@@ -54,4 +56,60 @@ func TestTheGateKeepsOutWhoIsBanned(t *testing.T) {
 		got, _ := g.InterceptUpgraded(c.conn)
 		require.Equal(t, c.want, got, "%v", c.conn)
 	}
+}
+
+// R129: banned peers that come again and again cost a handshake each at first, and then a few
+// a second, whoever of one address they are; other addresses are not affected.
+func TestBannedPeersThatKeepKnockingAreNotAnswered(t *testing.T) {
+	var k knocks
+	now := time.UnixMilli(1_000_000)
+	handshakes := func(from string, while time.Duration) (n int) {
+		for at := time.Duration(0); at < while; at += 10 * time.Millisecond {
+			a := ma.StringCast(fmt.Sprintf("%s/tcp/%d", from, 1024+at/time.Millisecond))
+			if k.lets(a, now.Add(at)) {
+				k.refused(a, now.Add(at))
+				n++
+			}
+		}
+		return n
+	}
+	require.Equal(t, knocksAtOnce+10*knocksPerSecond, handshakes("/ip4/198.51.100.1", 10*time.Second)+1)
+	now = now.Add(10 * time.Second)
+	require.Equal(t, 10*knocksPerSecond, handshakes("/ip4/198.51.100.1", 10*time.Second), "it goes on so")
+	require.True(t, k.lets(ma.StringCast("/ip4/198.51.100.2/tcp/1"), now))
+	for range knocksAtOnce {
+		require.True(t, k.lets(ma.StringCast("/ip6/2001:db8::1/tcp/1"), now))
+		k.refused(ma.StringCast("/ip6/2001:db8::1/tcp/1"), now)
+	}
+	require.False(t, k.lets(ma.StringCast("/ip6/2001:db8::2/tcp/1"), now), "one host has them all")
+	require.True(t, k.lets(ma.StringCast("/ip6/2001:db8:0:1::1/tcp/1"), now))
+	require.True(t, k.lets(ma.StringCast("/dns4/example.org/tcp/1"), now))
+	for i := range 2 * maxKnockers {
+		k.refused(ma.StringCast(fmt.Sprintf("/ip4/10.0.%d.%d/tcp/1", i/256, i%256)), now)
+		require.LessOrEqual(t, len(k.by), maxKnockers)
+	}
+	now = now.Add(time.Minute)
+	require.True(t, k.lets(ma.StringCast("/ip4/198.51.100.1/tcp/1"), now))
+}
+
+// R129: the gate counts banned peers that dialled us, and the resource manager, which is asked
+// before any handshake, lets no more of them in.
+func TestWhoKeepsKnockingGetsNoHandshake(t *testing.T) {
+	g := new(gate)
+	g.obey(strict{})
+	d := door{&network.NullResourceManager{}, &g.knocks}
+	from := ma.StringCast("/ip4/198.51.100.1/udp/1/quic-v1")
+	for range 2 * knocksAtOnce {
+		require.True(t, g.InterceptSecured(network.DirInbound, "alice", place{at: from}))
+		require.False(t, g.InterceptSecured(network.DirOutbound, "mallory", place{at: from}))
+	}
+	_, err := d.OpenConnection(network.DirInbound, false, from)
+	require.NoError(t, err)
+	for range 2 * knocksAtOnce {
+		require.False(t, g.InterceptSecured(network.DirInbound, "mallory", place{at: from}))
+	}
+	_, err = d.OpenConnection(network.DirInbound, false, from)
+	require.ErrorIs(t, err, errKnocking)
+	_, err = d.OpenConnection(network.DirOutbound, false, from)
+	require.NoError(t, err, "we may dial whom we like")
 }

@@ -48,7 +48,7 @@ func newHost(cfg Config, key ed25519.PrivateKey, g *gate, registry prometheus.Re
 		libp2p.Security(noise.ID, noise.New),
 		libp2p.Muxer(yamux.ID, yamux.DefaultTransport),
 		libp2p.DisableRelay(),
-		libp2p.ResourceManager(resources),
+		libp2p.ResourceManager(door{resources, &g.knocks}),
 		libp2p.ConnectionManager(connmgr.NullConnMgr{}), // whom to keep is for the overlay to say
 		libp2p.ConnectionGater(g),
 		DialWhatFailed(),
