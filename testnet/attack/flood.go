@@ -21,13 +21,17 @@ type flood struct {
 }
 
 // floods are what a flood can consist of. The first is meant where nothing is said.
-var floods = []string{"ihave", "iwant", "graft", "prune", "idontwant", "subscriptions", "empty"}
+var floods = []string{"ihave", "iwant", "graft", "prune", "idontwant", "subscriptions", "empty", idle}
+
+// idle makes frames as for ihave and sends none: what the attackers' own work does to those
+// that share a machine with them.
+const idle = "none"
 
 func newFlood(p *params) rule {
 	f := &flood{pace: pace{perSecond: p.number("per_second", "frames to each peer", scenario.FloodPerSecond, 1, 10_000)}}
 	f.make = map[string]func(*flood, *node, string) []byte{
 		"ihave": (*flood).ihave, "iwant": (*flood).iwant, "graft": (*flood).graft, "prune": (*flood).prune,
-		"idontwant": (*flood).idontwant, "subscriptions": (*flood).subscriptions, "empty": (*flood).empty,
+		"idontwant": (*flood).idontwant, "subscriptions": (*flood).subscriptions, "empty": (*flood).empty, idle: (*flood).nothing,
 	}[p.word("message", "what a frame holds", floods...)]
 	return f
 }
@@ -39,8 +43,13 @@ func (f *flood) beat(n *node, now time.Time) {
 	}
 	for range f.pace.due(now) {
 		frame := f.make(f, n, topic)
-		for _, l := range n.audience(topic) {
-			l.raw(frame)
+		if len(frame) == 0 {
+			continue
+		}
+		for _, l := range n.everybody() {
+			if l.router == 0 { // whether or not it has said what it is in
+				l.raw(frame)
+			}
 		}
 	}
 }
@@ -126,4 +135,10 @@ func (f *flood) subscriptions(*node, string) []byte {
 func (f *flood) empty(*node, string) []byte {
 	element := binary.AppendUvarint(nil, 2<<3|2) // field publish, length-delimited
 	return bytes.Repeat(append(element, 0), emptyBytes/2)
+}
+
+// nothing is no frame, at the cost of one.
+func (f *flood) nothing(n *node, topic string) []byte {
+	f.ihave(n, topic)
+	return nil
 }

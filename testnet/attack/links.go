@@ -57,7 +57,9 @@ func (n *node) look(ctx context.Context, h host.Host) {
 			}
 			n.greet(ctx, h, p, greeted)
 			for router, ids := range routers {
-				if got, err := h.Peerstore().SupportsProtocols(p, ids...); err == nil && len(got) > 0 && n.begin(where{p, router}) {
+				// Who was dialled while it started may never say what it speaks.
+				got, err := h.Peerstore().SupportsProtocols(p, ids...)
+				if (n.impatient || err == nil && len(got) > 0) && n.begin(where{p, router}) {
 					n.group.Go(func() { n.talk(ctx, h, where{p, router}) })
 				}
 			}
