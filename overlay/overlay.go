@@ -283,6 +283,7 @@ func (o *Overlay) work(ctx context.Context, group *errgroup.Group, txMesh, block
 	}
 	run(func() { o.txs.run(ctx, txMesh) })
 	run(func() { o.txs.retryGaps(ctx, txMesh) })
+	run(func() { o.txs.judgeCopies(ctx) })
 	run(func() { o.announcer.run(ctx) })
 	run(func() { o.stems.run(ctx) })
 	if o.recon != nil {
@@ -480,9 +481,13 @@ func (o *Overlay) join(ctx context.Context) (txMesh, blockMesh *mesh, err error)
 				o.txs.meshed(p, in)
 				o.sentry.meshed(p, in)
 			},
-			first: o.sentry.first,
+			first: func(p peer.ID, raw []byte) {
+				o.txs.began(p, raw)
+				o.sentry.first(p, raw)
+			},
 			duplicate: func(p peer.ID, raw []byte) {
 				id := wire.TxIDOf(raw)
+				o.txs.copied(p, id, raw)
 				call2(o.cfg.Hooks.TxDuplicate, id, peerscore.PeerID(p))
 				o.announcer.relayed(id, p)
 				o.sentry.copied(p, raw)

@@ -32,6 +32,7 @@ type txRoad struct {
 	news      chan struct{} // capacity 1: the mesh or the outbox changed
 	outflow   *outflow
 	gaps      *gaps
+	aside     *aside
 	firsts    *firsts
 	links     *links
 	again     *rate.Limiter // of all peers
@@ -49,6 +50,7 @@ func newTxRoad(cfg Config, self peer.ID, l *links, r *roster, c *court, w *crew)
 		news:    make(chan struct{}, 1),
 		links:   l,
 		gaps:    newGaps(),
+		aside:   newAside(),
 		firsts:  newFirsts(),
 		again:   perMinute(cfg.Limits.AgainInAll),
 		outflow: newOutflow(cfg.Gossip.OutboundQueue),
@@ -73,6 +75,7 @@ func (t *txRoad) validate(ctx context.Context, from peer.ID, msg *pubsub.Message
 	r := t.believe(ctx, from, msg.GetData())
 	switch {
 	case errors.Is(r.Err, errApart):
+		t.aside.put(time.Now(), wire.TxIDOf(msg.GetData()))
 		return pubsub.ValidationIgnore
 	case errors.Is(r.Err, errUndecided):
 		return pubsub.ValidationAccept
@@ -113,12 +116,19 @@ func (t *txRoad) judge(from peer.ID, r validation.TxResult) validation.Verdict {
 // behind it, so it waits for no reader, no more than the router does with what others bring.
 func (t *txRoad) late(ctx context.Context, r validation.TxResult, from peer.ID) {
 	t.keepEarly(r, from)
+	if t.judge(from, r) == validation.Accept {
+		t.passLate(ctx, r)
+	}
+}
+
+// passLate passes on what the router was told to ignore, or took for a duplicate.
+func (t *txRoad) passLate(ctx context.Context, r validation.TxResult) {
 	m := t.mesh.Load()
-	if t.judge(from, r) != validation.Accept || m == nil {
+	if m == nil {
 		return
 	}
 	if err := t.pass(ctx, m, r.Checked); err != nil && ctx.Err() == nil {
-		t.log.Warn("passing on a transaction that was verified apart failed", "tx", r.Checked.ID(), "err", err)
+		t.log.Warn("passing on a transaction that came by a suspect failed", "tx", r.Checked.ID(), "err", err)
 	}
 }
 
@@ -223,7 +233,8 @@ func (t *txRoad) retryGaps(ctx context.Context, m *mesh) {
 			if t.cfg.Hooks.TxArrived != nil {
 				t.cfg.Hooks.TxArrived(e.tx.ID(), peerscore.PeerID(e.from), validation.Accept, nil)
 			}
-			if err := t.send(ctx, m, e.tx); err != nil && ctx.Err() == nil {
+			// All senders wait behind it, so it waits for no reader.
+			if err := t.pass(ctx, m, e.tx); err != nil && ctx.Err() == nil {
 				t.log.Warn("passing on a transaction that waited failed", "tx", e.tx.ID(), "err", err)
 			}
 		}
