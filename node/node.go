@@ -38,6 +38,7 @@ type Node struct {
 	ready     chan struct{}
 
 	ran      atomic.Bool
+	loaded   atomic.Bool // the pool holds what its last snapshot did
 	host     atomic.Pointer[host.Host]
 	overlay  atomic.Pointer[overlay.Overlay]
 	producer atomic.Pointer[producer]
@@ -169,6 +170,8 @@ func (n *Node) Run(ctx context.Context) error {
 		return errRanBefore
 	}
 	err := n.run(ctx)
-	n.saveSnapshot()
+	if n.loaded.Load() { // else the last one holds what the pool lacks
+		n.saveSnapshot()
+	}
 	return errors.Join(err, n.release())
 }

@@ -16,7 +16,10 @@ const snapshotEvery = 2 * time.Minute
 // runSnapshots fills the pool with what it held before the last stop, and then
 // writes down from time to time what it holds.
 func (n *Node) runSnapshots(ctx context.Context) error {
-	n.loadSnapshot(ctx)
+	if !n.loadSnapshot(ctx) {
+		return nil
+	}
+	n.loaded.Store(true)
 	tick := time.NewTicker(snapshotEvery)
 	defer tick.Stop()
 	for {
@@ -29,18 +32,18 @@ func (n *Node) runSnapshots(ctx context.Context) error {
 	}
 }
 
-// loadSnapshot gives the pool what the snapshot holds, as if peers sent it. All
-// of it was verified before it was written down.
-func (n *Node) loadSnapshot(ctx context.Context) {
+// loadSnapshot gives the pool what the snapshot holds, as if peers sent it, and says whether it
+// came to the end. All of it was verified before it was written down.
+func (n *Node) loadSnapshot(ctx context.Context) (whole bool) {
 	raws, err := n.store.ReadSnapshot()
 	if err != nil {
 		n.cfg.Logger.Warn("the snapshot of the mempool cannot be used and is dropped; peers have what it held", "err", err)
-		return
+		return true
 	}
 	begun, taken := time.Now(), 0
 	for _, raw := range raws {
 		if ctx.Err() != nil {
-			return
+			return false
 		}
 		tx, err := wire.DecodeTransaction(raw)
 		if err != nil {
@@ -53,6 +56,7 @@ func (n *Node) loadSnapshot(ctx context.Context) {
 	if taken > 0 {
 		n.cfg.Logger.Info("filled the mempool from its snapshot", "transactions", taken, "took", time.Since(begun).Round(time.Millisecond))
 	}
+	return true
 }
 
 // saveSnapshot writes down what peers sent; the rest is in the store anyway.

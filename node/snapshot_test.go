@@ -1,12 +1,16 @@
 package node_test
 
 import (
+	"context"
+	"fmt"
 	"log/slog"
+	"net"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
+	"github.com/grapevine-p2p/grapevine/node"
 	"github.com/grapevine-p2p/grapevine/node/api"
 	"github.com/grapevine-p2p/grapevine/wire"
 )
@@ -41,8 +45,22 @@ func TestARestartedNodeDoesNotStartEmpty(t *testing.T) {
 	require.NoError(t, source.end())
 
 	cfg.Bootstrap = nil
+	failed := func(ctx context.Context, cfg node.Config) error {
+		n, err := node.New(cfg)
+		require.NoError(t, err)
+		return n.Run(ctx)
+	}
+	taken, err := net.Listen("tcp4", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+	deaf := cfg
+	deaf.ListenAddrs = []string{fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", taken.Addr().(*net.TCPAddr).Port)}
+	require.Error(t, failed(t.Context(), deaf))
+	ended, end := context.WithCancel(t.Context())
+	end()
+	require.NoError(t, failed(ended, cfg))
 	n = start(t, cfg)
-	eventually(t, "the pool as it was", func() bool { return pooled(n) })
+	eventually(t, "the pool as it was, whatever starts failed meanwhile", func() bool { return pooled(n) })
 	require.NoError(t, n.end())
 
 	path := disk.PathJoin(cfg.Home, "data", "mempool")
