@@ -28,14 +28,14 @@ func (p *Pool) Glance(now time.Time, claim validation.Claim, account Account) er
 	if c.account != account {
 		return nil
 	}
-	least := p.sunkFloor(now).rate
+	least := bar{rate: p.sunkFloor(now).rate, life: p.config.MinLife}
 	err := p.admit(now, claim, c, least)
 	switch {
 	case err == nil, errors.Is(err, validation.AlreadyKnown):
 		return nil
 	case !errors.Is(err, validation.NonceTooFar):
 		return refused(claim.ID, err)
-	case feeRate(claim.Terms.Fee, claim.Size) < least:
+	case feeRate(claim.Terms.Fee, claim.Size) < least.rate:
 		return refused(claim.ID, validation.PoolFull)
 	}
 	return nil
@@ -49,9 +49,25 @@ func (c Config) CheckGap(nonce, next uint64) error {
 	return nil
 }
 
-// admit says whether what is claimed may join the chain c, room aside. Nothing
-// enters below the rate least.
-func (p *Pool) admit(now time.Time, claim validation.Claim, c *chain, least float64) error {
+// bar is the least that a newcomer must have.
+type bar struct {
+	rate float64       // fee per byte, its own and before its turn
+	life time.Duration // before it expires
+}
+
+// outlived says whether what expires then, in unix milliseconds, has less left than that.
+func (b bar) outlived(now time.Time, expires uint64) bool {
+	return expires < validation.UnixMillis(now.Add(b.life))
+}
+
+// mortal says whether something before index i of the chain c may expire before a block can
+// take it. What comes after it may be confirmed, or be behind a gap for good.
+func (p *Pool) mortal(now time.Time, c *chain, i int, least bar) bool {
+	return i > 0 && least.outlived(now, p.entries.at(c.txs[i-1]).ends)
+}
+
+// admit says whether what is claimed may join the chain c, room aside.
+func (p *Pool) admit(now time.Time, claim validation.Claim, c *chain, least bar) error {
 	terms := claim.Terms
 	_, known := p.byID.find(claim.ID)
 	switch {
@@ -59,6 +75,8 @@ func (p *Pool) admit(now time.Time, claim validation.Claim, c *chain, least floa
 		return validation.AlreadyKnown
 	case terms.ExpiredAt(validation.UnixMillis(now)):
 		return validation.Expired
+	case terms.ExpiresAt != 0 && least.outlived(now, terms.ExpiresAt):
+		return fmt.Errorf("%w: too soon for a block to take it, it must be valid for %v", validation.Expired, least.life)
 	case terms.Nonce < c.account.Nonce:
 		return fmt.Errorf("%w: it is %d, the account is at %d", validation.StaleNonce, terms.Nonce, c.account.Nonce)
 	}
@@ -84,14 +102,14 @@ func (p *Pool) admit(now time.Time, claim validation.Claim, c *chain, least floa
 		floor = min(floor, p.entries.at(c.txs[i-1]).floor)
 	}
 	switch {
-	case floor < least:
+	case floor < least.rate:
 		return fmt.Errorf("%w: it pays %.3g for each byte, itself or before its turn, and the pool takes none below %.3g for now",
-			validation.PoolFull, floor, least)
+			validation.PoolFull, floor, least.rate)
 	case taken || i < len(c.txs):
 		return nil // what it replaces, or what follows it, may make room
 	case len(c.txs) >= p.config.MaxPerSender:
 		return fmt.Errorf("%w: it has %d", ErrSenderFull, len(c.txs))
-	case p.hopeless(claim.Size, floor, terms.Nonce != c.next()):
+	case p.hopeless(claim.Size, floor, terms.Nonce != c.next(), p.mortal(now, c, i, least)):
 		return fmt.Errorf("%w: it pays no more than those that are in it", validation.PoolFull)
 	}
 	return nil

@@ -14,6 +14,7 @@ import (
 type entry struct {
 	tx    validation.CheckedTx
 	floor float64 // lowest rate from the start of the chain up to here
+	ends  uint64  // the earliest expiry from there up to here, math.MaxUint64 for none
 	size  uint32  // of tx as carried; the transaction itself lies elsewhere
 	chain uint32  // whose it is
 }
@@ -65,14 +66,18 @@ func (p *Pool) last(c *chain) (*entry, uint32) {
 // refresh puts the chain's own figures right after a change of its account or
 // of its transactions from index i on.
 func (p *Pool) refresh(c *chain, i int) {
-	floor := math.Inf(1)
+	floor, ends := math.Inf(1), uint64(math.MaxUint64)
 	if i > 0 {
-		floor = p.entries.at(c.txs[i-1]).floor
+		before := p.entries.at(c.txs[i-1])
+		floor, ends = before.floor, before.ends
 	}
 	for _, n := range c.txs[i:] {
 		e := p.entries.at(n)
 		floor = min(floor, e.rate())
-		e.floor = floor
+		if at := e.tx.Terms().ExpiresAt; at != 0 {
+			ends = min(ends, at)
+		}
+		e.floor, e.ends = floor, ends
 	}
 	inPlace := func(i uint32) bool { return p.entries.at(c.txs[i]).nonce() == c.account.Nonce+uint64(i) }
 	c.ready = min(c.ready, uint32(len(c.txs)))

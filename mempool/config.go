@@ -31,6 +31,10 @@ type Config struct {
 	// executable and a newcomer of the same sender.
 	MaxNonceGap int
 
+	// MinLife is how much time a newcomer that expires must have left: [MinSlots] of
+	// the network's. What lives shorter promises a fee that nobody can call.
+	MinLife time.Duration
+
 	// ReplacePercent is by how many percent a fee must exceed the fee of the
 	// transaction with the same sender and nonce that it replaces.
 	ReplacePercent int
@@ -41,7 +45,13 @@ type Config struct {
 	FloorHalfLife time.Duration
 }
 
-// DefaultConfig returns the configuration of a public node.
+// MinSlots is how many slots MinLife should cover. It is zcashd's
+// (TX_EXPIRING_SOON_THRESHOLD, in blocks): one for the way to a producer, and two who may
+// take it, as one of them may be down.
+const MinSlots = 3
+
+// DefaultConfig returns the configuration of a public node, but for MinLife, which is
+// the network's.
 //
 // The pool holds an hour of the load it is designed for: 128 MiB are 500,000
 // ordinary transactions, of which MaxCount lets in what a block every few
@@ -86,6 +96,9 @@ func (c Config) Validate() error {
 	}
 	if c.MaxNonceGap < 0 {
 		refuse("MaxNonceGap is %d, want >= 0", c.MaxNonceGap)
+	}
+	if c.MinLife < 0 {
+		refuse("MinLife is %v, want >= 0", c.MinLife)
 	}
 	if c.ReplacePercent < 1 || c.ReplacePercent > 1000 {
 		refuse("ReplacePercent is %d, want 1 to 1000", c.ReplacePercent)

@@ -3,6 +3,7 @@ package mempool
 import (
 	"errors"
 	"fmt"
+	"math"
 )
 
 // Audit compares everything that the pool keeps incrementally with what follows
@@ -54,7 +55,7 @@ func (a *audit) want(what string, got, want int) {
 
 func (a *audit) chain(p *Pool, n uint32, c *chain, sum *audited) {
 	a.that(len(c.txs) > 0 && len(c.txs) <= p.config.MaxPerSender, "a chain has %d", len(c.txs))
-	spends, consecutive, floor := uint64(0), 0, 0.0
+	spends, consecutive, floor, ends := uint64(0), 0, 0.0, uint64(math.MaxUint64)
 	for i, en := range c.txs {
 		e := p.entries.at(en)
 		byID, ok := p.byID.find(e.id())
@@ -67,6 +68,10 @@ func (a *audit) chain(p *Pool, n uint32, c *chain, sum *audited) {
 			floor = e.rate()
 		}
 		a.that(e.floor == floor, "floor is %v, want %v", e.floor, floor)
+		if at := e.tx.Terms().ExpiresAt; at != 0 {
+			ends = min(ends, at)
+		}
+		a.want("the chain's end", int(e.ends), int(ends))
 		at, listed := p.expiry.get(en)
 		a.that(listed == (e.tx.Terms().ExpiresAt != 0) && at.rank == e.tx.Terms().ExpiresAt, "%v would not expire", e.id())
 		if listed {

@@ -149,7 +149,7 @@ func (n *naive) sink(now time.Time) {
 
 func (n *naive) Add(now time.Time, tx validation.CheckedTx, account mempool.Account) (mempool.Change, error) {
 	n.sink(now)
-	return n.add(now, tx, account, n.floor)
+	return n.add(now, tx, account, n.floor, n.config.MinLife)
 }
 
 func (n *naive) Return(now time.Time, tx validation.CheckedTx, account mempool.Account) (mempool.Change, error) {
@@ -164,7 +164,7 @@ func (n *naive) Return(now time.Time, tx validation.CheckedTx, account mempool.A
 			before += spends(o)
 		}
 	}
-	err := n.admit(now, tx, account)
+	err := n.admit(now, tx, account, 0)
 	if errors.Is(err, validation.Overdraft) && before <= account.Balance {
 		if _, taken := n.at(t.Sender, t.Nonce); !taken {
 			for chain := n.chain(t.Sender); sum(chain, spends)+spends(tx) > account.Balance; chain = n.chain(t.Sender) {
@@ -174,20 +174,23 @@ func (n *naive) Return(now time.Time, tx validation.CheckedTx, account mempool.A
 			}
 		}
 	}
-	then, err := n.add(now, tx, account, 0)
+	then, err := n.add(now, tx, account, 0, 0)
 	then.Removed = append(change.Removed, then.Removed...)
 	return then, err
 }
 
-func (n *naive) add(now time.Time, tx validation.CheckedTx, account mempool.Account, least float64) (mempool.Change, error) {
+func (n *naive) add(now time.Time, tx validation.CheckedTx, account mempool.Account, least float64, life time.Duration) (mempool.Change, error) {
 	var change mempool.Change
 	t := tx.Terms()
 	n.settle(t.Sender, account, nil, &change)
 	n.accounts[t.Sender] = account
 
-	if err := n.admit(now, tx, account); err != nil {
+	if err := n.admit(now, tx, account, life); err != nil {
 		return change, err
 	}
+	mortal := slices.ContainsFunc(n.chain(t.Sender), func(o validation.CheckedTx) bool {
+		return o.Terms().Nonce < t.Nonce && o.Terms().ExpiredAt(millis(now.Add(life)))
+	})
 	before, floor := slices.Clone(n.txs), 0.0
 	removed := slices.Clone(change.Removed)
 	if old, ok := n.at(t.Sender, t.Nonce); ok {
@@ -223,8 +226,8 @@ func (n *naive) add(now time.Time, tx validation.CheckedTx, account mempool.Acco
 		}
 		vt := victim.tx.Terms()
 		yields := vt.Sender == t.Sender && vt.Nonce > t.Nonce ||
-			vt.Sender != t.Sender && !victim.executable && me.executable ||
-			vt.Sender != t.Sender && victim.executable == me.executable && victim.floor < me.floor
+			vt.Sender != t.Sender && !mortal && !victim.executable && me.executable ||
+			vt.Sender != t.Sender && !mortal && victim.executable == me.executable && victim.floor < me.floor
 		if !yields {
 			n.txs = before
 			return change, validation.PoolFull
@@ -243,7 +246,7 @@ func (n *naive) at(a wire.Address, nonce uint64) (validation.CheckedTx, bool) {
 	return validation.CheckedTx{}, false
 }
 
-func (n *naive) admit(now time.Time, tx validation.CheckedTx, account mempool.Account) error {
+func (n *naive) admit(now time.Time, tx validation.CheckedTx, account mempool.Account, life time.Duration) error {
 	t := tx.Terms()
 	chain := n.chain(t.Sender)
 	total := sum(chain, spends) + t.Spends
@@ -255,7 +258,7 @@ func (n *naive) admit(now time.Time, tx validation.CheckedTx, account mempool.Ac
 	switch {
 	case slices.ContainsFunc(n.txs, func(o validation.CheckedTx) bool { return o.ID() == tx.ID() }):
 		return validation.AlreadyKnown
-	case t.ExpiresAt != 0 && t.ExpiresAt < millis(now):
+	case t.ExpiresAt != 0 && t.ExpiresAt < millis(now.Add(life)):
 		return validation.Expired
 	case t.Nonce < account.Nonce:
 		return validation.StaleNonce

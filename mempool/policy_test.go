@@ -44,6 +44,7 @@ func honest(p *mempool.Pool, c mempool.Config) (left int) {
 func crowd() mempool.Config {
 	c := mempool.DefaultConfig()
 	c.MaxCount, c.MaxPerSender, c.MaxWaiting, c.MaxNonceGap = 100, 50, 50, 50
+	c.MinLife = 3 * time.Second
 	return c
 }
 
@@ -387,26 +388,90 @@ func TestReasonsHaveNames(t *testing.T) {
 	}
 }
 
-// mpfuzz' locking, for nothing. Chains whose first expires push
-// out what is honest and are then all behind a gap: what they leave must not refuse what pays.
+// TestWhatNoBlockCanHoldDisplacesNobody: DETER with the expiry in place of the gap. What
+// expires before a block can take it risks nothing, whatever it offers.
+//
+// R134: what is about to expire does not enter.
+func TestWhatNoBlockCanHoldDisplacesNobody(t *testing.T) {
+	c := crowd()
+	p := newPool(t, c)
+	fill(t, p, c, 1_000)
+	late := millis(start.Add(c.MinLife)) - 1
+	for i := range c.MaxCount {
+		dead := mintOne(validation.TxTerms{Sender: addressOf(i), Fee: 1_000_000, Spends: 1_000_000, ExpiresAt: late})
+		require.ErrorIs(t, p.Glance(start, dead.Claim(), rich), validation.Expired)
+		_, err := p.Add(start, dead, rich)
+		require.ErrorIs(t, err, validation.Expired)
+	}
+	require.Equal(t, c.MaxCount, honest(p, c))
+	require.Zero(t, p.Stats().FeeFloor)
+
+	lives := mintOne(validation.TxTerms{Sender: addressOf(1), Fee: 1_000_000, Spends: 1_000_000, ExpiresAt: late + 1})
+	add(t, p, lives)
+	lost := mintOne(validation.TxTerms{Sender: addressOf(2), Fee: 1_000_000, Spends: 1_000_000, ExpiresAt: late})
+	_, err := p.Return(start, lost, rich)
+	require.NoError(t, err, "a block had taken it")
+}
+
+// TestWhatFollowsTheMortalDisplacesNobody: nor does what will be behind a gap as soon as one
+// before it expires. Where there is room it is taken all the same, as a block may be quicker.
+//
+// R134: what follows what is about to expire displaces nobody.
+func TestWhatFollowsTheMortalDisplacesNobody(t *testing.T) {
+	c := crowd()
+	p := newPool(t, c)
+	ends := start.Add(c.MinLife)
+	dear := func(nonce, expires uint64) validation.CheckedTx {
+		return mintOne(validation.TxTerms{Sender: addressOf(1), Nonce: nonce, Fee: 1_000_000, Spends: 1_000_000, ExpiresAt: expires})
+	}
+	add(t, p, dear(0, millis(ends)))
+	later := start.Add(time.Millisecond)
+	_, err := p.Add(later, dear(1, 0), rich)
+	require.NoError(t, err, "there is room")
+	for i := range c.MaxCount - 2 {
+		add(t, p, pay(1000+i, 0, 1_000))
+	}
+	for nonce := range uint64(10) {
+		follows := dear(2+nonce, 0)
+		require.ErrorIs(t, p.Glance(later, follows.Claim(), rich), validation.PoolFull)
+		_, err := p.Add(later, follows, rich)
+		require.ErrorIs(t, err, validation.PoolFull)
+	}
+	require.Equal(t, c.MaxCount-2, honest(p, c))
+
+	p.Expire(ends.Add(time.Millisecond))
+	require.Equal(t, 1, p.Stats().Waiting)
+	_, err = p.Add(ends.Add(time.Millisecond), dear(0, 0), rich)
+	require.NoError(t, err)
+	for i := range uint64(3) {
+		_, err = p.Add(ends.Add(time.Millisecond), dear(2+i, 0), rich)
+		require.NoError(t, err, "nothing before it expires")
+	}
+	require.Equal(t, c.MaxCount-5, honest(p, c))
+}
+
+// mpfuzz' locking. Chains whose first expires without a block push out what pays less, at
+// the risk of being taken, and are then all behind a gap: what they leave must not refuse
+// what pays.
 func TestOrphansDoNotKeepTheFloorUp(t *testing.T) {
 	c := crowd()
 	p := newPool(t, c)
 	fill(t, p, c, 1_000)
+	ends := start.Add(c.MinLife)
 	for i := range 2 {
 		for nonce := range uint64(c.MaxPerSender) {
 			terms := validation.TxTerms{Sender: addressOf(i), Nonce: nonce, Fee: 1_000_000, Spends: 1_000_000}
 			if nonce == 0 {
-				terms.ExpiresAt = millis(start) + 500
+				terms.ExpiresAt = millis(ends)
 			}
 			add(t, p, mintOne(terms))
 		}
 	}
-	require.Zero(t, honest(p, c))
-	p.Expire(start.Add(time.Second))
+	after := ends.Add(time.Second)
+	p.Expire(after)
 	require.Zero(t, p.Stats().Executable, "nothing is left that a block could take")
 	for i := range c.MaxCount {
-		_, err := p.Add(start.Add(time.Second), pay(1000+i, 0, 1_000), rich)
+		_, err := p.Add(after, pay(1000+i, 0, 1_000), rich)
 		require.NoError(t, err, "an honest one, beside %+v", p.Stats())
 	}
 }

@@ -67,19 +67,20 @@ func New(config Config) (*Pool, error) {
 // pool was told last.
 func (p *Pool) Add(now time.Time, tx validation.CheckedTx, account Account) (Change, error) {
 	p.floor = p.sunkFloor(now)
-	return p.add(now, tx, account, p.floor.rate, false)
+	return p.add(now, tx, account, bar{rate: p.floor.rate, life: p.config.MinLife}, false)
 }
 
 // Return is Add for a transaction of a block that a reorganisation took back.
 // It was in a block already, so the fee floor that rose meanwhile is not held
-// against it, nor what its sender spends in later transactions: where the account
-// cannot pay for all, the last ones leave as [Invalid]. All else is.
+// against it, nor how soon it expires, nor what its sender spends in later
+// transactions: where the account cannot pay for all, the last ones leave as
+// [Invalid]. All else is.
 func (p *Pool) Return(now time.Time, tx validation.CheckedTx, account Account) (Change, error) {
 	p.floor = p.sunkFloor(now)
-	return p.add(now, tx, account, 0, true)
+	return p.add(now, tx, account, bar{}, true)
 }
 
-func (p *Pool) add(now time.Time, tx validation.CheckedTx, account Account, least float64, returns bool) (Change, error) {
+func (p *Pool) add(now time.Time, tx validation.CheckedTx, account Account, least bar, returns bool) (Change, error) {
 	var change Change
 	if tx.IsZero() {
 		return change, errors.New("mempool: add: no transaction")
@@ -104,7 +105,9 @@ func (p *Pool) add(now time.Time, tx validation.CheckedTx, account Account, leas
 		at = p.newChain(account)
 	}
 	n, old := p.insert(tx.Clone(), at)
-	victims, ok := p.makeRoom(n)
+	c = p.chains.at(at)
+	i, _ := p.find(c, tx.Terms().Nonce)
+	victims, ok := p.makeRoom(n, p.mortal(now, c, i, least))
 	if !ok {
 		p.undo(n, old, victims)
 		return change, refused(tx.ID(), validation.PoolFull)

@@ -31,6 +31,7 @@ func tight(rng *rand.Rand) mempool.Config {
 	c.MaxPerSender = 1 + rng.IntN(5)
 	c.MaxWaiting = rng.IntN(5)
 	c.MaxNonceGap = rng.IntN(5)
+	c.MinLife = []time.Duration{0, 9 * time.Second, 20 * time.Second}[rng.IntN(3)]
 	c.FloorHalfLife = []time.Duration{time.Second, 10 * time.Second, 100 * time.Second}[rng.IntN(3)]
 	return c
 }
@@ -372,6 +373,10 @@ func TestEvictionIsJust(t *testing.T) {
 				} else {
 					require.True(t, by.executable || !victim.executable)
 					require.True(t, victim.floor < by.floor || by.executable && !victim.executable)
+					for _, tx := range w.model.chain(mine.Sender) {
+						soon := tx.Terms().ExpiredAt(millis(w.now.Add(w.model.config.MinLife)))
+						require.False(t, soon && tx.Terms().Nonce <= mine.Nonce, "it may be behind a gap before a block can take it")
+					}
 				}
 				for _, left := range w.pool.BySender(theirs.Sender) {
 					require.Less(t, left.Terms().Nonce, theirs.Nonce, "stranded")
@@ -434,8 +439,8 @@ func TestContentDecidesNotHistory(t *testing.T) {
 }
 
 func TestConfigIsRefusedWithEveryReason(t *testing.T) {
-	_, err := mempool.New(mempool.Config{MaxWaiting: -1, MaxNonceGap: -1})
-	for _, field := range []string{"MaxBytes", "MaxCount", "MaxPerSender", "MaxWaiting", "MaxNonceGap", "ReplacePercent", "FloorHalfLife"} {
+	_, err := mempool.New(mempool.Config{MaxWaiting: -1, MaxNonceGap: -1, MinLife: -1})
+	for _, field := range []string{"MaxBytes", "MaxCount", "MaxPerSender", "MaxWaiting", "MaxNonceGap", "MinLife", "ReplacePercent", "FloorHalfLife"} {
 		require.ErrorContains(t, err, field)
 	}
 }

@@ -5,14 +5,14 @@ import "slices"
 // hopeless says of a transaction of that size and floor that would be the last
 // of its chain that there is no room and nobody who yields to it: what makeRoom
 // would find out, without the work of trying. A flood of cheap transactions
-// ends here.
-func (p *Pool) hopeless(size int, floor float64, waits bool) bool {
+// ends here. For a mortal one nobody makes room.
+func (p *Pool) hopeless(size int, floor float64, waits, mortal bool) bool {
 	if !p.over(1, size) && !(waits && p.waiting() >= p.config.MaxWaiting) {
 		return false
 	}
 	first, waiting, ok := p.worst()
 	switch {
-	case !ok:
+	case !ok || mortal:
 		return true
 	case waits != waiting:
 		return waits
@@ -41,7 +41,7 @@ func (p *Pool) waiting() int { return p.Len() - p.ready }
 // makeRoom evicts until the bounds hold with the entry n, which is in already.
 // It is not ok where that would take a transaction that does not yield to it;
 // what was evicted until then, one at most, is returned all the same.
-func (p *Pool) makeRoom(n uint32) (victims []gone, ok bool) {
+func (p *Pool) makeRoom(n uint32, mortal bool) (victims []gone, ok bool) {
 	e := p.entries.at(n)
 	for {
 		c := p.chains.at(e.chain)
@@ -63,7 +63,7 @@ func (p *Pool) makeRoom(n uint32) (victims []gone, ok bool) {
 		}
 		victim := p.entries.at(v)
 		stuck := p.chains.at(victim.chain).waits(victim.nonce())
-		if !yields(victim, stuck, e, waits) || len(victims) == 1 && !p.enough(n) {
+		if !yields(victim, stuck, e, waits, mortal) || len(victims) == 1 && !p.enough(n, mortal) {
 			return victims, false
 		}
 		left := p.remove(v)
@@ -77,7 +77,7 @@ func (p *Pool) makeRoom(n uint32) (victims []gone, ok bool) {
 // enough says whether all that makeRoom has still to evict for the entry n yields to it. A large
 // one takes many, and if it is refused in the end they would all have to be put back: work at
 // the expense of everybody but its sender.
-func (p *Pool) enough(n uint32) bool {
+func (p *Pool) enough(n uint32, mortal bool) bool {
 	e := p.entries.at(n)
 	waits := p.chains.at(e.chain).waits(e.nonce())
 	left := leaving{pool: p, stuck: p.stuck.walk(), tails: p.tails.walk()}
@@ -85,7 +85,7 @@ func (p *Pool) enough(n uint32) bool {
 	for count > p.config.MaxCount || bytes > p.config.MaxBytes || waits && waiting > p.config.MaxWaiting {
 		v, stuck := left.next()
 		victim := p.entries.at(v.entry)
-		if !yields(victim, stuck, e, waits) {
+		if !yields(victim, stuck, e, waits, mortal) {
 			return false
 		}
 		count, bytes = count-1, bytes-int(victim.size)
@@ -142,11 +142,14 @@ func (l *leaving) take(w *walk, list *[]place) (v place, ok bool) {
 	return v, ok
 }
 
-// yields says whether v, the last of its chain, may be evicted for e.
-func yields(v *entry, vWaits bool, e *entry, eWaits bool) bool {
+// yields says whether v, the last of its chain, may be evicted for e. Of others nobody yields to
+// a mortal one.
+func yields(v *entry, vWaits bool, e *entry, eWaits, mortal bool) bool {
 	switch {
 	case v.chain == e.chain:
 		return v.nonce() > e.nonce() // worth nothing without e
+	case mortal:
+		return false
 	case vWaits != eWaits:
 		return vWaits
 	default:

@@ -115,10 +115,11 @@ func (c *chain) addLocked(tx validation.CheckedTx) error {
 }
 
 // addOwnLocked is addLocked for what may have been accepted here before: what its sender spends
-// in later transactions is not held against that, as those are worth nothing without it.
+// in later transactions is not held against that, as those are worth nothing without it, nor
+// how soon it expires, as a block may take it until then.
 func (c *chain) addOwnLocked(tx validation.CheckedTx) error {
 	err := c.addLocked(tx)
-	if errors.Is(err, validation.Overdraft) && c.locals.live(tx.ID()) {
+	if (errors.Is(err, validation.Overdraft) || errors.Is(err, validation.Expired)) && c.locals.live(tx.ID()) {
 		return c.returnLocked(tx)
 	}
 	return err

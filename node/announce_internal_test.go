@@ -170,7 +170,7 @@ func TestExpiredLocalTransactionsAreNotAnnounced(t *testing.T) {
 	soon := func(nonce uint64) *wire.Transaction {
 		return wire.SignTx(b.Genesis().ID(), benchKey(100), &wire.TxBody{
 			Version: wire.TxVersion, Sender: keyfile.Address(benchKey(100)), Nonce: nonce, Fee: 1_000, To: wire.Address{7}, Amount: 1,
-			ExpiresAt: uint64(b.clock.UnixMilli()) + 500,
+			ExpiresAt: uint64(b.clock.UnixMilli()) + 5_000,
 		})
 	}
 	open, secret := soon(0), soon(1)
@@ -184,7 +184,7 @@ func TestExpiredLocalTransactionsAreNotAnnounced(t *testing.T) {
 	require.True(t, announced(b.announcer, open))
 	require.True(t, announced(b.private.announcer, secret))
 	require.False(t, announced(b.announcer, secret))
-	b.clock = b.clock.Add(time.Second)
+	b.clock = b.clock.Add(6 * time.Second)
 	require.False(t, announced(b.announcer, open))
 	require.False(t, announced(b.private.announcer, secret))
 	b.chain.expire()

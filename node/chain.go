@@ -84,7 +84,9 @@ func newChain(cfg Config, g *wire.Genesis, s *store.Store, w *events) (*chain, e
 	c.locals, c.archive = newLocals(s, cfg.Mempool), newArchive(s)
 	w.locals = c.locals
 	var err error
-	if c.pool, err = mempool.New(cfg.Mempool); err != nil {
+	policy := cfg.Mempool
+	policy.MinLife = mempool.MinSlots * c.slot()
+	if c.pool, err = mempool.New(policy); err != nil {
 		return nil, err
 	}
 	saved, found, err := s.Load()

@@ -60,7 +60,7 @@ func (w *crashes) newDeed() *deed {
 		body.Nonce = account.Nonce + uint64(w.pick(5, "nonce"))
 	}
 	if w.one(4, "expires") {
-		body.ExpiresAt = uint64(w.clock.UnixMilli()) + uint64(500*(1+w.pick(8, "expires")))
+		body.ExpiresAt = uint64(w.clock.UnixMilli()) + uint64(500*(1+w.pick(16, "expires")))
 	}
 	return w.deedOf(w.sign(byte(bank+1+wallet), body), body.To)
 }

@@ -31,7 +31,7 @@ func TestFillingGapsDisplacesNoMoreThanTheBound(t *testing.T) {
 		return b.sign(100, wire.TxBody{Nonce: gap + 1 + round, Fee: 2_000})
 	}
 	filler := func(round uint64) *wire.Transaction {
-		return b.sign(100, wire.TxBody{Nonce: gap, Fee: 1_000 + round, ExpiresAt: uint64(b.clock.UnixMilli()) + 500})
+		return b.sign(100, wire.TxBody{Nonce: gap, Fee: 1_000 + round, ExpiresAt: uint64(b.clock.UnixMilli()) + 5_000})
 	}
 	for round := range uint64(10) {
 		require.Equal(t, api.Accepted, b.submit(t, ahead(round)))
@@ -44,7 +44,7 @@ func TestFillingGapsDisplacesNoMoreThanTheBound(t *testing.T) {
 			break
 		}
 		require.Equal(t, api.Pending, b.submit(t, filler(round)))
-		b.clock = b.clock.Add(time.Second)
+		b.clock = b.clock.Add(6 * time.Second)
 		b.chain.expire()
 	}
 	require.Len(t, b.chain.locals.early, most/earlyShare)

@@ -173,18 +173,18 @@ func TestRevivedPrivateIsAnnounced(t *testing.T) {
 }
 
 // What expires before the overlay has it ends, too, and gives up its place: else whoever submits
-// what lives for some milliseconds keeps all places for ever.
+// what lives for some seconds keeps all places for ever.
 func TestPrivateEndsWhenItExpires(t *testing.T) {
 	b := newBench(t, 1, vfs.NewMem())
 	b.at(20)
-	expires := uint64(b.clock.UnixMilli()) + 500
+	expires := uint64(b.clock.UnixMilli()) + 5_000
 	var secret []*wire.Transaction
 	for nonce := range uint64(maxPrivate) {
 		secret = append(secret, b.sign(100, wire.TxBody{Nonce: nonce, To: wire.Address{7}, Amount: 1, ExpiresAt: expires}))
 		_, err := b.SubmitPrivately(t.Context(), secret[nonce].Bytes())
 		require.NoError(t, err)
 	}
-	b.clock = b.clock.Add(time.Second)
+	b.clock = b.clock.Add(6 * time.Second)
 	for range 3 { // what keepHouse does
 		b.chain.expire()
 		b.chain.retryEarly()

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/grapevine-p2p/grapevine/mempool"
 	"github.com/grapevine-p2p/grapevine/node/api"
 	"github.com/grapevine-p2p/grapevine/node/store"
 	"github.com/grapevine-p2p/grapevine/validation"
@@ -131,11 +132,26 @@ func (c *chain) adopt(tx validation.CheckedTx) error {
 	if c.locals.keeps(tx.ID()) {
 		return fmt.Errorf("%w: it was accepted before", validation.AlreadyKnown)
 	}
+	if err := c.lasts(tx); err != nil {
+		return err
+	}
 	if err := c.locals.adopt(tx); err != nil {
 		return storageError(err)
 	}
 	return nil
 }
+
+// lasts refuses what pools would not take any more by the time it reached them: it has a slot
+// for the way.
+func (c *chain) lasts(tx validation.CheckedTx) error {
+	least := (mempool.MinSlots + 1) * c.slot()
+	if tx.Terms().ExpiredAt(validation.UnixMillis(c.now().Add(least))) {
+		return fmt.Errorf("%w: too soon to reach a block, it must be valid for %v", validation.Expired, least)
+	}
+	return nil
+}
+
+func (c *chain) slot() time.Duration { return time.Duration(c.genesis.SlotMillis) * time.Millisecond }
 
 // adoptWhereItIs makes a transaction a local one that is in the pool already, or in a block.
 // It holds up blocks meanwhile, so that none moves it unseen.

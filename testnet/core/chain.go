@@ -23,6 +23,7 @@ type chain struct {
 }
 
 func newChain(g *wire.Genesis, limits mempool.Config) (*chain, error) {
+	limits.MinLife = mempool.MinSlots * time.Duration(g.SlotMillis) * time.Millisecond
 	c := &chain{limits: limits, blocks: make(bodies)}
 	var err error
 	if c.pool, err = mempool.New(limits); err != nil {
