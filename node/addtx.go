@@ -122,7 +122,7 @@ func (c *chain) addOwnLocked(tx validation.CheckedTx) error {
 	if (errors.Is(err, validation.Overdraft) || errors.Is(err, validation.Expired)) && c.locals.live(tx.ID()) {
 		return c.returnLocked(tx)
 	}
-	return err
+	return c.ownRefusalLocked(tx, err)
 }
 
 // returnLocked gives back to the pool what a lost block had taken.
@@ -130,7 +130,7 @@ func (c *chain) returnLocked(tx validation.CheckedTx) error {
 	account := c.ledger.Account(tx.Terms().Sender)
 	change, err := c.pool.Return(c.now(), tx, poolAccount(account))
 	c.poolChangedLocked(change)
-	return err
+	return c.ownRefusalLocked(tx, err)
 }
 
 func poolAccount(a ledger.Account) mempool.Account {

@@ -2,6 +2,7 @@ package node
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -19,10 +20,26 @@ const (
 	earlyShare    = 16
 )
 
+// errNoPlace is the refusal of what waits for others of its sender where too many wait already,
+// or others pay. What it pays counts once those before it have come.
+var errNoPlace = errors.New("it waits for those before it, and has no place to")
+
 // waits says whether what was refused for that reason may be possible as soon as others of its
 // sender come or go.
 func waits(why error) bool {
-	return errors.Is(why, validation.NonceTooFar) || errors.Is(why, mempool.ErrSenderFull)
+	return errors.Is(why, validation.NonceTooFar) || errors.Is(why, mempool.ErrSenderFull) || errors.Is(why, errNoPlace)
+}
+
+// ownRefusalLocked makes a refusal of what was accepted here one that says whether it waits.
+func (c *chain) ownRefusalLocked(tx validation.CheckedTx, err error) error {
+	if !errors.Is(err, validation.PoolFull) || !c.locals.live(tx.ID()) {
+		return err
+	}
+	terms := tx.Terms()
+	if next := c.pool.NextNonce(terms.Sender, c.ledger.Account(terms.Sender).Nonce); terms.Nonce > next {
+		return fmt.Errorf("%w: %w", errNoPlace, err)
+	}
+	return err
 }
 
 // waiting returns what the pool may take by now, in the order of nonces.

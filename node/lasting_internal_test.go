@@ -83,3 +83,27 @@ func TestWhatIsAcceptedLastsLongEnough(t *testing.T) {
 	b.chain.expire()
 	require.Equal(t, api.Expired, b.state(t, ours))
 }
+
+// R19: what was accepted behind transactions of peers waits for the snapshot that has those, also
+// where it finds no waiting place in the pool until then.
+func TestARestartEndsNothingBeforeTheSnapshotIsRead(t *testing.T) {
+	b := newWalletsBench(t, func(c *mempool.Config) { c.MaxWaiting = 2 })
+	var ours []*wire.Transaction
+	for i := range wallets {
+		require.NoError(t, b.fromPeer(t, b.sign(byte(101+i), wire.TxBody{})))
+		ours = append(ours, b.sign(byte(101+i), wire.TxBody{Nonce: 1}))
+		require.Equal(t, api.Pending, b.submit(t, ours[i]))
+	}
+	b.saveSnapshot()
+	b.restart(t)
+	for _, tx := range ours {
+		require.Equal(t, api.Accepted, b.state(t, tx))
+	}
+	require.Len(t, b.chain.locals.early, wallets-2)
+	b.loadSnapshot(t.Context())
+	b.chain.retryEarly()
+	for _, tx := range ours {
+		require.Equal(t, api.Pending, b.state(t, tx))
+	}
+	require.Empty(t, b.chain.locals.early)
+}
