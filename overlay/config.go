@@ -155,6 +155,10 @@ const maxAgent = 64
 type Gossip struct {
 	D, Dlo, Dhi, Dout, Dscore, Dlazy int
 
+	// Reserve is how many peers of the transaction mesh must have given this node something
+	// of late. Where fewer did, it sends transactions to so many others as well. 0: to none.
+	Reserve int
+
 	// PruneBackoff is how long two peers stay out of each other's mesh after a PRUNE, such as
 	// for want of room.
 	PruneBackoff time.Duration
@@ -185,6 +189,7 @@ func DefaultGossip() Gossip {
 		// honest neighbours and many Sybils would otherwise always have so many of these in its
 		// mesh, on trial, that it has eight peers.
 		D: 8, Dlo: 4, Dhi: 12, Dout: 3, Dscore: 6, Dlazy: 8,
+		Reserve: 4,
 		// An eighth of GossipSub's. Sybils fill meshes and have honest peers pruned from them;
 		// once they are found out, which takes ten seconds, these have to come back. The router
 		// keeps it for up to 12 s longer than it says (a look every fifteen heartbeats, and 2 s).
@@ -234,6 +239,9 @@ func (g Gossip) Validate() error {
 	}
 	if g.Dout < 0 || g.Dout >= g.Dlo || 2*g.Dout >= g.D {
 		refuse("Dout is %d, want below Dlo=%d and below D/2=%d/2", g.Dout, g.Dlo, g.D)
+	}
+	if g.Reserve < 0 {
+		refuse("Reserve is %d, want >= 0", g.Reserve)
 	}
 	if g.Dscore < 0 || g.Dscore > g.D {
 		refuse("Dscore is %d, want 0 to D=%d", g.Dscore, g.D)

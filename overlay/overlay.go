@@ -111,6 +111,7 @@ func New(cfg Config) (*Overlay, error) {
 	o.announcer = newAnnouncer(cfg, o.roster)
 	o.txs = newTxRoad(cfg, cfg.Host.ID(), o.txLinks, o.roster, o.court, o.crew)
 	o.txs.echoed, o.txs.waits = o.announcer.relayed, o.announcer.waits
+	o.txs.beside = newReserve(o).pass
 	o.holders, o.announcer.holders = o.txs.holders, o.txs.holders
 	o.lane = newLane(func(p peer.ID) bool { return o.txs.outflow.depth(p) >= fullLine })
 	if o.sched, err = newScheduler(cfg); err != nil {
@@ -493,11 +494,8 @@ func (o *Overlay) join(ctx context.Context) (txMesh, blockMesh *mesh, err error)
 				o.sentry.copied(p, raw)
 				o.holders.came(p, id)
 			},
-			sent: func(p peer.ID, raw []byte) {
-				id := wire.TxIDOf(raw)
-				o.announcer.sent(id, p)
-				o.holders.holds(p, id)
-			},
+			good: o.txs.beside,
+			sent: o.txSent,
 			dropped: func(p peer.ID) {
 				o.txs.outflow.dropped(p)
 				call2(o.cfg.Hooks.RPCDropped, peerscore.PeerID(p), topicTx)
@@ -533,6 +531,13 @@ func (o *Overlay) join(ctx context.Context) (txMesh, blockMesh *mesh, err error)
 		},
 	}, g, l, o.cfg.Score)
 	return txMesh, blockMesh, err
+}
+
+// txSent notes that a peer is sent a transaction on the topic.
+func (o *Overlay) txSent(p peer.ID, raw []byte) {
+	id := wire.TxIDOf(raw)
+	o.announcer.sent(id, p)
+	o.holders.holds(p, id)
 }
 
 // What hooks call the two topics.

@@ -122,6 +122,36 @@ func (s *sentry) copied(from peer.ID, raw []byte) {
 	}
 }
 
+// giving is how many peers of the mesh give us something.
+func (s *sentry) giving() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lookout.Live(time.Now())
+}
+
+// givers are the peers that gave us a message of late.
+func (s *sentry) givers(raw []byte) []peer.ID {
+	key := maphash.Bytes(s.seed, raw)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if g := s.recent[key]; g != nil {
+		return slices.Clone(g.by)
+	}
+	return nil
+}
+
+// streamsTo are the streams on which peers are sent messages, of those that have one.
+func (s *sentry) streamsTo(peers []peer.ID) (list []*trackedStream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range peers {
+		if t := s.streams[p]; t != nil {
+			list = append(list, t)
+		}
+	}
+	return list
+}
+
 // opened and closed follow the streams on which messages are sent.
 func (s *sentry) opened(t *trackedStream) {
 	s.mu.Lock()

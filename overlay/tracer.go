@@ -17,6 +17,7 @@ type tracer struct {
 	meshed    func(p peer.ID, in bool)
 	first     func(from peer.ID, raw []byte) // may be nil
 	duplicate func(from peer.ID, raw []byte)
+	good      func(raw []byte) // told of what others sent and proved good; may be nil
 	sent      func(to peer.ID, raw []byte)
 	dropped   func(to peer.ID)
 	unjudged  func(from peer.ID)
@@ -42,7 +43,10 @@ func (t *tracer) DuplicateMessage(m *pubsub.Message) {
 	}
 }
 
-func (t *tracer) DeliverMessage(m *pubsub.Message) { t.judged(m) }
+func (t *tracer) DeliverMessage(m *pubsub.Message) {
+	t.judged(m)
+	call(t.good, m.GetData())
+}
 
 // judged ends the way of a message that came from a peer: it is delivered, rejected, or a
 // duplicate, and one of them only.

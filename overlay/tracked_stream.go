@@ -102,6 +102,17 @@ func (s *trackedStream) release(key uint64) {
 	}
 }
 
+// push writes a frame that is not the router's.
+func (s *trackedStream) push(frame []byte) {
+	defer s.written(s.to)
+	s.writing <- struct{}{}
+	defer func() { <-s.writing }()
+	_ = s.SetWriteDeadline(time.Now().Add(releaseTime))
+	if _, err := s.write(s.Stream, s.to, frame); err != nil {
+		_ = s.Reset() // half a frame may be out
+	}
+}
+
 // Reset ends the stream in both directions. (Close does not: pubsub's writer closes
 // while its watcher still reads, and the watcher then resets.)
 func (s *trackedStream) Reset() error {

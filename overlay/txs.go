@@ -40,6 +40,7 @@ type txRoad struct {
 	echoed    func(id wire.TxID, from peer.ID) // told of what came and is known; set before Run
 	waits     func(id wire.TxID) bool          // whether it is ours and waits for its echoes; set before Run
 	holders   *holders
+	beside    func(raw []byte)              // passes on beside the mesh what is published; set before Run, may be nil
 	judged    func(id wire.TxID, err error) // told of verdicts on what has terms; set before Run, may be nil
 }
 
@@ -294,6 +295,7 @@ func (t *txRoad) pass(ctx context.Context, m *mesh, tx validation.CheckedTx) err
 	if err := m.publish(ctx, tx.Tx().Bytes(), tx); err != nil {
 		return fmt.Errorf("overlay: publish transaction %s: %w", tx.ID(), err)
 	}
+	call(t.beside, tx.Tx().Bytes())
 	return nil
 }
 

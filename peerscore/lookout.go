@@ -237,6 +237,16 @@ func (l *Lookout) Left(now time.Time, p PeerID) {
 	l.memories[p] = w.record
 }
 
+// Live is how many peers of the mesh gave us something of their own in the last LiveFor.
+func (l *Lookout) Live(now time.Time) (n int) {
+	for _, w := range l.mesh {
+		if l.live(now, w) {
+			n++
+		}
+	}
+	return n
+}
+
 // First counts a message that was new to us, from whomever.
 func (l *Lookout) First(now time.Time, from PeerID) {
 	l.counted++

@@ -52,9 +52,10 @@ const places = 3
 
 // crowded nodes have few places in their meshes, and offer none of them to
 // anybody before all are taken: attackers ask for one as soon as they are
-// connected. So who is in whose mesh does not depend on luck.
+// connected. So who is in whose mesh does not depend on luck. Nobody stands in for it.
 func crowded(c *node.Config) {
 	c.Gossip.D, c.Gossip.Dlo, c.Gossip.Dhi, c.Gossip.Dout, c.Gossip.Dscore = places, places-1, places, 0, 0
+	c.Gossip.Reserve = 0
 	pubsub.GossipSubHeartbeatInitialDelay = 4 * time.Second // this process runs one relay
 }
 

@@ -1,0 +1,54 @@
+package overlay_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/grapevine-p2p/grapevine/overlay"
+)
+
+// hearsNoBeat has no mesh but what peers ask for, and no way beside the topic.
+func hearsNoBeat(c *overlay.Config) {
+	c.Gossip.Heartbeat, c.Limits.AnnounceAfter, c.Recon = time.Hour, time.Hour, false
+}
+
+// besieged is a node whose mesh is one peer that passes on nothing.
+func besieged(t *testing.T, n *node) {
+	t.Helper()
+	p := newPuppet(t, n)
+	p.subscribe(true, p.topic)
+	p.graft(p.topic)
+	eventually(t, func() bool { return n.peer(p.ID()).InTxMesh }, "grafted")
+}
+
+// R116: where the mesh gives nothing, a transaction goes to a peer that was dialled, and to one
+// that brought something, but not to whoever came.
+func TestReserveTakesTheMeshsPlace(t *testing.T) {
+	g, c := testGenesis("reserve"), newClock()
+	n, dialled := start(t, g, c, hearsNoBeat), start(t, g, c, hearsNoBeat)
+	besieged(t, n)
+	besieged(t, dialled)
+	n.join(dialled)
+	stranger := newPuppet(t, n)
+	stranger.subscribe(true, stranger.topic)
+	require.False(t, n.peer(dialled.host.ID()).InTxMesh)
+
+	reaches(t, n, dialled, "wallet 0")
+	reaches(t, dialled, n, "wallet 1") // who brought something
+	require.Never(t, func() bool { return stranger.received() > 0 }, 200*time.Millisecond, pulse)
+}
+
+// reaches waits until something that one node publishes is with another. What it publishes
+// before the router has its streams is lost.
+func reaches(t *testing.T, from, to *node, wallet string) {
+	t.Helper()
+	before, nonce := to.chain.pooled(), uint64(0)
+	eventually(t, func() bool {
+		from.submit(transfer(from.g, wallet, nonce))
+		nonce++
+		time.Sleep(100 * time.Millisecond)
+		return to.chain.pooled() > before
+	}, "what one publishes reaches the other")
+}
