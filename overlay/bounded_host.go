@@ -26,6 +26,8 @@ type gate struct {
 	written func(p peer.ID)
 	// sentry holds some messages back; nil: none.
 	sentry *sentry
+	// inventory leaves out announcements that a peer does not need; nil: none.
+	inventory *inventory
 }
 
 // boundedHost is the host that one pubsub instance sees. It bounds the streams that
@@ -80,7 +82,10 @@ func (h *boundedHost) NewStream(ctx context.Context, p peer.ID, ids ...protocol.
 		_ = s.Reset()
 		return nil, context.Canceled
 	}
-	t := &trackedStream{Stream: s, to: p, writing: make(chan struct{}, 1), write: h.gate.write, written: h.gate.written, forget: h.forget, sentry: h.gate.sentry}
+	t := &trackedStream{
+		Stream: s, to: p, writing: make(chan struct{}, 1), write: h.gate.write, written: h.gate.written, forget: h.forget,
+		sentry: h.gate.sentry, inventory: h.gate.inventory,
+	}
 	if t.sentry != nil {
 		t.sentry.opened(t)
 	}

@@ -14,16 +14,17 @@ import (
 
 // inflow is what stands between the streams of peers and one gossip instance.
 type inflow struct {
-	topic   string
-	frame   int // bytes of one RPC
-	sluice  *sluice
-	outflow *outflow
-	inspect *inspector
-	sentry  *sentry                                      // nil: holds nothing back
-	shed    func(from peerscore.PeerID, n int, why Shed) // may be nil
-	bytes   func(*budget) *rate.Limiter
-	units   func(*budget) *admission
-	paced   *rate.Limiter // bytes that are no messages, of all peers beyond what each has for itself
+	topic     string
+	frame     int // bytes of one RPC
+	sluice    *sluice
+	outflow   *outflow
+	inspect   *inspector
+	sentry    *sentry                                      // nil: holds nothing back
+	inventory *inventory                                   // nil: leaves nothing out
+	shed      func(from peerscore.PeerID, n int, why Shed) // may be nil
+	bytes     func(*budget) *rate.Limiter
+	units     func(*budget) *admission
+	paced     *rate.Limiter // bytes that are no messages, of all peers beyond what each has for itself
 	// coming is told of a frame of which the first bytes have come; it returns what is to be
 	// called when all have. It may be nil.
 	coming func(from peer.ID, frame int) (done func())
@@ -39,9 +40,10 @@ func controlInAll(l Limits) *rate.Limiter {
 // bounded is the host that one gossip instance sees.
 func (o *Overlay) bounded(ctx context.Context, in inflow) *boundedHost {
 	return newBoundedHost(o.host, gate{
-		written: in.outflow.written,
-		sentry:  in.sentry,
-		write:   func(s network.Stream, p peer.ID, rpc []byte) (int, error) { return in.write(ctx, s, p, rpc) },
+		written:   in.outflow.written,
+		sentry:    in.sentry,
+		inventory: in.inventory,
+		write:     func(s network.Stream, p peer.ID, rpc []byte) (int, error) { return in.write(ctx, s, p, rpc) },
 		admit: func(ctx context.Context, p peer.ID) error {
 			o.greeter.meet(p)
 			return o.roster.admit(ctx, p)

@@ -455,7 +455,11 @@ func (o *Overlay) join(ctx context.Context) (txMesh, blockMesh *mesh, err error)
 	}
 	txUnits, blockUnits := func(b *budget) *admission { return b.txs }, func(b *budget) *admission { return b.blocks }
 	txInspector := newInspector(o, TxTopic(o.id), o.txLinks.has, txUnits)
-	txInspector.heard = o.announcer.heard
+	inventory := newInventory(time.Duration(g.HistoryGossip+1) * g.Heartbeat)
+	txInspector.heard = func(ids []string, from peer.ID) {
+		inventory.heard(from, ids...)
+		o.announcer.heard(ids, from)
+	}
 	if o.recon != nil { // which brings what nobody is asked for
 		txInspector.jammed = func() bool { return o.txs.outflow.jammed(o.txLinks) }
 	}
@@ -463,8 +467,8 @@ func (o *Overlay) join(ctx context.Context) (txMesh, blockMesh *mesh, err error)
 	txIn, blockIn := sluices(txInspector.pulls, o.cfg.Hooks.TxShed), sluices(blockInspector.pulls, nil)
 	txMesh, err = join(ctx, o.bounded(ctx, inflow{
 		topic: TxTopic(o.id), frame: l.TxFrame, sluice: txIn, outflow: o.txs.outflow, inspect: txInspector, shed: o.cfg.Hooks.TxShed,
-		sentry: o.sentry,
-		bytes:  func(b *budget) *rate.Limiter { return b.txBytes }, units: txUnits, paced: controlInAll(l), write: o.lane.writeTxs,
+		sentry: o.sentry, inventory: inventory,
+		bytes: func(b *budget) *rate.Limiter { return b.txBytes }, units: txUnits, paced: controlInAll(l), write: o.lane.writeTxs,
 	}), meshConfig{
 		name: "transactions", network: o.id, topic: TxTopic(o.id), protocols: txProtocols,
 		frame: l.TxFrame, control: l.TxControl, workers: g.TxWorkers, heartbeat: g.Heartbeat,
@@ -477,7 +481,7 @@ func (o *Overlay) join(ctx context.Context) (txMesh, blockMesh *mesh, err error)
 		inspectScore: o.inspect(func(m *member, c *pubsub.PeerScoreSnapshot) { m.txScore, m.txCounts = c.Score, c }),
 		inspector:    txInspector,
 		tracer: &tracer{
-			self: o.host.ID(), sluice: txIn, outflow: o.txs.outflow, pulls: txInspector.pulls,
+			self: o.host.ID(), sluice: txIn, outflow: o.txs.outflow, pulls: txInspector.pulls, inventory: inventory,
 			meshed: func(p peer.ID, in bool) {
 				o.txs.meshed(p, in)
 				o.sentry.meshed(p, in)

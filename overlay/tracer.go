@@ -14,6 +14,7 @@ type tracer struct {
 	sluice    *sluice
 	outflow   *outflow
 	pulls     *pulls
+	inventory *inventory // may be nil
 	meshed    func(p peer.ID, in bool)
 	first     func(from peer.ID, raw []byte) // may be nil
 	duplicate func(from peer.ID, raw []byte)
@@ -39,6 +40,7 @@ func (t *tracer) RecvRPC(*pubsub.RPC) {}
 func (t *tracer) DuplicateMessage(m *pubsub.Message) {
 	t.judged(m)
 	if m.ReceivedFrom != t.self {
+		t.inventory.heard(m.ReceivedFrom, m.ID)
 		t.duplicate(m.ReceivedFrom, m.GetData())
 	}
 }
@@ -86,7 +88,9 @@ func (t *tracer) Join(string) {}
 func (t *tracer) Leave(string) {}
 
 func (t *tracer) ValidateMessage(m *pubsub.Message) {
-	t.pulls.arrived(time.Now(), m.ReceivedFrom, m.ID, len(m.GetData()))
+	now := time.Now()
+	t.pulls.arrived(now, m.ReceivedFrom, m.ID, len(m.GetData()))
+	t.inventory.arrived(now, m.ReceivedFrom, m.ID)
 	call2(t.first, m.ReceivedFrom, m.GetData())
 }
 

@@ -21,11 +21,12 @@ const writeSlack = time.Second
 // trackedStream is an outbound stream that is forgotten when it ends.
 type trackedStream struct {
 	network.Stream
-	to      peer.ID // constant, as what follows
-	write   func(s network.Stream, p peer.ID, rpc []byte) (int, error)
-	written func(peer.ID)
-	forget  func(network.Stream)
-	sentry  *sentry // nil: nothing is held back
+	to        peer.ID // constant, as what follows
+	write     func(s network.Stream, p peer.ID, rpc []byte) (int, error)
+	written   func(peer.ID)
+	forget    func(network.Stream)
+	sentry    *sentry    // nil: nothing is held back
+	inventory *inventory // nil: nothing is left out
 
 	// writing has one place, taken while a frame is written. No mutex: a write can wait
 	// for long, and virtual time does not go on while somebody waits for a mutex.
@@ -40,10 +41,10 @@ type trackedStream struct {
 // be written later.
 func (s *trackedStream) Write(b []byte) (int, error) {
 	defer s.written(s.to)
-	rest := b
+	rest := s.inventory.trim(time.Now(), s.to, b)
 	if s.sentry != nil {
 		var held []heldBack
-		rest, held = s.sentry.split(s.to, b)
+		rest, held = s.sentry.split(s.to, rest)
 		for _, h := range held {
 			s.keep(h)
 		}
