@@ -27,20 +27,20 @@ func TestElementBomb(t *testing.T) {
 	require.Greater(t, *stock.Resources.CPUS, 3**r.Resources.CPUS)
 }
 
-// Grafting again right after a prune is a breach that the router counts; where its score cuts
-// nobody, the budget of grafts does.
+// Grafting again right after a prune is cut, but by nodes that hold nothing against anybody.
 func TestGraftsDuringBackoff(t *testing.T) {
 	r := simulate(t, shipped(t, "attack-control-flood", flood("prune")), report.RelayGossip)
 	require.EqualValues(t, 1, *r.Attack.EvictedRatio)
 	require.EqualValues(t, 1, *r.Tx.DeliveryRatio)
 	bare := simulate(t, shipped(t, "attack-control-flood", flood("prune")), "lenient")
-	require.EqualValues(t, 1, *bare.Attack.EvictedRatio)
+	require.Zero(t, *bare.Attack.EvictedRatio)
 }
 
 // The other floods reach their victims, stop nothing, and are cut.
 func TestOtherFloods(t *testing.T) {
 	calm := simulate(t, shipped(t, "attack-control-flood", "attackers=[]"), report.RelayGossip)
-	for message, factor := range map[string]float64{"ihave": 10, "iwant": 1.1, "idontwant": 10, "graft": 0.7} {
+	// Who is cut at once has sent little, and carries nothing any more.
+	for message, factor := range map[string]float64{"ihave": 2, "iwant": 0.7, "idontwant": 2, "graft": 0.5} {
 		t.Run(message, func(t *testing.T) {
 			r := simulate(t, shipped(t, "attack-control-flood", flood(message)), report.RelayGossip)
 			require.EqualValues(t, 1, *r.Tx.DeliveryRatio)
