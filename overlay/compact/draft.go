@@ -30,6 +30,7 @@ type Draft struct {
 	places []place
 	at     map[wire.ShortID]int32 // the first place of a short id
 	open   int                    // places that are not filled
+	bytes  int                    // of the transactions in those that are
 }
 
 // place is where one transaction of the block belongs.
@@ -71,6 +72,7 @@ func NewDraft(h *wire.HeaderBody, ids []wire.ShortID, known iter.Seq[validation.
 		case len(p.maybe) == 1 && p.again < 0 && d.at[ids[i]] == int32(i):
 			p.part.Checked, p.maybe = p.maybe[0], nil
 			d.open--
+			d.bytes += p.part.Checked.Size()
 		}
 	}
 	return d
@@ -93,6 +95,9 @@ func (d *Draft) Len() int { return len(d.places) }
 
 // Open is the number of transactions that are missing.
 func (d *Draft) Open() int { return d.open }
+
+// Bytes is what the transactions take that are there.
+func (d *Draft) Bytes() int { return d.bytes }
 
 // Missing lists the places that are not filled, in rising order.
 func (d *Draft) Missing() []uint32 {
@@ -135,6 +140,7 @@ func (d *Draft) Add(i uint32, tx *wire.Transaction, prover peerscore.PeerID) err
 	}
 	p.part, p.from = validation.Part{Tx: tx}, prover
 	d.open--
+	d.bytes += tx.Size()
 	return nil
 }
 

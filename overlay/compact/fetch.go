@@ -30,6 +30,7 @@ func (m *Machine) askIfDue(j *job) {
 		if a.live() && passed(a.due, m.now) {
 			a.late = true
 			if t := j.mate(a.to); a.promised || t.header || t.whole {
+				a.to.late(1)
 				m.act(Missed{a.to.ID, j.id, Late})
 			}
 		}
@@ -45,7 +46,7 @@ func (m *Machine) askIfDue(j *job) {
 	m.askAgain(j)
 }
 
-// askFirst asks the sender of the header. What would not come in one flight is shared
+// askFirst asks the sender of the header, unless that was late of late. What would not come in one flight is shared
 // among those who are likely to answer first: most nodes have most of it, near ones
 // answer sooner than a second flight comes, and no uplink has to serve all who heard of
 // the block from it.
@@ -53,7 +54,7 @@ func (m *Machine) askFirst(j *job) {
 	j.round = 1
 	missing := j.draft.Missing()
 	parts := min(max(ceilDiv(j.missingBytes(), oneFlight), 1), m.cfg.Parallel, len(missing))
-	if l := m.linkOf(j.sender); l != nil && parts == 1 && !j.mate(l).barred {
+	if l := m.linkOf(j.sender); l != nil && parts == 1 && !j.mate(l).barred && l.rank() == 0 {
 		m.sendAsk(j, l, missing)
 		return
 	}
@@ -109,8 +110,8 @@ func (m *Machine) askAgain(j *job) {
 // needs before it answers: about a hop.
 const unheard = 60 * time.Millisecond
 
-// askable lists who may have what is missing, the soonest answer first. Who was asked and
-// has not answered, or had nothing, is left out.
+// askable lists who may have what is missing, the soonest answer first, and who was late of
+// late last. Who was asked and has not answered, or had nothing, is left out.
 func (m *Machine) askable(j *job) []*link {
 	soon := func(l *link) time.Duration {
 		if t := j.mates[l.ID]; t != nil && (t.whole || t.header) {
@@ -128,7 +129,7 @@ func (m *Machine) askable(j *job) []*link {
 			can = append(can, l)
 		}
 	}
-	slices.SortStableFunc(can, func(a, b *link) int { return cmp.Compare(soon(a), soon(b)) })
+	slices.SortStableFunc(can, func(a, b *link) int { return cmp.Or(cmp.Compare(a.rank(), b.rank()), cmp.Compare(soon(a), soon(b))) })
 	return can
 }
 
@@ -185,6 +186,9 @@ func (m *Machine) onFill(j *job, t *mate, f *Fill) error {
 			return fmt.Errorf("%w: place %d of block %s", Unasked, i, j.id)
 		}
 		a.places = slices.Delete(a.places, at, at+1)
+	}
+	if !a.late && len(f.Places) > 0 {
+		t.link.prompt()
 	}
 	if !a.promised && f.Size() <= oneFlight {
 		t.link.rtt.sample(m.now.Sub(a.sent))

@@ -129,10 +129,8 @@ func (j *job) count() int {
 	return len(j.txs)
 }
 
-// missingBytes is a guess: the transactions that are missing are as long as others.
-func (j *job) missingBytes() int {
-	return int(int64(j.header.Size) * int64(j.draft.Open()) / int64(max(j.draft.Len(), 1)))
-}
+// missingBytes is what the transactions that are missing take, if the header tells the truth.
+func (j *job) missingBytes() int { return max(0, int(j.header.Size)-j.draft.Bytes()) }
 
 // tooMuch reports whether so many bytes are missing that chunks are cheaper than answers. A
 // chunk brings everything, the known part included, so that collecting costs the whole

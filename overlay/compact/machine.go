@@ -118,13 +118,13 @@ func (m *Machine) Open(now time.Time, from peerscore.PeerID, h validation.Checke
 		}
 		return m.take()
 	}
-	if !m.room() {
-		m.act(GaveUp{h.ID(), TooMany})
-		return m.take()
-	}
 	j := newJob(now, h)
 	j.draft = NewDraft(j.header, ids, known)
 	j.how.Known = len(ids) - j.draft.Open()
+	if !m.room(j.draft.Open() == 0) {
+		m.act(GaveUp{h.ID(), TooMany})
+		return m.take()
+	}
 	m.keep(j)
 	if l := m.linkOf(from); l != nil {
 		j.mate(l).header = true
@@ -151,9 +151,10 @@ func (m *Machine) Heard(from peerscore.PeerID, id wire.BlockID) {
 // first to send. coded are its chunks if its header signs any, else nil.
 func (m *Machine) Produce(now time.Time, block validation.CheckedBlock, coded *Coded) []Action {
 	m.now = now
-	if m.blocks[block.ID()] != nil || !m.room() {
+	if m.blocks[block.ID()] != nil {
 		return m.take()
 	}
+	m.room(true)
 	j := newJob(now, block.Header())
 	j.txs, j.over, j.own = block.Block().Txs, true, true
 	if coded != nil && j.chunked && coded.Root() == j.header.ChunkRoot {
@@ -288,14 +289,19 @@ func (m *Machine) Next() (at time.Time, ok bool) {
 	return at, ok
 }
 
-// room makes a place for one more block: the oldest of those that are over goes.
-func (m *Machine) room() bool {
+// room makes a place for one more block: the oldest of those that are over goes. If none is,
+// one that is whole takes the place of the oldest, which is the likeliest to have no body.
+func (m *Machine) room(whole bool) bool {
 	if len(m.order) < m.cfg.Blocks {
 		return true
 	}
 	k := slices.IndexFunc(m.order, func(j *job) bool { return j.over })
-	if k < 0 {
+	switch {
+	case k < 0 && !whole:
 		return false
+	case k < 0:
+		k = 0
+		m.giveUp(m.order[k], TooMany)
 	}
 	j := m.order[k]
 	m.forget(j)

@@ -370,3 +370,46 @@ func TestCommonIsNotSent(t *testing.T) {
 	s.Heard("b", wire.BlockID{1})
 	require.NotEmpty(t, only[*compact.Ask](s.take(s.DropLink(s.at, "a")), "b"))
 }
+
+// TestWholeBlocksFindRoom: blocks that nobody gives the bodies of take all places, and none of one
+// that needs nothing.
+func TestWholeBlocksFindRoom(t *testing.T) {
+	besieged := func() *stage {
+		s := newStage(t, none, "a", "b", "c")
+		for k := range compact.DefaultConfig().Blocks {
+			b, _ := block(transactions(k<<20, 10, 250), func(h *wire.HeaderBody) { h.Height = uint64(100 + k) })
+			s.open("a", b)
+		}
+		return s
+	}
+	b, coded := block(transactions(99<<20, 1_000, 250), nil)
+	s := besieged()
+	out := s.take(s.Produce(s.at, b, coded))
+	require.NotEmpty(t, only[*compact.Chunk](out, "b"))
+	require.Len(t, kindOf[compact.GaveUp](out), 1, "on one of the others")
+
+	s = besieged()
+	s.open("b", b, b.Txs()...)
+	require.Len(t, s.built(), 1)
+
+	s = besieged()
+	gave := kindOf[compact.GaveUp](s.open("b", b, b.Txs()[1:]...))
+	require.Len(t, gave, 1)
+	require.ErrorIs(t, gave[0].Why, compact.TooMany)
+}
+
+// TestMissingBytesAreKnown: what is missing is counted, not taken for as long as the rest.
+func TestMissingBytesAreKnown(t *testing.T) {
+	txs := append(transactions(0, 30, 128<<10-200), transactions(100, 240, 250)...)
+	b, _ := block(txs, nil)
+	s := newStage(t, none, "a", "b", "c")
+	out := append(s.open("a", b, b.Txs()[:30]...), s.pass(30*time.Millisecond)...)
+	require.Empty(t, only[*compact.Have](out, "b"), "60 KB of 4 MB are asked for, not collected in chunks")
+	asked := 0
+	for _, l := range []peerscore.PeerID{"a", "b", "c"} {
+		for _, a := range only[*compact.Ask](out, l) {
+			asked += len(a.Places)
+		}
+	}
+	require.Equal(t, 240, asked)
+}

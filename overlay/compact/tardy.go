@@ -6,15 +6,15 @@ import "slices"
 // keeps others back costs the time of a wait with each block anew. It decides the order
 // alone, so that who is slow today is asked all the same where nobody else has it.
 const (
-	tardyEach  = 4  // for a chunk that was not there in time
+	tardyEach  = 4  // for a chunk, or an answer, that was not there in time
 	tardyFrom  = 8  // two of them, without others that were
 	tardyLimit = 64 // a link that mends has paid it off within a block of 1 MiB
 )
 
-// late notes chunks that did not come in time.
-func (l *link) late(chunks int) { l.tardy = min(tardyLimit, l.tardy+tardyEach*chunks) }
+// late notes chunks or answers that did not come in time.
+func (l *link) late(pieces int) { l.tardy = min(tardyLimit, l.tardy+tardyEach*pieces) }
 
-// prompt notes a chunk that did.
+// prompt notes one that did.
 func (l *link) prompt() { l.tardy = max(0, l.tardy-1) }
 
 // rank is 0 for those that are asked first.

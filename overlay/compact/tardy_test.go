@@ -43,3 +43,37 @@ func TestAllLateAreAskedAllTheSame(t *testing.T) {
 		require.NotEmpty(t, only[*compact.Chunk](out, l))
 	}
 }
+
+// TestWhoAnsweredLateIsAskedLast: a link that does not answer in time is asked first no more,
+// though it is the nearest and sent the header.
+func TestWhoAnsweredLateIsAskedLast(t *testing.T) {
+	s := newStage(t, none, "a", "b", "c", "d", "e")
+	require.NoError(t, s.SetLink(compact.Link{ID: "e", Mesh: true, RTT: 10 * time.Millisecond, Window: 64 << 10}))
+	others := []peerscore.PeerID{"a", "b", "c", "d"}
+	for k := range 2 { // it owes two answers
+		b, _ := block(transactions(k<<20, 400, 250), nil)
+		from := len(s.seen)
+		s.open("e", b, b.Txs()[:380]...)
+		for answered := false; !answered; {
+			s.pass(10 * time.Millisecond)
+			for _, l := range others {
+				for _, a := range only[*compact.Ask](s.seen[from:], l) {
+					s.receive(l, answer(b, a))
+					answered = true
+				}
+			}
+		}
+		require.Len(t, only[*compact.Ask](s.seen[from:], "e"), 1)
+		s.pass(40 * time.Second)
+	}
+	b, _ := block(transactions(2<<20, 400, 250), nil)
+	from := len(s.seen)
+	s.open("e", b, b.Txs()[:380]...)
+	s.pass(60 * time.Millisecond)
+	require.Empty(t, only[*compact.Ask](s.seen[from:], "e"))
+	asked := 0
+	for _, l := range others {
+		asked += len(only[*compact.Ask](s.seen[from:], l))
+	}
+	require.Equal(t, 1, asked)
+}
