@@ -302,9 +302,8 @@ func TestShedOfSuspectsComesBack(t *testing.T) {
 	require.True(t, known.wanted(now.Add(triedFor), id), "fetched, and shed")
 }
 
-// slowRoad calls f with the road of a node of which one peer reads nothing, and with what is
-// published.
-func slowRoad(t *testing.T, f func(ctx context.Context, road *txRoad, published *pubsub.Subscription)) {
+// R121: what is good of a suspect is published although a peer reads slowly.
+func TestLateWaitsForNoReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, err := libp2p.New(libp2p.NoListenAddrs, libp2p.DisableRelay(), libp2p.DisableMetrics(), libp2p.ResourceManager(&network.NullResourceManager{}))
 		require.NoError(t, err)
@@ -325,13 +324,6 @@ func slowRoad(t *testing.T, f func(ctx context.Context, road *txRoad, published 
 		for range DefaultGossip().OutboundQueue {
 			road.outflow.queued("slow")
 		}
-		f(ctx, road, published)
-	})
-}
-
-// R121: what is good of a suspect is published although a peer reads slowly.
-func TestLateWaitsForNoReader(t *testing.T) {
-	slowRoad(t, func(ctx context.Context, road *txRoad, published *pubsub.Subscription) {
 		start := time.Now()
 		tx := soundTxs(t, "late", 1)[0]
 		road.late(ctx, validation.TxResult{ID: tx.ID(), Checked: tx}, "suspect")
@@ -344,26 +336,3 @@ func TestLateWaitsForNoReader(t *testing.T) {
 		require.Positive(t, time.Since(start), "what is ours waits")
 	})
 }
-
-// What waited for the nonces before it is passed on although a peer reads slowly: whatever else
-// waits would wait behind it.
-func TestGapsWaitForNoReader(t *testing.T) {
-	slowRoad(t, func(ctx context.Context, road *txRoad, published *pubsub.Subscription) {
-		ctx, cancel := context.WithCancel(ctx)
-		road.cfg.Pool = new(takesAll)
-		var retries sync.WaitGroup
-		retries.Go(func() { road.retryGaps(ctx, road.mesh.Load()) })
-		defer retries.Wait()
-		defer cancel()
-		start := time.Now()
-		road.gaps.put(early{soundTxs(t, "early", 1)[0], "honest", start.Add(gapPatience)})
-		_, err := published.Next(ctx)
-		require.NoError(t, err)
-		require.LessOrEqual(t, time.Since(start), gapTick)
-	})
-}
-
-// takesAll is a pool that takes everything.
-type takesAll struct{ Pool }
-
-func (*takesAll) AddTx(context.Context, validation.CheckedTx, peerscore.PeerID) error { return nil }

@@ -234,8 +234,7 @@ func (t *txRoad) retryGaps(ctx context.Context, m *mesh) {
 			if t.cfg.Hooks.TxArrived != nil {
 				t.cfg.Hooks.TxArrived(e.tx.ID(), peerscore.PeerID(e.from), validation.Accept, nil)
 			}
-			// All senders wait behind it, so it waits for no reader.
-			if err := t.pass(ctx, m, e.tx); err != nil && ctx.Err() == nil {
+			if err := t.send(ctx, m, e.tx); err != nil && ctx.Err() == nil {
 				t.log.Warn("passing on a transaction that waited failed", "tx", e.tx.ID(), "err", err)
 			}
 		}
