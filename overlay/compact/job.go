@@ -24,6 +24,7 @@ type job struct {
 
 	draft *Draft              // nil for a block of our own
 	txs   []*wire.Transaction // the body, once it is known
+	size  int                 // of txs, once somebody wanted to know
 	over  bool                // whole, or given up
 	lost  bool                // given up, and never whole since
 	ends  time.Time           // of the attempt, or of serving it
@@ -66,7 +67,7 @@ type mate struct {
 	filled  bool // sent its one unasked Fill
 	owes    bool // promised us what we no longer need
 	waiting *Ask // what it was promised
-	served  int  // transactions it was given
+	served  int  // bytes of transactions that it was given
 
 	has    Bitmap // chunks that it has or is being sent
 	sent   Bitmap // chunks that it was sent by us
@@ -127,6 +128,20 @@ func (j *job) count() int {
 		return j.draft.Len()
 	}
 	return len(j.txs)
+}
+
+// bytes is what the transactions at hand take. What the header says may be a lie, which is none
+// of those who ask for them.
+func (j *job) bytes() int {
+	if j.txs == nil {
+		return j.draft.Bytes()
+	}
+	if j.size == 0 {
+		for _, tx := range j.txs {
+			j.size += tx.Size()
+		}
+	}
+	return j.size
 }
 
 // missingBytes is what the transactions that are missing take, if the header tells the truth.

@@ -413,3 +413,21 @@ func TestMissingBytesAreKnown(t *testing.T) {
 	}
 	require.Equal(t, 240, asked)
 }
+
+// TestGreedCountsBytes: who asks for the largest transaction again and again is greedy, though that
+// is one of thousands.
+func TestGreedCountsBytes(t *testing.T) {
+	b, coded := block(append(transactions(0, 1, 120<<10), transactions(10, 4_000, 100)...), nil)
+	s := newStage(t, none, "a", "e")
+	s.take(s.Produce(s.at, b, coded))
+	given := 0
+	for i := range 100 {
+		for _, f := range only[*compact.Fill](s.receive("e", &compact.Ask{Block: b.ID(), ID: uint32(i + 1), Places: []uint32{0}}), "e") {
+			given += f.Size()
+		}
+	}
+	require.LessOrEqual(t, given, (compact.DefaultConfig().Served+1)*int(b.Header().Body().Size))
+	blames := kindOf[compact.Blame](s.seen)
+	require.Len(t, blames, 1)
+	require.ErrorIs(t, blames[0].Why, compact.Greedy)
+}

@@ -36,8 +36,8 @@ func (m *Machine) answer(j *job, t *mate, f *Ask) error {
 			size += tx.Size()
 		}
 	}
-	if t.served += len(fill.Txs); t.served > m.cfg.Served*j.count() {
-		return fmt.Errorf("%w: %d transactions of %d of block %s", Greedy, t.served, j.count(), j.id)
+	if t.served += size; t.served > m.cfg.Served*j.bytes() {
+		return fmt.Errorf("%w: %d bytes of %d of block %s", Greedy, t.served, j.bytes(), j.id)
 	}
 	if len(rest) > 0 && !j.over {
 		fill.More = true
@@ -90,8 +90,8 @@ func (m *Machine) fillLinks(j *job) {
 		fill := &Fill{Block: j.id, Places: places, Proved: j.txs != nil}
 		for _, i := range places {
 			fill.Txs = append(fill.Txs, txs[i].Bytes())
+			j.mate(l).served += txs[i].Size()
 		}
-		j.mate(l).served += len(places)
 		m.send(l, fill)
 	}
 }

@@ -80,11 +80,12 @@ func (m *Machine) onHave(j *job, t *mate, f *Have) error {
 		t.waiting = nil
 	}
 	if f.Coming {
+		news := f.Chunks.Without(t.coming) // said again, it is not counted upon again
 		t.coming = t.coming.With(f.Chunks)
-	}
-	if f.Coming && !j.over {
-		j.asked = m.now
-		m.expect(j, t, f.Chunks.Without(j.have).Without(t.got))
+		if !j.over && !news.IsZero() {
+			j.asked = m.now
+			m.expect(j, t, news.Without(j.have).Without(t.got))
+		}
 	}
 	if t.seeking && !t.whole {
 		m.offer(j, t)

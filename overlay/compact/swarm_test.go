@@ -224,3 +224,40 @@ func TestDropLink(t *testing.T) {
 	require.Len(t, only[*compact.Want](out, "c"), 1)
 	require.Empty(t, s.take(s.DropLink(s.at, "b")))
 }
+
+// TestComingIsBelievedOnce: who says again and again that chunks are on their way keeps nobody
+// from having them from others for longer than who says so once.
+func TestComingIsBelievedOnce(t *testing.T) {
+	b, coded := cold()
+	chunks := chunksOf(t, b, coded)
+	var four compact.Bitmap
+	for i := range 4 {
+		four.Set(i)
+	}
+	took := func(again bool) time.Duration {
+		s := newStage(t, none, "a", "e")
+		s.open("a", b)
+		s.receive("e", &compact.Have{Block: b.ID(), Chunks: four, Coming: true})
+		s.receive("a", &compact.Have{Block: b.ID(), Whole: true})
+		began, given := s.at, 0
+		for len(s.built()) == 0 && s.at.Sub(began) < 5*time.Second {
+			for wants := only[*compact.Want](s.seen, "a"); given < len(wants); wants = only[*compact.Want](s.seen, "a") {
+				want := wants[given]
+				given++
+				for i, c := range chunks {
+					if want.Chunks.Has(i) {
+						f := *c
+						f.Pushed, f.Onward = false, false
+						s.receive("a", &f)
+					}
+				}
+			}
+			s.pass(50 * time.Millisecond)
+			if again {
+				s.receive("e", &compact.Have{Block: b.ID(), Chunks: four, Coming: true})
+			}
+		}
+		return s.at.Sub(began)
+	}
+	require.LessOrEqual(t, took(true), took(false)+50*time.Millisecond)
+}
