@@ -9,6 +9,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/grapevine-p2p/grapevine/peerscore"
+	"github.com/grapevine-p2p/grapevine/validation"
 	"github.com/grapevine-p2p/grapevine/wire"
 )
 
@@ -43,11 +44,14 @@ func newAside() *aside {
 	return &aside{copies: make(chan txCopy, maxCopies), ids: newLately(maxAside, asideFor)}
 }
 
-// put notes a transaction of a suspect.
+// put notes a transaction of a suspect: when it begins, and when it is put aside, for its sender
+// may have become a suspect in between.
 func (a *aside) put(now time.Time, id wire.TxID) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.ids.put(now, id)
+	if !a.ids.has(now, id) {
+		a.ids.put(now, id)
+	}
 }
 
 // offer has the copy of a transaction judged that was put aside, once.
@@ -96,7 +100,7 @@ func (t *txRoad) judgeCopy(ctx context.Context, c txCopy) {
 		t.aside.put(time.Now(), wire.TxIDOf(c.raw))
 	case errors.Is(r.Err, errUndecided):
 		t.passLate(ctx, r)
-	default:
-		t.late(ctx, r, c.from)
+	case t.judge(c.from, r) == validation.Accept:
+		t.passLate(ctx, r)
 	}
 }

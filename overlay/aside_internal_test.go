@@ -35,6 +35,7 @@ func TestAside(t *testing.T) {
 
 	for i := range maxAside + 1 {
 		a.put(now, id(i))
+		a.put(now, id(i)) // which takes one place
 	}
 	require.False(t, offered(0), "the first was forgotten for the last")
 	for i := 1; len(a.copies) < maxCopies; i++ {
