@@ -53,6 +53,7 @@ type collector struct {
 	now     func() time.Time
 	take    func(ctx context.Context, tx validation.CheckedTx, from peer.ID) error
 	late    func(ctx context.Context, r validation.TxResult, from peer.ID) // what became of one that was verified apart; waits for no peer
+	refused func(raw []byte, r validation.TxResult)                        // told of what VerifyTxs found an error in; may be nil
 	size    int
 	wait    time.Duration
 
@@ -247,6 +248,7 @@ func (c *collector) verify(batch []ticket) []validation.TxResult {
 			continue
 		}
 		c.note(now, t.arrival.From, results[i].Err)
+		call2(c.refused, t.arrival.Raw, results[i])
 	}
 	return results
 }

@@ -41,13 +41,14 @@ type blockRoad struct {
 	mesh     atomic.Pointer[mesh]
 	shelf    *waitingRoom
 	twins    *twins
+	glanced  *glanced
 
 	mu         sync.Mutex // guards what follows
 	rebuilding map[wire.BlockID]*rebuild
 }
 
 func newBlockRoad(ctx context.Context, cfg Config, self peer.ID, r *roster, c *court, w *crew, d *desk,
-	parts *compactor, seek func(peer.ID, uint64),
+	parts *compactor, g *glanced, seek func(peer.ID, uint64),
 ) *blockRoad {
 	b := &blockRoad{
 		self: self, protocol: CompactProtocol(cfg.Genesis.ID()), cfg: cfg, log: cfg.Logger, roster: r, court: c, crew: w, desk: d,
@@ -56,6 +57,7 @@ func newBlockRoad(ctx context.Context, cfg Config, self peer.ID, r *roster, c *c
 		requests:   make(chan struct{}, cfg.Limits.ServeCompact),
 		shelf:      newWaitingRoom(cfg.Limits),
 		twins:      newTwins(cfg.Limits.TwinsAfter),
+		glanced:    g,
 		rebuilding: make(map[wire.BlockID]*rebuild),
 	}
 	parts.built, parts.gaveUp = b.built, b.gaveUp

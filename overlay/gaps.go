@@ -53,8 +53,9 @@ func newGaps() *gaps {
 	return &gaps{news: make(chan struct{}, 1), pen: newPen[retried](penBounds{items: gapPlaces, bytes: gapBytes, peerItems: gapPerPeer, peerBytes: gapPeer})}
 }
 
-// put keeps e, and says whether there is a place for it.
-func (g *gaps) put(e early) bool {
+// put keeps e if there is a place for it, and says whose transactions lost theirs: of some peer,
+// which may be the one that sent e.
+func (g *gaps) put(e early) (lost []peer.ID) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if len(g.pen.items) == 0 {

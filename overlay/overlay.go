@@ -193,7 +193,7 @@ func (o *Overlay) assemble(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	blocks = newBlockRoad(ctx, o.cfg, o.host.ID(), o.roster, o.court, o.crew, o.desk, parts, syncer.seek)
+	blocks = newBlockRoad(ctx, o.cfg, o.host.ID(), o.roster, o.court, o.crew, o.desk, parts, o.txs.glanced, syncer.seek)
 	o.greeter = &greeter{
 		cfg: o.cfg, host: o.host, id: o.id, roster: o.roster, court: o.court, desk: o.desk, log: o.log,
 		crew: o.crew, ctx: ctx, back: o.back, left: o.left,

@@ -41,23 +41,27 @@ func newPen[T any](b penBounds) *pen[T] {
 	return &pen[T]{bounds: b, use: make(map[peer.ID]usage)}
 }
 
-// put adds an item and says whether it stays.
-func (p *pen[T]) put(from peer.ID, size int, what T) (stays bool) {
+// put adds an item, and says whose items the pen lost for it, one by one. If its own sender is
+// among them, it is the one that found no place.
+func (p *pen[T]) put(from peer.ID, size int, what T) (lost []peer.ID) {
 	mine := p.use[from]
 	if mine.items >= p.bounds.peerItems || mine.bytes+size > p.bounds.peerBytes {
-		return false
+		return []peer.ID{from}
 	}
 	p.serial++
 	p.items = append(p.items, penned[T]{p.serial, from, size, what})
 	p.use[from] = usage{mine.items + 1, mine.bytes + size}
 	p.bytes += size
-	for len(p.items) > p.bounds.items {
-		p.evict(p.most(func(u usage) int { return u.items }))
+	for len(p.items) > p.bounds.items || p.bytes > p.bounds.bytes {
+		short := func(u usage) int { return u.items }
+		if len(p.items) <= p.bounds.items {
+			short = func(u usage) int { return u.bytes }
+		}
+		loser := p.most(short)
+		p.evict(loser)
+		lost = append(lost, loser)
 	}
-	for p.bytes > p.bounds.bytes {
-		p.evict(p.most(func(u usage) int { return u.bytes }))
-	}
-	return len(p.items) > 0 && p.items[len(p.items)-1].serial == p.serial
+	return lost
 }
 
 // most is the peer that uses most; of equals the one whose newest item is newer, so that a

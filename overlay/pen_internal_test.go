@@ -38,12 +38,11 @@ func (n *naivePen) bytes() (sum int) {
 	return sum
 }
 
-func (n *naivePen) put(from peer.ID, size, what int) bool {
+func (n *naivePen) put(from peer.ID, size, what int) (lost []peer.ID) {
 	if u := n.of(from); u.items+1 > n.bounds.peerItems || u.bytes+size > n.bounds.peerBytes {
-		return false
+		return []peer.ID{from}
 	}
 	n.items = append(n.items, naiveItem{from, size, what})
-	stays := true
 	for len(n.items) > n.bounds.items || n.bytes() > n.bounds.bytes {
 		share := func(i int) int { // of what there is too much of
 			if u := n.of(n.items[i].from); len(n.items) <= n.bounds.items {
@@ -58,12 +57,10 @@ func (n *naivePen) put(from peer.ID, size, what int) bool {
 				worst = i
 			}
 		}
-		if n.items[worst].what == what {
-			stays = false
-		}
+		lost = append(lost, n.items[worst].from)
 		n.items = slices.Delete(n.items, worst, worst+1)
 	}
-	return stays
+	return lost
 }
 
 // R44: what waits is bounded in all and per peer; who holds most loses first, and nobody
@@ -85,9 +82,10 @@ func TestPenAgainstNaive(t *testing.T) {
 					before[o] = naive.of(o)
 				}
 				serial++
-				if got, want := p.put(from, size, serial), naive.put(from, size, serial); got != want {
-					t.Fatalf("put said %v, want %v", got, want)
-				}
+				lost := naive.put(from, size, serial)
+				require.Equal(t, lost, p.put(from, size, serial))
+				newest := len(naive.items) > 0 && naive.items[len(naive.items)-1].what == serial
+				require.Equal(t, newest, !slices.Contains(lost, from), "who loses that sends, loses this one")
 				for _, o := range peers {
 					lost := naive.of(o).items < before[o].items
 					if lost && o != from && before[o].bytes <= before[from].bytes && before[o].items <= before[from].items {
@@ -138,18 +136,18 @@ func TestPenAgainstNaive(t *testing.T) {
 func TestPenCountsWhatIsShort(t *testing.T) {
 	p := newPen[int](penBounds{items: 8, bytes: 1000, peerItems: 4, peerBytes: 500})
 	for i := range 8 {
-		require.True(t, p.put(peer.ID([]string{"a", "b"}[i%2]), 1, i))
+		require.Empty(t, p.put(peer.ID([]string{"a", "b"}[i%2]), 1, i))
 	}
-	require.True(t, p.put("honest", 100, 8))
-	require.True(t, p.put("honest", 100, 9))
-	require.False(t, p.put("a", 1, 10), "it would hold most again")
+	require.Equal(t, []peer.ID{"b"}, p.put("honest", 100, 8))
+	require.Equal(t, []peer.ID{"a"}, p.put("honest", 100, 9))
+	require.Equal(t, []peer.ID{"a"}, p.put("a", 1, 10), "it would hold most again")
 	require.Equal(t, map[peer.ID]usage{"a": {3, 3}, "b": {3, 3}, "honest": {2, 200}}, p.use)
 
 	p = newPen[int](penBounds{items: 100, bytes: 1000, peerItems: 100, peerBytes: 900})
-	require.True(t, p.put("heavy", 900, 0))
+	require.Empty(t, p.put("heavy", 900, 0))
 	for i := range 50 {
-		require.True(t, p.put("many", 2, i))
+		require.Empty(t, p.put("many", 2, i))
 	}
-	require.True(t, p.put("many", 2, 50), "it is bytes that are short")
+	require.Equal(t, []peer.ID{"heavy"}, p.put("many", 2, 50), "it is bytes that are short")
 	require.Equal(t, map[peer.ID]usage{"many": {51, 102}}, p.use)
 }

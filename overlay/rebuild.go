@@ -62,7 +62,7 @@ func (b *blockRoad) startRebuild(from peer.ID, h validation.CheckedHeader, ids [
 	}
 	if !b.crew.spawn(func() {
 		b.guard(r, func() {
-			known := b.cfg.Pool.Match(h.Body().Salt, ids)
+			known := b.known(h.Body().Salt, ids)
 			if !b.parts.open(r, known, func(linked bool) {
 				if !linked {
 					b.request(r)
@@ -271,7 +271,7 @@ func (b *blockRoad) inProgress(id wire.BlockID) (done <-chan struct{}, ok bool) 
 // round of requests for what is lacking, then whole; and gives it to the chain.
 func (b *blockRoad) fetch(ctx context.Context, r *rebuild) error {
 	var how Rebuilt
-	draft := compact.NewDraft(r.header.Body(), r.ids, slices.Values(b.cfg.Pool.Match(r.header.Body().Salt, r.ids)))
+	draft := compact.NewDraft(r.header.Body(), r.ids, slices.Values(b.known(r.header.Body().Salt, r.ids)))
 	how.FromPool, how.Asked = len(r.ids)-draft.Open(), draft.Open()
 	block, giver, err := b.assemble(ctx, r, draft)
 	switch {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -33,6 +34,7 @@ type txRoad struct {
 	outflow   *outflow
 	gaps      *gaps
 	aside     *aside
+	glanced   *glanced
 	firsts    *firsts
 	links     *links
 	again     *rate.Limiter // of all peers
@@ -52,6 +54,7 @@ func newTxRoad(cfg Config, self peer.ID, l *links, r *roster, c *court, w *crew)
 		links:   l,
 		gaps:    newGaps(),
 		aside:   newAside(),
+		glanced: newGlanced(cfg.Checker),
 		firsts:  newFirsts(),
 		again:   perMinute(cfg.Limits.AgainInAll),
 		outflow: newOutflow(cfg.Gossip.OutboundQueue),
@@ -61,6 +64,7 @@ func newTxRoad(cfg Config, self peer.ID, l *links, r *roster, c *court, w *crew)
 		func(ctx context.Context, tx validation.CheckedTx, from peer.ID) error {
 			return cfg.Pool.AddTx(ctx, tx, peerscore.PeerID(from))
 		}, t.late)
+	t.collector.refused = t.glanced.note
 	return t
 }
 
@@ -200,16 +204,24 @@ func (t *txRoad) decided(ctx context.Context, asked asked, from peer.ID) {
 	}
 }
 
-// keepEarly keeps what came too early to be pooled.
+// keepEarly keeps what came too early to be pooled. What finds no place, or loses it, is shed.
 func (t *txRoad) keepEarly(r validation.TxResult, from peer.ID) {
-	if errors.Is(r.Err, validation.NonceTooFar) && !r.Checked.IsZero() {
-		t.gaps.put(early{r.Checked, from, time.Now().Add(gapPatience)})
+	if !errors.Is(r.Err, validation.NonceTooFar) || r.Checked.IsZero() {
+		return
+	}
+	for _, loser := range t.gaps.put(early{r.Checked, from, time.Now().Add(gapPatience)}) {
+		call3(t.cfg.Hooks.TxShed, peerscore.PeerID(loser), 1, ShedOverload)
 	}
 }
 
 // retryGaps gives waiting transactions to the pool when those before them have come, and
-// passes them on: a message that was only ignored may be published here as if it were ours.
+// passes them on in that order: a message that was only ignored may be published here as if it
+// were ours. The pool waits for no peer that reads slowly.
 func (t *txRoad) retryGaps(ctx context.Context, m *mesh) {
+	taken := make(chan validation.CheckedTx, gapPlaces)
+	var sender sync.WaitGroup
+	sender.Go(func() { t.sendTaken(ctx, m, taken) })
+	defer sender.Wait()
 	tick := time.NewTicker(gapTick)
 	defer tick.Stop()
 	for {
@@ -234,9 +246,25 @@ func (t *txRoad) retryGaps(ctx context.Context, m *mesh) {
 			if t.cfg.Hooks.TxArrived != nil {
 				t.cfg.Hooks.TxArrived(e.tx.ID(), peerscore.PeerID(e.from), validation.Accept, nil)
 			}
-			if err := t.send(ctx, m, e.tx); err != nil && ctx.Err() == nil {
-				t.log.Warn("passing on a transaction that waited failed", "tx", e.tx.ID(), "err", err)
+			select {
+			case taken <- e.tx:
+			case <-ctx.Done():
+				return
 			}
+		}
+	}
+}
+
+// sendTaken passes on what left the gaps, until ctx ends.
+func (t *txRoad) sendTaken(ctx context.Context, m *mesh, taken <-chan validation.CheckedTx) {
+	for {
+		select {
+		case tx := <-taken:
+			if err := t.send(ctx, m, tx); err != nil && ctx.Err() == nil {
+				t.log.Warn("passing on a transaction that waited failed", "tx", tx.ID(), "err", err)
+			}
+		case <-ctx.Done():
+			return
 		}
 	}
 }

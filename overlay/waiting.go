@@ -47,7 +47,7 @@ func (r *waitingRoom) put(w held) bool {
 	if slices.ContainsFunc(r.pen.items, func(o penned[held]) bool { return o.what.id == w.id }) {
 		return true
 	}
-	return r.pen.put(w.from, len(w.raw), w)
+	return !slices.Contains(r.pen.put(w.from, len(w.raw), w), w.from)
 }
 
 // children removes and returns those that waited for a parent.
