@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	pubsub "github.com/libp2p/go-libp2p-pubsub"
 	"github.com/stretchr/testify/require"
 
 	"github.com/grapevine-p2p/grapevine/overlay"
@@ -30,6 +31,7 @@ func TestReserveTakesTheMeshsPlace(t *testing.T) {
 	n, dialled := start(t, g, c, hearsNoBeat), start(t, g, c, hearsNoBeat)
 	besieged(t, n)
 	besieged(t, dialled)
+	time.Sleep(3 * pubsub.GossipSubHeartbeatInitialDelay) // the one beat there is comes so long after the start
 	n.join(dialled)
 	stranger := newPuppet(t, n)
 	stranger.subscribe(true, stranger.topic)
