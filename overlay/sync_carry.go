@@ -50,6 +50,8 @@ func whyFailed(err error) catchup.Why {
 	var lie Lie
 	var stream *network.StreamError
 	switch {
+	case tooEarly(err):
+		return catchup.Early
 	case errors.As(err, &lie), errors.As(err, new(headerFault)):
 		return catchup.Lied
 	case errors.Is(err, errElsewhere):
@@ -167,9 +169,9 @@ func (s *syncer) readHeaders(ctx context.Context, x *exchange, p peer.ID, ask ca
 		if len(a.Headers) == 0 || len(a.Headers) > ask.Count {
 			return fmt.Errorf("%w: %d headers, %d were asked for", NotAsked, len(a.Headers), ask.Count)
 		}
-		list, err := s.checkHeaders(ctx, a.Headers)
-		if err != nil {
-			return err
+		list, early := s.checkHeaders(ctx, a.Headers)
+		if early != nil && (!tooEarly(early) || len(list) == 0) {
+			return early
 		}
 		s.mu.Lock()
 		err = s.sched.Headers(time.Now(), ask.ID, list)
@@ -179,30 +181,38 @@ func (s *syncer) readHeaders(ctx context.Context, x *exchange, p peer.ID, ask ca
 		}
 		s.roster.prove(p, list[len(list)-1].Height)
 		s.nudge()
+		if early != nil {
+			return early
+		}
 	}
 	return fmt.Errorf("%w: more headers than asked for", NotAsked)
 }
 
+// tooEarly says whether a header cannot be judged yet: by our clock its slot has not begun, or
+// the application does not answer. Our clock may be the one that is wrong.
+func tooEarly(err error) bool {
+	return errors.Is(err, validation.EarlySlot) || errors.Is(err, validation.Unavailable)
+}
+
 // checkHeaders decodes headers and checks what can be checked of each on its own. One that
-// is known was checked before.
-func (s *syncer) checkHeaders(ctx context.Context, raw [][]byte) ([]catchup.Header, error) {
-	list := make([]catchup.Header, len(raw))
-	for i, b := range raw {
+// is known was checked before. With an error it returns those before the one that has it.
+func (s *syncer) checkHeaders(ctx context.Context, raw [][]byte) (list []catchup.Header, err error) {
+	list = make([]catchup.Header, 0, len(raw))
+	for _, b := range raw {
 		h, err := wire.DecodeHeader(b)
 		if err != nil {
-			return nil, undecodable(err)
+			return list, undecodable(err)
+		}
+		if !s.hasHeader(h.ID()) {
+			switch err := s.signed(ctx, h); {
+			case errors.Is(err, validation.BelowFinal):
+				return list, errNotOurs
+			case err != nil:
+				return list, err
+			}
 		}
 		body := h.Body()
-		list[i] = catchup.Header{ID: h.ID(), Parent: body.Parent, Height: body.Height, Slot: body.Slot, Size: largestBlock(h)}
-		if s.hasHeader(h.ID()) {
-			continue
-		}
-		switch err := s.signed(ctx, h); {
-		case errors.Is(err, validation.BelowFinal):
-			return nil, errNotOurs
-		case err != nil:
-			return nil, err
-		}
+		list = append(list, catchup.Header{ID: h.ID(), Parent: body.Parent, Height: body.Height, Slot: body.Slot, Size: largestBlock(h)})
 	}
 	return list, nil
 }

@@ -355,3 +355,19 @@ func TestSyncServesWithinBounds(t *testing.T) {
 		})
 	}
 }
+
+// What is too early by our clock makes nobody a liar: the clock may be wrong, as before it is set
+// after a boot. What came before it is kept, and nobody rests for long.
+func TestSlowClockDelaysSyncNoLongerThanItLasts(t *testing.T) {
+	g, slow, right := testGenesis("slow clock"), newClock(), newClock()
+	right.slot.Store(1010)
+	a := start(t, g, right)
+	last := a.grow(300, "", 0)
+	tip := seal(g, refOf(last), 1005, nil)
+	a.add(tip)
+	b := start(t, g, slow, bootstrap(a), func(c *overlay.Config) { c.Limits.SyncRefresh = time.Second })
+	eventually(t, func() bool { return b.chain.Head().ID == last.ID() }, "all that is not early")
+	slow.slot.Store(1010)
+	eventually(t, func() bool { return b.chain.Head().ID == tip.ID() }, "the rest, once the clock is right")
+	require.Zero(t, b.seen.blamed())
+}

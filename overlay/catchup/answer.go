@@ -192,6 +192,8 @@ func (s *Scheduler) Failed(now time.Time, id uint64, why Why) {
 	switch why {
 	case Busy:
 		src.rests = now.Add(busyRest)
+	case Early: // each time as long, as it may be our clock that is slow
+		src.rests = now.Add(s.cfg.Rest)
 	case Elsewhere:
 		if r.headers() {
 			src.strike(now, s.cfg)

@@ -52,7 +52,7 @@ func FuzzAnswers(f *testing.F) {
 			case 4:
 				s.Ended(now, a.ID, catchup.End{Height: uint64(step), Head: blockID(1, uint64(step))})
 			case 5:
-				s.Failed(now, a.ID, []catchup.Why{catchup.Broken, catchup.Busy, catchup.Elsewhere, catchup.Lied}[step>>4%4])
+				s.Failed(now, a.ID, []catchup.Why{catchup.Broken, catchup.Busy, catchup.Elsewhere, catchup.Lied, catchup.Early}[step>>4%5])
 			case 6:
 				now = now.Add(time.Duration(step) * 20 * time.Millisecond)
 			case 7:

@@ -79,6 +79,8 @@ const (
 	Broken Why = "broken"
 	// Busy: the peer has no place for the request now.
 	Busy Why = "busy"
+	// Early: what the peer gave cannot be judged yet, by our clock or for a failure of ours.
+	Early Why = "too early for us"
 	// Elsewhere: the peer has another block at the height of the next one asked for.
 	Elsewhere Why = "on another branch"
 	// Lied: the peer is proven to have lied; it rests for long.
