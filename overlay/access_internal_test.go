@@ -6,6 +6,7 @@ import (
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
 	pb "github.com/libp2p/go-libp2p-pubsub/pb"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
 
 	"github.com/grapevine-p2p/grapevine/peerscore"
 	"github.com/grapevine-p2p/grapevine/wire"
@@ -52,6 +53,18 @@ func Holds(o *Overlay, p peer.ID, id wire.TxID) bool {
 
 // NoteHolder notes that a peer has a transaction.
 func NoteHolder(o *Overlay, p peer.ID, id wire.TxID) { o.holders.holds(p, id) }
+
+// Serving is how many requests of a protocol are being served.
+func Serving(o *Overlay, id protocol.ID) (n int) {
+	o.roster.mu.Lock()
+	defer o.roster.mu.Unlock()
+	for _, m := range o.roster.members {
+		m.budget.mu.Lock()
+		n += m.budget.serving[id]
+		m.budget.mu.Unlock()
+	}
+	return n
+}
 
 // UnderWay is the number of blocks that are being put together.
 func UnderWay(o *Overlay) int {

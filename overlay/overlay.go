@@ -232,11 +232,11 @@ func (o *Overlay) serve(ctx context.Context) {
 		handle: o.blocks.Load().answerCompact,
 	})
 	o.desk.open(ctx, service{
-		id: SyncProtocol(o.id), within: l.SyncTime, total: l.ServeSync, perPeer: l.ServeSyncPer,
+		id: SyncProtocol(o.id), within: l.SyncTime, total: l.ServeSync, perPeer: l.ServeSyncPer, asking: requestTime,
 		handle: o.syncer.Load().answerSync,
 	})
 	o.desk.open(ctx, service{
-		id: AnnounceProtocol(o.id), within: l.AnnounceTime, total: l.ServeAnnounce, perPeer: l.ServeAnnouncePer,
+		id: AnnounceProtocol(o.id), within: l.AnnounceTime, total: l.ServeAnnounce, perPeer: l.ServeAnnouncePer, asking: requestTime,
 		handle: o.txs.answerAnnounce,
 	})
 	o.desk.open(ctx, service{
@@ -257,10 +257,14 @@ func (o *Overlay) serve(ctx context.Context) {
 		handle: o.recon.answer,
 	})
 	o.desk.open(ctx, service{
-		id: FetchProtocol(o.id), within: l.FetchTime, total: l.ServeFetch, perPeer: l.ServeFetchPer,
+		id: FetchProtocol(o.id), within: l.FetchTime, total: l.ServeFetch, perPeer: l.ServeFetchPer, asking: requestTime,
 		handle: o.recon.answerFetch,
 	})
 }
+
+// requestTime is how long a peer has for a request of one frame that it began a stream for: of
+// 32 KB at most, which a line of 100 kbit/s carries in three seconds.
+const requestTime = 5 * time.Second
 
 // hellosAtOnce bounds the hellos that are answered at once. One is a kilobyte, and a peer
 // has two at most, so a host's connections are the nearer bound: a few peers that keep

@@ -20,8 +20,9 @@ import (
 // exchange is one stream of a request protocol, with its total deadline set.
 type exchange struct {
 	network.Stream
-	in  *bufio.Reader
-	end time.Time // of the whole exchange
+	in      *bufio.Reader
+	end     time.Time // of the whole exchange
+	hurried bool      // the first frame has less time than the whole
 }
 
 func newExchange(s network.Stream, within time.Duration) (*exchange, error) {
@@ -38,7 +39,17 @@ func (x *exchange) read(limit int) ([]byte, error) {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return nil, FrameSlow
 	}
+	if err == nil && x.hurried {
+		x.hurried = false
+		err = x.SetReadDeadline(x.end)
+	}
 	return b, err
+}
+
+// hurryFirst has the first frame be there in time.
+func (x *exchange) hurryFirst(within time.Duration) error {
+	x.hurried = true
+	return x.SetReadDeadline(time.Now().Add(within))
 }
 
 func (x *exchange) write(frame []byte) error { return writeFrame(x.Stream, frame) }
@@ -52,9 +63,10 @@ type service struct {
 	within  time.Duration // for one request, writing included
 	total   int           // requests at once
 	perPeer int           // of one peer
+	asking  time.Duration // for the request to come, after which the place is another's; 0: as long as within
 	strange bool          // peers that are not greeted may ask (hello only)
 	handle  func(ctx context.Context, x *exchange) error
-	places  chan struct{} // made by open: total of them
+	places  *seats // made by open: total of them
 }
 
 // desk runs services: it bounds their concurrency, keeps their streams, and ends them
@@ -80,7 +92,7 @@ func newDesk(h host.Host, r *roster, l *lane, judge func(peer.ID, error), log *s
 
 // open registers a service until shut.
 func (d *desk) open(ctx context.Context, s service) {
-	s.places = make(chan struct{}, s.total)
+	s.places = newSeats(s.total)
 	d.mu.Lock()
 	d.ids = append(d.ids, s.id)
 	d.mu.Unlock()
@@ -137,11 +149,18 @@ func (d *desk) serve(ctx context.Context, s service, stream network.Stream) (err
 		return errBusy
 	}
 	defer release()
-	select {
-	case s.places <- struct{}{}:
-		defer func() { <-s.places }()
-	default:
+	leave, ok := s.places.take(x.peer(), func() {
+		cancel()
+		_ = stream.ResetWithError(network.StreamResourceLimitExceeded)
+	})
+	if !ok {
 		return errBusy
+	}
+	defer leave()
+	if s.asking > 0 {
+		if err := x.hurryFirst(s.asking); err != nil {
+			return fmt.Errorf("overlay: set deadline: %w", err)
+		}
 	}
 	return s.handle(ctx, x)
 }

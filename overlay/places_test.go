@@ -1,0 +1,53 @@
+package overlay_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/protocol"
+	"github.com/stretchr/testify/require"
+
+	"github.com/grapevine-p2p/grapevine/overlay"
+	"github.com/grapevine-p2p/grapevine/wire"
+)
+
+// R166: a few peers that begin requests and never finish them take no place from one that asks
+// for little.
+func TestUnfinishedRequestsKeepNobodyOut(t *testing.T) {
+	g, c := testGenesis("places"), newClock()
+	limits := overlay.DefaultLimits()
+	tx := transfer(g, "wallet 0", 0)
+	id := tx.ID()
+	for name, test := range map[string]struct {
+		id        protocol.ID
+		peers, of int // more streams than there are places
+		places    int
+		ask       []byte
+	}{
+		"sync":  {overlay.SyncProtocol(g.ID()), 7, 5, limits.ServeSync, (&wire.SyncRequest{ID: 1, FromHeight: 1, Count: 5}).AppendTo(nil)},
+		"fetch": {overlay.FetchProtocol(g.ID()), 9, 8, limits.ServeFetch, announcement(id[:])[1:]},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n, ns := startSource(t, g, c)
+			n.grow(5, "", 0)
+			ns.pooling(n, tx)
+			honest := greetedHost(t, n)
+			for range test.peers {
+				h := greetedHost(t, n)
+				for range test.of {
+					s, err := h.NewStream(t.Context(), n.host.ID(), test.id)
+					require.NoError(t, err)
+					_, err = s.Write([]byte{0x40}) // a length, and no more
+					require.NoError(t, err)
+				}
+			}
+			eventually(t, func() bool { return overlay.Serving(n.Overlay, test.id) == test.places }, "all places are taken")
+			for range 5 {
+				_, err := request(t, honest, n.host.ID(), test.id, test.ask)
+				require.NoError(t, err)
+				time.Sleep(100 * time.Millisecond)
+			}
+			require.Zero(t, n.seen.blamed())
+		})
+	}
+}

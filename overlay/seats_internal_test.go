@@ -1,0 +1,86 @@
+package overlay
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+// R166: there are never more places than there may be. One is lost only when all are taken, by
+// who holds most, at least two more than who gets it, and it is the one held longest.
+func TestSeatsAreSharedFairly(t *testing.T) {
+	type held struct {
+		serial  int
+		peer    peer.ID
+		release func()
+	}
+	peers := []peer.ID{"a", "b", "c", "d"}
+	rapid.Check(t, func(t *rapid.T) {
+		s := newSeats(rapid.IntRange(1, 8).Draw(t, "total"))
+		var all, gone []held // all that are held now, the longest held first; those that were lost
+		serial, lost := 0, 0
+		of := func(p peer.ID) (mine []held) {
+			for _, h := range all {
+				if h.peer == p {
+					mine = append(mine, h)
+				}
+			}
+			return mine
+		}
+		without := func(serial int) (h held) {
+			i := slices.IndexFunc(all, func(h held) bool { return h.serial == serial })
+			h = all[i]
+			all = slices.Delete(all, i, i+1)
+			return h
+		}
+		t.Repeat(map[string]func(*rapid.T){
+			"take": func(t *rapid.T) {
+				p := rapid.SampledFrom(peers).Draw(t, "peer")
+				mine, full, most := len(of(p)), len(all) == s.total, 0
+				for _, o := range peers {
+					most = max(most, len(of(o)))
+				}
+				serial++
+				this := serial
+				lost = 0
+				release, ok := s.take(p, func() { lost = this })
+				require.Equal(t, !full || most >= mine+2, ok)
+				if full && ok {
+					loser := without(lost)
+					require.Equal(t, most, len(of(loser.peer))+1)
+					for _, other := range of(loser.peer) {
+						require.Less(t, loser.serial, other.serial)
+					}
+					gone = append(gone, loser)
+				} else {
+					require.Zero(t, lost)
+				}
+				if ok {
+					all = append(all, held{this, p, release})
+				}
+			},
+			"leave": func(t *rapid.T) {
+				if len(all) == 0 {
+					t.Skip("nobody holds any")
+				}
+				without(rapid.SampledFrom(all).Draw(t, "which").serial).release()
+			},
+			"leave late": func(t *rapid.T) {
+				for _, h := range gone {
+					h.release() // counts for nothing
+				}
+				gone = nil
+			},
+			"": func(t *rapid.T) {
+				require.LessOrEqual(t, len(all), s.total)
+				require.Equal(t, len(all), s.taken)
+				for _, p := range peers {
+					require.Len(t, s.of[p], len(of(p)))
+				}
+			},
+		})
+	})
+}
