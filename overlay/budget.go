@@ -7,6 +7,8 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"golang.org/x/time/rate"
+
+	"github.com/grapevine-p2p/grapevine/overlay/recon"
 )
 
 // budget is what one peer may cost us. It outlives the peer's connections, so that
@@ -26,6 +28,7 @@ type budget struct {
 	avoidable  *rate.Limiter // messages that fixed rules refuse
 	again      *rate.Limiter // transactions that are pooled here and travel once more
 	frames     *rate.Limiter // of parts of blocks: beyond, they are read later
+	sessions   *rate.Limiter // of reconciliation that it began: each has all of the pool looked at
 
 	mu      sync.Mutex // guards what follows
 	serving map[protocol.ID]int
@@ -48,9 +51,14 @@ func newBudget(l Limits) *budget {
 		avoidable: perMinute(l.AvoidablePerMinute),
 		again:     perMinute(l.AgainPerMinute),
 		frames:    rate.NewLimiter(rate.Limit(l.PartsPerSecond), l.PartsBurst),
+		sessions:  rate.NewLimiter(rate.Every(recon.OpenGap), sessionsBurst),
 		serving:   make(map[protocol.ID]int),
 	}
 }
+
+// sessionsBurst is how many sessions a peer may begin at once, as one does whose links come and go.
+// An honest peer leaves the other alone for recon.OpenGap in between.
+const sessionsBurst = 5
 
 // perMinute allows n a minute, all at once if need be.
 func perMinute(n int) *rate.Limiter {

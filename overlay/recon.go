@@ -333,6 +333,9 @@ func (r *reconciler) answer(ctx context.Context, x *exchange) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	if m := r.roster.get(x.peer()); m == nil || !m.budget.sessions.Allow() {
+		return errBusy
+	}
 	machine, err := recon.NewResponder(r.pace, &r.large, newSalt())
 	if err != nil {
 		return fmt.Errorf("overlay: reconcile: %w", err)

@@ -1,6 +1,7 @@
 package overlay
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -334,4 +335,25 @@ func TestWhatTheChainHasIsNotFetched(t *testing.T) {
 	require.Equal(t, bag{testID(1): 1}, machine, "known to both, so that it is not told again")
 	require.True(t, r.holders.Known("p", testID(1)) && r.holders.Known("p", testID(2)), "who tells them has them")
 	require.False(t, r.holders.Known("q", testID(2)))
+}
+
+// A session that is over by the time its look at the pool would be taken costs none.
+func TestSessionsThatAreOverAreNotLookedUp(t *testing.T) {
+	r := &reconciler{
+		pace: recon.DefaultConfig(), roster: newRoster(Limits{}, unplugged{}, time.Now, nil, nil), links: newLinks(), crew: new(crew),
+		sessions: make(map[reconKey]*reconSession), pauses: make(map[peer.ID]reconPeer), known: newKnownTxs(),
+		scans: make(chan struct{}, 1), wake: make(chan struct{}, 1), holders: newHolders(time.Now),
+	}
+	r.tracker, _ = fetch.New(fetch.DefaultConfig(), fetch.Key{})
+	r.scans <- struct{}{} // another look is being taken all the time
+	for range 60 {
+		machine, err := recon.NewResponder(r.pace, &r.large, newSalt())
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancelCause(t.Context())
+		s := &reconSession{key: reconKey{peer: "greedy"}, machine: machine, out: make(chan []byte, reconQueue), cancel: cancel, done: ctx.Done()}
+		require.True(t, r.begin(s))
+		r.step(s, recon.Received{Frame: recon.Greeting{}})
+		r.end(s, nil)
+	}
+	r.crew.wait() // none of them waits for its turn
 }

@@ -43,6 +43,7 @@ type reconSession struct {
 	machine reconMachine
 	out     chan []byte
 	cancel  context.CancelCauseFunc
+	done    <-chan struct{} // closed once it is cancelled
 
 	over      bool
 	exchanges int
@@ -95,7 +96,7 @@ func (r *reconciler) talk(ctx context.Context, x *exchange, key reconKey, machin
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(ctx, func() { _ = x.Reset() })()
-	s := &reconSession{key: key, machine: machine, out: make(chan []byte, reconQueue), cancel: cancel}
+	s := &reconSession{key: key, machine: machine, out: make(chan []byte, reconQueue), cancel: cancel, done: ctx.Done()}
 	if !r.begin(s) {
 		return errBusy
 	}
@@ -250,11 +251,16 @@ func (r *reconciler) stepLocked(s *reconSession, ev recon.Event) {
 // reconScans is how many looks at the whole set are taken at a time.
 const reconScans = 2
 
-// scan has a look taken at the set as it is now, elsewhere.
+// scan has a look taken at the set as it is now, elsewhere, unless the session ends before its
+// turn comes.
 func (r *reconciler) scan(s *reconSession, scan *recon.Scan) {
 	ids, agreed := r.known.set.version(), slices.Collect(maps.Keys(s.agreed))
 	r.crew.spawn(func() {
-		r.scans <- struct{}{}
+		select {
+		case r.scans <- struct{}{}:
+		case <-s.done:
+			return
+		}
 		scan.Run(func(yield func(wire.TxID) bool) {
 			for id := range ids {
 				if !yield(id) {

@@ -370,3 +370,29 @@ func TestLyingFetchPeers(t *testing.T) {
 	eventually(t, func() bool { return n.chain.has(good.ID()) }, "fetched from the honest one")
 	require.Equal(t, 1, ns.times(good.ID()))
 }
+
+// R65: a peer that begins one session after the other is turned away, for each has all of the pool
+// looked at; that is held against nobody.
+func TestSessionsAreBegunAtAPace(t *testing.T) {
+	g, c := testGenesis("pace of sessions"), newClock()
+	n, _ := startSource(t, g, c)
+	h := greetedHost(t, n)
+	began, served, refused := time.Now(), 0, 0
+	for range 20 {
+		s, err := h.NewStream(t.Context(), n.host.ID(), overlay.ReconProtocol(g.ID()))
+		require.NoError(t, err)
+		_ = s.SetDeadline(time.Now().Add(patience))
+		_, _ = s.Write(frame(recon.Encode(nil, recon.Greeting{})))
+		if _, err := readRaw(bufio.NewReader(s)); err == nil {
+			served++
+		} else {
+			refused++
+		}
+		_ = s.Reset()
+		time.Sleep(50 * time.Millisecond) // for the other side to see that
+	}
+	require.GreaterOrEqual(t, served, 5)
+	require.LessOrEqual(t, served, 6+int(time.Since(began)/recon.OpenGap))
+	require.Positive(t, refused)
+	require.Zero(t, n.seen.blamed())
+}

@@ -86,7 +86,7 @@ func (c Config) Validate() error {
 	refuse := func(format string, args ...any) {
 		errs = append(errs, fmt.Errorf("recon: "+format, args...))
 	}
-	if c.MinInterval < 2*OpenGap { // the jitter must stay above the gap
+	if c.MinInterval < 2*OpenGap { // a margin over what a responder puts up with
 		refuse("MinInterval is %v, want >= %v", c.MinInterval, 2*OpenGap)
 	}
 	if c.MaxInterval < c.MinInterval {

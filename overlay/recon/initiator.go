@@ -243,8 +243,9 @@ func (i *Initiator) rest(now time.Time, useful bool) {
 		i.interval = min(i.config.MaxInterval, i.interval*3/2)
 	}
 	i.again = false
-	jitter := time.Duration(i.rng.Int64N(int64(i.interval/2) + 1))
-	i.phase, i.until = rests, now.Add(i.interval*3/4+jitter)
+	jitter := time.Duration(i.rng.Int64N(int64(i.interval/4) + 1))
+	pause := max(i.interval*3/4, i.config.MinInterval) + jitter
+	i.phase, i.until = rests, now.Add(min(pause, i.config.MaxInterval))
 	if i.hurry {
 		i.hasten()
 	}

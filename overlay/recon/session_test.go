@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -388,4 +389,29 @@ func TestTellingManyWaitsForWhatIsFetched(t *testing.T) {
 			require.NoError(t, p.answers.closed)
 		})
 	}
+}
+
+// R62: where nothing differs, exchanges follow each other at MinInterval to MaxInterval, never
+// later: what only reconciliation brings must not wait longer.
+func TestPaceKeepsItsBounds(t *testing.T) {
+	config := recon.DefaultConfig()
+	p := newPair(t, config, 3)
+	p.fill(rand.New(rand.NewPCG(7, 8)), 100, 0, 0)
+	var last time.Time
+	var gaps []time.Duration
+	p.spy = func(_ int, f recon.Frame) {
+		if _, ok := f.(recon.Open); ok {
+			if !last.IsZero() {
+				gaps = append(gaps, p.now.Sub(last))
+			}
+			last = p.now
+		}
+	}
+	p.run(9*time.Minute, func() bool { return p.asks.ended })
+	require.Greater(t, len(gaps), 60)
+	const underWay = 200 * time.Millisecond // of the exchange itself
+	require.GreaterOrEqual(t, slices.Min(gaps), config.MinInterval)
+	require.LessOrEqual(t, slices.Max(gaps), config.MaxInterval+underWay)
+	settled := gaps[len(gaps)/2:]
+	require.Greater(t, slices.Max(settled)-slices.Min(settled), config.MaxInterval/8, "links do not beat as one")
 }
