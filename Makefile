@@ -26,7 +26,7 @@ fuzz:
 	FUZZTIME=$(FUZZTIME) FUZZ=$(FUZZ) bash .ci/fuzz
 
 bench:
-	go test -run '^$$' -bench . -benchmem ./wire ./validation/... ./mempool ./peerscore ./node
+	go test -run '^$$' -bench . -benchmem ./wire ./validation/... ./mempool ./peerscore ./node ./overlay/...
 
 # The laws of scores over 10,000 random traces each.
 laws:
