@@ -53,6 +53,8 @@ func (c Config) CheckGap(nonce, next uint64) error {
 type bar struct {
 	rate float64       // fee per byte, its own and before its turn
 	life time.Duration // before it expires
+
+	returns bool // it comes back from a lost block, and room is made later
 }
 
 // outlived says whether what expires then, in unix milliseconds, has less left than that.
@@ -102,6 +104,8 @@ func (p *Pool) admit(now time.Time, claim validation.Claim, c *chain, least bar)
 		floor = min(floor, p.entries.at(c.txs[i-1]).floor)
 	}
 	switch {
+	case !least.returns && p.over(0, 0):
+		return fmt.Errorf("%w: what lost blocks gave back comes first", validation.PoolFull)
 	case floor < least.rate:
 		return fmt.Errorf("%w: it pays %.3g for each byte, itself or before its turn, and the pool takes none below %.3g for now",
 			validation.PoolFull, floor, least.rate)
@@ -109,7 +113,7 @@ func (p *Pool) admit(now time.Time, claim validation.Claim, c *chain, least bar)
 		return nil // what it replaces, or what follows it, may make room
 	case len(c.txs) >= p.config.MaxPerSender:
 		return fmt.Errorf("%w: it has %d", ErrSenderFull, len(c.txs))
-	case p.hopeless(claim.Size, floor, terms.Nonce != c.next(), p.mortal(now, c, i, least)):
+	case !least.returns && p.hopeless(claim.Size, floor, terms.Nonce != c.next(), p.mortal(now, c, i, least)):
 		return fmt.Errorf("%w: it pays no more than those that are in it", validation.PoolFull)
 	}
 	return nil

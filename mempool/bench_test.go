@@ -53,7 +53,7 @@ func filled(b *testing.B, txs []validation.CheckedTx) *mempool.Pool {
 	c.MaxCount = len(txs)
 	p := newPool(b, c)
 	for _, tx := range txs {
-		if _, err := p.Add(start, tx, rich); err != nil {
+		if _, err := p.Add(start, tx, rich, stranger); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -73,7 +73,7 @@ func besieged(t require.TestingT) (*mempool.Pool, validation.CheckedTx) {
 		if i > giant.Size()/small-4 {
 			rate = 2 * cheap
 		}
-		_, err := p.Add(start, mint(unsigned(validation.TxTerms{Sender: addressOf(i), Fee: rate * small}, small, 0))[0], rich)
+		_, err := p.Add(start, mint(unsigned(validation.TxTerms{Sender: addressOf(i), Fee: rate * small}, small, 0))[0], rich, stranger)
 		require.NoError(t, err)
 	}
 	return p, giant
@@ -93,7 +93,7 @@ func BenchmarkPool(b *testing.B) {
 				begun += cpu() - before
 				b.StartTimer()
 			}
-			change, err := p.Add(start, better[i], rich)
+			change, err := p.Add(start, better[i], rich, stranger)
 			if err != nil || len(change.Removed) != 1 {
 				b.Fatal(change, err)
 			}
@@ -108,13 +108,13 @@ func BenchmarkPool(b *testing.B) {
 	b.Run("Refuse", func(b *testing.B) {
 		p, cheap := filled(b, txs), pay(1<<20, 0, 1)
 		for b.Loop() {
-			_, _ = p.Add(start, cheap, rich)
+			_, _ = p.Add(start, cheap, rich, stranger)
 		}
 	})
 	b.Run("RefuseGiant", func(b *testing.B) {
 		p, giant := besieged(b)
 		for b.Loop() {
-			_, _ = p.Add(start, giant, rich)
+			_, _ = p.Add(start, giant, rich, stranger)
 		}
 	})
 	b.Run("Template4000", func(b *testing.B) {
@@ -201,7 +201,7 @@ func overhead(t require.TestingT, txs []validation.CheckedTx) float64 {
 	before := heap()
 	p := newPool(t, mempool.DefaultConfig())
 	for _, tx := range txs {
-		_, err := p.Add(start, tx, rich)
+		_, err := p.Add(start, tx, rich, stranger)
 		require.NoError(t, err)
 	}
 	used := heap() - before - int64(p.Bytes())

@@ -17,6 +17,8 @@ type entry struct {
 	ends  uint64  // the earliest expiry from there up to here, math.MaxUint64 for none
 	size  uint32  // of tx as carried; the transaction itself lies elsewhere
 	chain uint32  // whose it is
+
+	source uint32 // who brought it
 }
 
 func newEntry(tx validation.CheckedTx) entry { return entry{tx: tx, size: uint32(tx.Size())} }
@@ -63,22 +65,9 @@ func (p *Pool) last(c *chain) (*entry, uint32) {
 	return p.entries.at(n), n
 }
 
-// refresh puts the chain's own figures right after a change of its account or
-// of its transactions from index i on.
+// refresh puts the chain's own figures, and the places of those that wait, right
+// after a change of its account or of its transactions from index i on.
 func (p *Pool) refresh(c *chain, i int) {
-	floor, ends := math.Inf(1), uint64(math.MaxUint64)
-	if i > 0 {
-		before := p.entries.at(c.txs[i-1])
-		floor, ends = before.floor, before.ends
-	}
-	for _, n := range c.txs[i:] {
-		e := p.entries.at(n)
-		floor = min(floor, e.rate())
-		if at := e.tx.Terms().ExpiresAt; at != 0 {
-			ends = min(ends, at)
-		}
-		e.floor, e.ends = floor, ends
-	}
 	inPlace := func(i uint32) bool { return p.entries.at(c.txs[i]).nonce() == c.account.Nonce+uint64(i) }
 	c.ready = min(c.ready, uint32(len(c.txs)))
 	for c.ready > 0 && !inPlace(c.ready-1) {
@@ -86,6 +75,25 @@ func (p *Pool) refresh(c *chain, i int) {
 	}
 	for int(c.ready) < len(c.txs) && inPlace(c.ready) {
 		c.ready++
+	}
+	floor, ends := math.Inf(1), uint64(math.MaxUint64)
+	if i > 0 {
+		before := p.entries.at(c.txs[i-1])
+		floor, ends = before.floor, before.ends
+	}
+	for ; i < len(c.txs); i++ { // those before it are what they were: a change of the account is one from 0 on
+		n := c.txs[i]
+		e := p.entries.at(n)
+		floor = min(floor, e.rate())
+		if at := e.tx.Terms().ExpiresAt; at != 0 {
+			ends = min(ends, at)
+		}
+		e.floor, e.ends = floor, ends
+		if i < int(c.ready) {
+			p.waits.remove(n, e)
+		} else {
+			p.waits.put(n, e)
+		}
 	}
 }
 
@@ -100,6 +108,15 @@ func (p *Pool) worse(a, b place) bool {
 	// Of equals the lower id is the better one, wherever it is asked.
 	aid, bid := p.entries.at(a.entry).id(), p.entries.at(b.entry).id()
 	return bytes.Compare(aid[:], bid[:]) > 0
+}
+
+// deeper orders the places of waiting ones: of those that are worth the same the
+// one that needs most others comes first.
+func (p *Pool) deeper(a, b place) bool {
+	if x, y := p.entries.at(a.entry).nonce(), p.entries.at(b.entry).nonce(); a.rank == b.rank && x != y {
+		return x > y
+	}
+	return p.worse(a, b)
 }
 
 func (p *Pool) better(a, b place) bool { return p.worse(b, a) }

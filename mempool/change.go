@@ -20,8 +20,13 @@ type Removal struct {
 	Reason Reason
 
 	// By is the transaction that took its place, if it was Replaced, or for
-	// which it made room, if it was Evicted or Displaced; else zero.
+	// which it made room, if it was Evicted or Displaced; else zero, as it is for
+	// what Trim evicts.
 	By wire.TxID
+
+	// Waited says of an Evicted one that it was behind a nonce that was missing:
+	// it could not be confirmed anyway, and may come again when it can.
+	Waited bool
 }
 
 // Reason says why a transaction left the pool.

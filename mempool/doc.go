@@ -9,12 +9,14 @@
 //
 // What a [Pool] guarantees:
 //
-//   - Its bounds ([Config]) hold after every call.
+//   - Its bounds ([Config]) hold after every call but [Pool.Return].
 //   - All that one sender has in the pool is affordable together.
-//   - To make room, only the last transaction of a chain leaves, the one of the
-//     lowest floor: nothing is stranded. A waiting transaction displaces no
-//     executable one, whatever it offers, and among equals only a strictly
-//     higher floor displaces.
+//   - To make room, waiting transactions leave first, then the last executable one
+//     of a chain, the one of the lowest floor: nothing is stranded. A waiting
+//     transaction displaces no executable one, whatever it offers, and among
+//     equals only a strictly higher floor displaces.
+//   - Who has most waiting loses first ([Source]): what one peer sends takes no
+//     waiting place from another that has fewer, nor from what the node answers for.
 //   - What was evicted because others pay more does not come back at once: the
 //     fee floor of the pool rises with it, and sinks with time and room.
 //   - A sender's nonce is taken over only for a good deal more fee ([Config]).
@@ -27,9 +29,8 @@
 // What it needs from the caller: one goroutine at a time; for [Pool.Add] the
 // sender's account at the current head, and [Pool.Settle] after every change of
 // the head, with all accounts that the change touched, followed by [Pool.Return]
-// for the transactions of blocks that were lost.
+// for the transactions of blocks that were lost and then by [Pool.Trim].
 //
 // What it does not do: it keeps nothing on disk, relays nothing, and judges no
 // signature and no rule of the application; only checked transactions fit in.
-// It does not know which peer a transaction came from.
 package mempool

@@ -15,7 +15,7 @@ func Example() {
 	alice := mempool.Account{Nonce: 7, Balance: 1_000}
 	add := func(nonce, fee uint64) {
 		tx := mintOne(validation.TxTerms{Sender: addressOf(1), Nonce: nonce, Fee: fee, Spends: fee})
-		change, err := pool.Add(start, tx, alice)
+		change, err := pool.Add(start, tx, alice, mempool.Own)
 		fmt.Printf("nonce %d, fee %d: added %d, removed %d, refused %q\n",
 			nonce, fee, len(change.Added), len(change.Removed), validation.RuleBroken(err))
 	}

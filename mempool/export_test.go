@@ -24,24 +24,46 @@ func (p *Pool) Audit() error {
 	a.want("senders", p.bySender.count, sum.chains)
 	a.want("bytes", p.bytes, sum.bytes)
 	a.want("executable", p.ready, sum.ready)
-	a.want("tails", p.tails.len()+p.stuck.len(), sum.chains)
+	a.want("tails", p.tails.len(), sum.heads)
 	a.want("heads", p.heads.len(), sum.heads)
+	a.sources(p, &sum)
 	a.want("expiring", p.expiry.len(), sum.expiring)
 	a.want("entries", int(p.entries.used)-len(p.entries.spare), sum.count)
 	a.want("chains", int(p.chains.used)-len(p.chains.spare), sum.chains)
 	a.that(!p.over(0, 0), "over the bounds")
-	for _, r := range []*ranking{&p.tails, &p.stuck, &p.heads, &p.expiry} {
-		for i, place := range r.heap {
-			a.that(i == 0 || !r.before(place, r.heap[(i-1)/2]), "a ranking is out of order")
-			a.that(int(r.at[place.owner]) == i+1, "a ranking lost somebody")
-		}
+	for _, r := range []*ranking{&p.tails, &p.heads, &p.expiry} {
+		a.order(r)
 	}
 	return errors.Join(a...)
 }
 
-type audited struct{ chains, count, bytes, ready, heads, expiring int }
+type audited struct{ chains, count, bytes, ready, heads, expiring, waitingBytes int }
 
 type audit []error
+
+func (a *audit) order(r *ranking) {
+	for i, place := range r.heap {
+		a.that(i == 0 || !r.before(place, r.heap[(i-1)/2]), "a ranking is out of order")
+		a.that(int((*r.at)[place.owner]) == i+1, "a ranking lost somebody")
+	}
+}
+
+func (a *audit) sources(p *Pool, sum *audited) {
+	brings, waits, inBytes := 0, 0, 0
+	for name, n := range p.waits.byName {
+		s := p.waits.sources.at(n)
+		a.that(s.name == name && s.brings > 0, "source %q is kept for nothing", name)
+		a.order(&s.ranks)
+		brings += s.brings
+		waits += s.ranks.len()
+		inBytes += s.bytes
+	}
+	a.want("brought", brings, sum.count)
+	a.want("waiting", waits, sum.count-sum.ready)
+	a.want("bytes that wait", p.waits.bytes, sum.waitingBytes)
+	a.want("bytes that wait, by source", inBytes, sum.waitingBytes)
+	a.want("sources", int(p.waits.sources.used)-len(p.waits.sources.spare), len(p.waits.byName))
+}
 
 func (a *audit) that(holds bool, format string, args ...any) {
 	if !holds {
@@ -77,6 +99,12 @@ func (a *audit) chain(p *Pool, n uint32, c *chain, sum *audited) {
 		if listed {
 			sum.expiring++
 		}
+		place, waits := p.waits.sources.at(e.source).ranks.get(en)
+		a.that(waits == c.waits(e.nonce()), "it is listed wrongly as one that waits")
+		if waits {
+			a.that(place.rank == rankOf(e.floor), "it waits in a wrong place")
+			sum.waitingBytes += e.tx.Size()
+		}
 		sum.count++
 		sum.bytes += e.tx.Size()
 		spends += e.tx.Terms().Spends
@@ -84,18 +112,14 @@ func (a *audit) chain(p *Pool, n uint32, c *chain, sum *audited) {
 	a.want("spends", int(c.spends), int(spends))
 	a.want("ready of chain", int(c.ready), consecutive)
 	a.that(spends <= c.account.Balance, "%d are spent of %d", spends, c.account.Balance)
-	listed := &p.tails
-	if c.waiting() > 0 {
-		listed = &p.stuck
-	}
-	last, en := p.last(c)
-	at, ok := listed.get(n)
-	a.that(ok && at == place{rankOf(last.floor), en, n}, "a chain is not listed by its tail")
-	at, ok = p.heads.get(n)
-	a.that(ok == (c.ready > 0), "a head is listed wrongly")
+	head, ok := p.heads.get(n)
+	tail, also := p.tails.get(n)
+	a.that(ok == (c.ready > 0) && also == ok, "a chain is listed wrongly")
 	if ok {
 		sum.heads++
-		a.that(at == place{rankOf(p.entries.at(c.txs[0]).rate()), c.txs[0], n}, "a chain is not listed by its head")
+		first, last := c.txs[0], c.txs[c.ready-1]
+		a.that(head == place{rankOf(p.entries.at(first).rate()), first, n}, "a chain is not listed by its head")
+		a.that(tail == place{rankOf(p.entries.at(last).floor), last, n}, "a chain is not listed by its tail")
 	}
 	sum.ready += int(c.ready)
 }

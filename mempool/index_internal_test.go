@@ -47,7 +47,7 @@ func TestRankingAgainstSorting(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
 		order := func(a, b place) int { return int(a.rank) - int(b.rank) + (int(a.owner) - int(b.owner)) }
-		r := ranking{before: func(a, b place) bool { return order(a, b) < 0 }}
+		r := newRanking(func(a, b place) bool { return order(a, b) < 0 })
 		var want []place
 		for range 200 {
 			// Ranks are far apart, so that the owner decides between equals only.

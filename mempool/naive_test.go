@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -19,12 +20,13 @@ type naive struct {
 	config   mempool.Config
 	txs      []validation.CheckedTx
 	accounts map[wire.Address]mempool.Account // as last told
+	sources  map[wire.TxID]mempool.Source     // of what is in, or was
 	floor    float64                          // fee per byte
 	floorAt  time.Time                        // until when the floor has sunk
 }
 
 func newNaive(c mempool.Config) *naive {
-	return &naive{config: c, accounts: make(map[wire.Address]mempool.Account)}
+	return &naive{config: c, accounts: make(map[wire.Address]mempool.Account), sources: make(map[wire.TxID]mempool.Source)}
 }
 
 func byNonce(a, b validation.CheckedTx) int { return cmp.Compare(a.Terms().Nonce, b.Terms().Nonce) }
@@ -91,24 +93,55 @@ func (n *naive) find(id wire.TxID) (ranked, bool) {
 	return ranked{}, false
 }
 
-// worst is the one that leaves first: waiting before executable, lowest floor,
-// highest id; of one chain the last.
-func (n *naive) worst() ranked {
-	var tails []ranked
+// worst is the one that leaves first: waiting before executable, of those that
+// wait one of whoever takes most bytes or places, lowest floor, then highest nonce
+// if it waits, highest id; of one chain the last. Of those who take as much it is
+// the preferred source that loses.
+func (n *naive) worst(inBytes bool, preferred *mempool.Source) ranked {
+	var waits, tails []ranked
+	takes := make(map[mempool.Source]int)
 	for _, a := range n.senders() {
-		chain := n.ranked(a)
-		tails = append(tails, chain[len(chain)-1])
+		last := ranked{}
+		for _, r := range n.ranked(a) {
+			from := n.sources[r.tx.ID()]
+			switch {
+			case r.executable:
+				last = r
+				continue
+			case from == mempool.Own:
+				takes[from] = 0
+			case inBytes:
+				takes[from] += r.tx.Size()
+			default:
+				takes[from]++
+			}
+			waits = append(waits, r)
+		}
+		if last.executable {
+			tails = append(tails, last)
+		}
 	}
-	return slices.MinFunc(tails, func(a, b ranked) int {
-		if a.executable != b.executable {
-			if b.executable {
+	if len(waits) == 0 {
+		return slices.MinFunc(tails, worse)
+	}
+	loses := slices.MinFunc(slices.Collect(maps.Keys(takes)), func(a, b mempool.Source) int {
+		if takes[a] == takes[b] && preferred != nil && (a == *preferred) != (b == *preferred) {
+			if a == *preferred {
 				return -1
 			}
 			return 1
 		}
-		aid, bid := a.tx.ID(), b.tx.ID()
-		return cmp.Or(cmp.Compare(a.floor, b.floor), bytes.Compare(bid[:], aid[:]))
+		return cmp.Or(cmp.Compare(takes[b], takes[a]), cmp.Compare(a, b))
 	})
+	waits = slices.DeleteFunc(waits, func(r ranked) bool { return n.sources[r.tx.ID()] != loses })
+	return slices.MinFunc(waits, func(a, b ranked) int {
+		return cmp.Or(cmp.Compare(a.floor, b.floor), byNonce(b.tx, a.tx), worse(a, b))
+	})
+}
+
+func worse(a, b ranked) int {
+	aid, bid := a.tx.ID(), b.tx.ID()
+	return cmp.Or(cmp.Compare(a.floor, b.floor), bytes.Compare(bid[:], aid[:]))
 }
 
 func (n *naive) drop(id wire.TxID) {
@@ -147,12 +180,12 @@ func (n *naive) sink(now time.Time) {
 	}
 }
 
-func (n *naive) Add(now time.Time, tx validation.CheckedTx, account mempool.Account) (mempool.Change, error) {
+func (n *naive) Add(now time.Time, tx validation.CheckedTx, account mempool.Account, from mempool.Source) (mempool.Change, error) {
 	n.sink(now)
-	return n.add(now, tx, account, n.floor, n.config.MinLife)
+	return n.add(now, tx, account, from, false)
 }
 
-func (n *naive) Return(now time.Time, tx validation.CheckedTx, account mempool.Account) (mempool.Change, error) {
+func (n *naive) Return(now time.Time, tx validation.CheckedTx, account mempool.Account, from mempool.Source) (mempool.Change, error) {
 	n.sink(now)
 	var change mempool.Change
 	t := tx.Terms()
@@ -174,19 +207,26 @@ func (n *naive) Return(now time.Time, tx validation.CheckedTx, account mempool.A
 			}
 		}
 	}
-	then, err := n.add(now, tx, account, 0, 0)
+	then, err := n.add(now, tx, account, from, true)
 	then.Removed = append(change.Removed, then.Removed...)
 	return then, err
 }
 
-func (n *naive) add(now time.Time, tx validation.CheckedTx, account mempool.Account, least float64, life time.Duration) (mempool.Change, error) {
+func (n *naive) add(now time.Time, tx validation.CheckedTx, account mempool.Account, from mempool.Source, returns bool) (mempool.Change, error) {
 	var change mempool.Change
+	least, life := n.floor, n.config.MinLife
+	if returns {
+		least, life = 0, 0
+	}
 	t := tx.Terms()
 	n.settle(t.Sender, account, nil, &change)
 	n.accounts[t.Sender] = account
 
 	if err := n.admit(now, tx, account, life); err != nil {
 		return change, err
+	}
+	if !returns && n.over() {
+		return change, validation.PoolFull
 	}
 	mortal := slices.ContainsFunc(n.chain(t.Sender), func(o validation.CheckedTx) bool {
 		return o.Terms().Nonce < t.Nonce && o.Terms().ExpiredAt(millis(now.Add(life)))
@@ -198,8 +238,16 @@ func (n *naive) add(now time.Time, tx validation.CheckedTx, account mempool.Acco
 		removed = append(removed, removal(old, mempool.Replaced, tx.ID()))
 	}
 	n.txs = append(n.txs, tx)
-	if me, _ := n.find(tx.ID()); me.floor < least {
+	was, known := n.sources[tx.ID()]
+	n.sources[tx.ID()] = from
+	undo := func() {
 		n.txs = before
+		if delete(n.sources, tx.ID()); known {
+			n.sources[tx.ID()] = was
+		}
+	}
+	if me, _ := n.find(tx.ID()); me.floor < least {
+		undo()
 		return change, validation.PoolFull
 	}
 	for {
@@ -210,12 +258,14 @@ func (n *naive) add(now time.Time, tx validation.CheckedTx, account mempool.Acco
 		switch {
 		case len(chain) > n.config.MaxPerSender:
 			victim, why = chain[len(chain)-1], mempool.Displaced
-		case len(n.txs) > n.config.MaxCount, sum(n.txs, validation.CheckedTx.Size) > n.config.MaxBytes:
-			if victim = n.worst(); victim.executable {
+		case n.over() && !returns:
+			if victim = n.worst(len(n.txs) <= n.config.MaxCount, &from); victim.executable {
 				floor = max(floor, math.Floor(victim.floor)+1)
 			}
-		case !me.executable && n.waiting() > n.config.MaxWaiting:
-			victim = n.worst()
+		case !me.executable && !returns && n.waiting() > n.config.MaxWaiting:
+			victim = n.worst(false, &from)
+		case !me.executable && !returns && n.waitingBytes() > n.config.MaxWaitingBytes:
+			victim = n.worst(true, &from)
 		default:
 			change.Removed = removed
 			change.Added = []wire.TxID{tx.ID()}
@@ -227,13 +277,17 @@ func (n *naive) add(now time.Time, tx validation.CheckedTx, account mempool.Acco
 		vt := victim.tx.Terms()
 		yields := vt.Sender == t.Sender && vt.Nonce > t.Nonce ||
 			vt.Sender != t.Sender && !mortal && !victim.executable && me.executable ||
-			vt.Sender != t.Sender && !mortal && victim.executable == me.executable && victim.floor < me.floor
+			vt.Sender != t.Sender && !mortal && !victim.executable && !me.executable &&
+				n.sources[victim.tx.ID()] != mempool.Own && (n.sources[victim.tx.ID()] != from || victim.floor < me.floor) ||
+			vt.Sender != t.Sender && !mortal && victim.executable && me.executable && victim.floor < me.floor
 		if !yields {
-			n.txs = before
+			undo()
 			return change, validation.PoolFull
 		}
 		n.drop(victim.tx.ID())
-		removed = append(removed, removal(victim.tx, why, tx.ID()))
+		left := removal(victim.tx, why, tx.ID())
+		left.Waited = why == mempool.Evicted && !victim.executable
+		removed = append(removed, left)
 	}
 }
 
@@ -282,6 +336,57 @@ func (n *naive) waiting() int {
 	return waiting
 }
 
+func (n *naive) waitingBytes() (bytes int) {
+	for _, r := range n.all() {
+		if !r.executable {
+			bytes += r.tx.Size()
+		}
+	}
+	return bytes
+}
+
+// took is what somebody has waiting.
+type took struct{ places, bytes int }
+
+func (n *naive) takes() map[mempool.Source]took {
+	takes := make(map[mempool.Source]took)
+	for _, r := range n.all() {
+		if from := n.sources[r.tx.ID()]; !r.executable {
+			t := takes[from]
+			takes[from] = took{t.places + 1, t.bytes + r.tx.Size()}
+		}
+	}
+	return takes
+}
+
+func (n *naive) over() bool {
+	return len(n.txs) > n.config.MaxCount || sum(n.txs, validation.CheckedTx.Size) > n.config.MaxBytes
+}
+
+func (n *naive) Adopt(id wire.TxID) {
+	if _, in := n.find(id); in {
+		n.sources[id] = mempool.Own
+	}
+}
+
+func (n *naive) Trim(now time.Time) (change mempool.Change, more bool) {
+	n.sink(now)
+	for range n.config.MaxSweep {
+		if !n.over() {
+			break
+		}
+		victim := n.worst(len(n.txs) <= n.config.MaxCount, nil)
+		n.drop(victim.tx.ID())
+		left := removal(victim.tx, mempool.Evicted, wire.TxID{})
+		left.Waited = !victim.executable
+		change.Removed = append(change.Removed, left)
+		if floor := math.Floor(victim.floor) + 1; victim.executable && floor > n.floor {
+			n.floor, n.floorAt = floor, now
+		}
+	}
+	return change, n.over()
+}
+
 func (n *naive) NextNonce(a wire.Address, confirmed uint64) uint64 {
 	for _, tx := range n.chain(a) {
 		if tx.Terms().Nonce == confirmed {
@@ -324,25 +429,25 @@ func (n *naive) Settle(now time.Time, accounts []mempool.Touched, included []wir
 			change.Removed = append(change.Removed, removal(r.tx, mempool.Included, wire.TxID{}))
 		}
 	}
-	change.Removed = append(change.Removed, n.Expire(now).Removed...)
+	expired, _ := n.Expire(now)
+	change.Removed = append(change.Removed, expired.Removed...)
 	return change // the floor sank with Expire
 }
 
-func (n *naive) Expire(now time.Time) mempool.Change {
-	var change mempool.Change
+func (n *naive) Expire(now time.Time) (change mempool.Change, more bool) {
 	txs := slices.Clone(n.txs)
 	slices.SortFunc(txs, func(a, b validation.CheckedTx) int {
 		aid, bid := a.ID(), b.ID()
 		return cmp.Or(cmp.Compare(a.Terms().ExpiresAt, b.Terms().ExpiresAt), bytes.Compare(bid[:], aid[:]))
 	})
 	for _, tx := range txs {
-		if tx.Terms().ExpiredAt(millis(now)) {
+		if tx.Terms().ExpiredAt(millis(now)) && len(change.Removed) < n.config.MaxSweep {
 			n.drop(tx.ID())
 			change.Removed = append(change.Removed, removal(tx, mempool.Expired, wire.TxID{}))
 		}
 	}
 	n.sink(now)
-	return change
+	return change, len(change.Removed) == n.config.MaxSweep
 }
 
 // Template asks, for each place in the block anew, who may come next.

@@ -21,7 +21,7 @@ func pay(sender int, nonce, fee uint64) validation.CheckedTx {
 var rich = mempool.Account{Balance: 1 << 40}
 
 func add(t require.TestingT, p *mempool.Pool, tx validation.CheckedTx) mempool.Change {
-	change, err := p.Add(start, tx, rich)
+	change, err := p.Add(start, tx, rich, stranger)
 	require.NoError(t, err)
 	return change
 }
@@ -59,7 +59,7 @@ func TestFutureTransactionsDisplaceNobody(t *testing.T) {
 	p := newPool(t, c)
 	fill(t, p, c, 1_000)
 	for i := range 1_000 {
-		_, err := p.Add(start, pay(i%10, uint64(1+i/100), 1_000_000), rich)
+		_, err := p.Add(start, pay(i%10, uint64(1+i/100), 1_000_000), rich, stranger)
 		require.ErrorIs(t, err, validation.PoolFull)
 	}
 	require.Equal(t, c.MaxCount, honest(p, c))
@@ -73,7 +73,7 @@ func TestFutureTransactionsYieldToWhatPays(t *testing.T) {
 	for i := range c.MaxWaiting {
 		add(t, p, pay(i, 1, 1_000_000))
 	}
-	_, err := p.Add(start, pay(c.MaxWaiting, 1, 1), rich)
+	_, err := p.Add(start, pay(c.MaxWaiting, 1, 1), rich, stranger)
 	require.ErrorIs(t, err, validation.PoolFull, "the waiting places are taken")
 	fill(t, p, c, 1)
 	require.Equal(t, c.MaxCount, honest(p, c))
@@ -88,7 +88,7 @@ func TestOverdraftsAreRefused(t *testing.T) {
 	p := newPool(t, crowd())
 	account := mempool.Account{Balance: 2_500}
 	for nonce, want := range []error{nil, nil, validation.Overdraft} {
-		_, err := p.Add(start, pay(1, uint64(nonce), 1_000), account)
+		_, err := p.Add(start, pay(1, uint64(nonce), 1_000), account, stranger)
 		require.ErrorIs(t, err, want)
 	}
 }
@@ -100,11 +100,11 @@ func TestAReplacementInvalidatesNobody(t *testing.T) {
 	p := newPool(t, crowd())
 	account := mempool.Account{Balance: 50_000}
 	for nonce := range uint64(50) {
-		_, err := p.Add(start, pay(1, nonce, 1_000), account)
+		_, err := p.Add(start, pay(1, nonce, 1_000), account, stranger)
 		require.NoError(t, err)
 	}
 	all := mintOne(validation.TxTerms{Sender: addressOf(1), Fee: 2_000, Spends: 50_000})
-	change, err := p.Add(start, all, account)
+	change, err := p.Add(start, all, account, stranger)
 	require.ErrorIs(t, err, validation.Overdraft)
 	require.Empty(t, change.Removed)
 	require.Equal(t, 50, p.Len())
@@ -121,7 +121,7 @@ func TestADearChildDoesNotLiftItsParent(t *testing.T) {
 	for i := range c.MaxCount - 2 {
 		add(t, p, pay(1000+i, 0, 1_000))
 	}
-	_, err := p.Add(start, pay(1, 2, 1_000_000), rich)
+	_, err := p.Add(start, pay(1, 2, 1_000_000), rich, stranger)
 	require.ErrorIs(t, err, validation.PoolFull, "its floor is that of the first")
 
 	for i, left := range []int{1, 0} { // from the end, nothing is stranded
@@ -130,7 +130,7 @@ func TestADearChildDoesNotLiftItsParent(t *testing.T) {
 		require.Equal(t, uint64(left), change.Removed[0].Tx.Terms().Nonce)
 		require.Len(t, p.BySender(addressOf(1)), left)
 	}
-	_, err = p.Add(start, pay(2002, 0, 1_000), rich)
+	_, err = p.Add(start, pay(2002, 0, 1_000), rich, stranger)
 	require.ErrorIs(t, err, validation.PoolFull, "equals do not displace each other")
 }
 
@@ -172,7 +172,7 @@ func TestTheFloorMakesChurnDear(t *testing.T) {
 		block = append(block, mempool.Touched{Address: addressOf(i), Account: mempool.Account{Nonce: 1}})
 	}
 	require.Len(t, p.Settle(start, block, nil).Removed, 50)
-	_, err := p.Add(start, pay(500, 0, 11*size-1), rich)
+	_, err := p.Add(start, pay(500, 0, 11*size-1), rich, stranger)
 	require.ErrorIs(t, err, validation.PoolFull)
 	require.Equal(t, uint64(11), p.FeeRateToEnter())
 	for _, nonce := range []uint64{0, 1, 1_000} {
@@ -182,13 +182,13 @@ func TestTheFloorMakesChurnDear(t *testing.T) {
 	require.Equal(t, uint64(11), p.Prices().Estimate(1 << 20)[0])
 	add(t, p, pay(500, 0, 11*size))
 
-	returned, err := p.Return(start, pay(501, 0, 1), rich)
+	returned, err := p.Return(start, pay(501, 0, 1), rich, stranger)
 	require.NoError(t, err, "what a lost block gives back comes in all the same")
 	require.Len(t, returned.Added, 1)
 
 	p.Expire(start.Add(c.FloorHalfLife))
 	require.InDelta(t, 5.5, p.Stats().FeeFloor, 0.01)
-	_, err = p.Add(start.Add(c.FloorHalfLife), pay(502, 0, 6*size), rich)
+	_, err = p.Add(start.Add(c.FloorHalfLife), pay(502, 0, 6*size), rich, stranger)
 	require.NoError(t, err)
 	p.Expire(start.Add(5 * c.FloorHalfLife))
 	require.Zero(t, p.Stats().FeeFloor, "half a unit is nothing")
@@ -203,7 +203,7 @@ func TestTheFloorCannotLockThePool(t *testing.T) {
 	p := newPool(t, c)
 	for i := range 3 {
 		for nonce := range uint64(c.MaxPerSender) {
-			_, err := p.Add(start, pay(i, nonce, 1_000_000+1_000*uint64(i)), rich)
+			_, err := p.Add(start, pay(i, nonce, 1_000_000+1_000*uint64(i)), rich, stranger)
 			if i < 2 {
 				require.NoError(t, err)
 			}
@@ -256,7 +256,7 @@ func TestAFailedReplacementLeavesTheOldOne(t *testing.T) {
 	add(t, p, mint(unsigned(dear, 100_000, 0))[0])
 
 	big := validation.TxTerms{Sender: addressOf(1), Fee: 1 << 20, Spends: 1 << 20}
-	change, err := p.Add(start, mint(unsigned(big, 100_000, 0))[0], rich)
+	change, err := p.Add(start, mint(unsigned(big, 100_000, 0))[0], rich, stranger)
 	require.ErrorIs(t, err, validation.PoolFull)
 	require.Empty(t, change.Removed)
 	require.Equal(t, 3, p.Len())
@@ -286,13 +286,14 @@ func TestWhatFollowsAnExpiredOneWaits(t *testing.T) {
 	first := mintOne(validation.TxTerms{Sender: addressOf(1), Fee: 1, ExpiresAt: millis(start) + 5_000})
 	add(t, p, first)
 	add(t, p, pay(1, 1, 1_000))
-	require.Empty(t, p.Expire(start.Add(5*time.Second)).Removed, "the last moment counts")
+	change, _ := p.Expire(start.Add(5 * time.Second))
+	require.Empty(t, change.Removed, "the last moment counts")
 	require.Empty(t, p.Template(start.Add(6*time.Second), 1<<20, 10), "not for a later block, nor what follows")
-	change := p.Expire(start.Add(6 * time.Second))
+	change, _ = p.Expire(start.Add(6 * time.Second))
 	require.Equal(t, []mempool.Removal{{ID: first.ID(), Tx: first, Reason: mempool.Expired}}, change.Removed)
 	require.Equal(t, 1, p.Stats().Waiting)
 	require.False(t, p.Has(first.ID()))
-	_, err := p.Add(start.Add(6*time.Second), first, rich)
+	_, err := p.Add(start.Add(6*time.Second), first, rich, stranger)
 	require.ErrorIs(t, err, validation.Expired)
 }
 
@@ -315,7 +316,7 @@ func TestEstimates(t *testing.T) {
 
 	enter := p.FeeRateToEnter()
 	require.Equal(t, uint64(2), enter)
-	_, err := p.Add(start, pay(1, 0, uint64(size)*(enter-1)), rich)
+	_, err := p.Add(start, pay(1, 0, uint64(size)*(enter-1)), rich, stranger)
 	require.ErrorIs(t, err, validation.PoolFull)
 	add(t, p, pay(1, 0, uint64(size)*enter))
 }
@@ -328,7 +329,7 @@ func TestFeeRateToEnterSuffices(t *testing.T) {
 	p := newPool(t, c)
 	for i := 0; p.FeeRateToEnter() == 0; i++ {
 		terms := validation.TxTerms{Sender: addressOf(i % 7), Nonce: uint64(i / 7), Fee: uint64(5_000 * (1 + i%5))}
-		_, err := p.Add(start, mint(unsigned(terms, 3_000, 0))[0], rich)
+		_, err := p.Add(start, mint(unsigned(terms, 3_000, 0))[0], rich, stranger)
 		require.NoError(t, err)
 	}
 	const largest = wire.MaxTx - 100
@@ -400,7 +401,7 @@ func TestWhatNoBlockCanHoldDisplacesNobody(t *testing.T) {
 	for i := range c.MaxCount {
 		dead := mintOne(validation.TxTerms{Sender: addressOf(i), Fee: 1_000_000, Spends: 1_000_000, ExpiresAt: late})
 		require.ErrorIs(t, p.Glance(start, dead.Claim(), rich), validation.Expired)
-		_, err := p.Add(start, dead, rich)
+		_, err := p.Add(start, dead, rich, stranger)
 		require.ErrorIs(t, err, validation.Expired)
 	}
 	require.Equal(t, c.MaxCount, honest(p, c))
@@ -409,7 +410,7 @@ func TestWhatNoBlockCanHoldDisplacesNobody(t *testing.T) {
 	lives := mintOne(validation.TxTerms{Sender: addressOf(1), Fee: 1_000_000, Spends: 1_000_000, ExpiresAt: late + 1})
 	add(t, p, lives)
 	lost := mintOne(validation.TxTerms{Sender: addressOf(2), Fee: 1_000_000, Spends: 1_000_000, ExpiresAt: late})
-	_, err := p.Return(start, lost, rich)
+	_, err := p.Return(start, lost, rich, stranger)
 	require.NoError(t, err, "a block had taken it")
 }
 
@@ -426,7 +427,7 @@ func TestWhatFollowsTheMortalDisplacesNobody(t *testing.T) {
 	}
 	add(t, p, dear(0, millis(ends)))
 	later := start.Add(time.Millisecond)
-	_, err := p.Add(later, dear(1, 0), rich)
+	_, err := p.Add(later, dear(1, 0), rich, stranger)
 	require.NoError(t, err, "there is room")
 	for i := range c.MaxCount - 2 {
 		add(t, p, pay(1000+i, 0, 1_000))
@@ -434,17 +435,17 @@ func TestWhatFollowsTheMortalDisplacesNobody(t *testing.T) {
 	for nonce := range uint64(10) {
 		follows := dear(2+nonce, 0)
 		require.ErrorIs(t, p.Glance(later, follows.Claim(), rich), validation.PoolFull)
-		_, err := p.Add(later, follows, rich)
+		_, err := p.Add(later, follows, rich, stranger)
 		require.ErrorIs(t, err, validation.PoolFull)
 	}
 	require.Equal(t, c.MaxCount-2, honest(p, c))
 
 	p.Expire(ends.Add(time.Millisecond))
 	require.Equal(t, 1, p.Stats().Waiting)
-	_, err = p.Add(ends.Add(time.Millisecond), dear(0, 0), rich)
+	_, err = p.Add(ends.Add(time.Millisecond), dear(0, 0), rich, stranger)
 	require.NoError(t, err)
 	for i := range uint64(3) {
-		_, err = p.Add(ends.Add(time.Millisecond), dear(2+i, 0), rich)
+		_, err = p.Add(ends.Add(time.Millisecond), dear(2+i, 0), rich, stranger)
 		require.NoError(t, err, "nothing before it expires")
 	}
 	require.Equal(t, c.MaxCount-5, honest(p, c))
@@ -471,7 +472,7 @@ func TestOrphansDoNotKeepTheFloorUp(t *testing.T) {
 	p.Expire(after)
 	require.Zero(t, p.Stats().Executable, "nothing is left that a block could take")
 	for i := range c.MaxCount {
-		_, err := p.Add(after, pay(1000+i, 0, 1_000), rich)
+		_, err := p.Add(after, pay(1000+i, 0, 1_000), rich, stranger)
 		require.NoError(t, err, "an honest one, beside %+v", p.Stats())
 	}
 }
@@ -481,11 +482,11 @@ func TestOrphansDoNotKeepTheFloorUp(t *testing.T) {
 func TestReturnGoesBeforeWhatFollows(t *testing.T) {
 	p := newPool(t, crowd())
 	first, second := pay(1, 0, 1_000), pay(1, 1, 1_000)
-	_, err := p.Add(start, second, mempool.Account{Nonce: 1, Balance: 1_000})
+	_, err := p.Add(start, second, mempool.Account{Nonce: 1, Balance: 1_000}, stranger)
 	require.NoError(t, err)
 	lost := mempool.Account{Nonce: 0, Balance: 1_500}
 	require.Empty(t, p.Settle(start, []mempool.Touched{{Address: addressOf(1), Account: lost}}, nil).Removed)
-	change, err := p.Return(start, first, lost)
+	change, err := p.Return(start, first, lost, stranger)
 	require.NoError(t, err)
 	require.Equal(t, []wire.TxID{first.ID()}, change.Added)
 	require.Len(t, change.Removed, 1)
@@ -497,8 +498,8 @@ func TestReturnGoesBeforeWhatFollows(t *testing.T) {
 // in again: what that allocates is the trace of it.
 func TestARefusedGiantMovesNothing(t *testing.T) {
 	p, giant := besieged(t)
-	_, err := p.Add(start, giant, rich)
+	_, err := p.Add(start, giant, rich, stranger)
 	require.ErrorIs(t, err, validation.PoolFull)
-	allocated := testing.AllocsPerRun(10, func() { _, _ = p.Add(start, giant, rich) })
+	allocated := testing.AllocsPerRun(10, func() { _, _ = p.Add(start, giant, rich, stranger) })
 	require.Less(t, allocated, 100.0)
 }

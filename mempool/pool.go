@@ -33,11 +33,8 @@ type Pool struct {
 	ready int // executable ones
 	floor floor
 
-	// Chains, each by its last transaction: the first to be evicted comes first,
-	// those of stuck before those of tails.
-	tails ranking // whose last one is executable, by floor
-	stuck ranking // whose last one waits, by floor
-
+	waits  waiting
+	tails  ranking // chains by the floor of their last executable transaction: the first to be evicted comes first
 	heads  ranking // chains by the rate of their first transaction, if executable: the best comes first
 	expiry ranking // entries that expire, by when
 }
@@ -51,13 +48,14 @@ func New(config Config) (*Pool, error) {
 	p := &Pool{config: config}
 	p.byID = newIndex(func(n uint32) [32]byte { return p.entries.at(n).id() })
 	p.bySender = newIndex(func(n uint32) [32]byte { return p.entries.at(p.chains.at(n).txs[0]).sender() })
-	p.tails.before, p.stuck.before, p.expiry.before = p.worse, p.worse, p.worse
-	p.heads.before = p.better
+	p.tails, p.expiry, p.heads = newRanking(p.worse), newRanking(p.worse), newRanking(p.better)
+	p.waits = newWaiting(p.deeper)
 	return p, nil
 }
 
-// Add puts tx into the pool, given its sender's account at the head. The pool
-// keeps a copy, so that a transaction does not hold the message it came in.
+// Add puts tx into the pool, given its sender's account at the head and who
+// brought it. The pool keeps a copy, so that a transaction does not hold the
+// message it came in.
 //
 // A refused transaction changes nothing, and the error is (wrapped) one of the
 // refusals AlreadyKnown, Expired, StaleNonce, NonceTooFar, Underpriced,
@@ -65,9 +63,9 @@ func New(config Config) (*Pool, error) {
 // a [ErrSenderFull] too. The Change may be non-empty even then: it also reports
 // which transactions of the sender left because the account is not what the
 // pool was told last.
-func (p *Pool) Add(now time.Time, tx validation.CheckedTx, account Account) (Change, error) {
+func (p *Pool) Add(now time.Time, tx validation.CheckedTx, account Account, from Source) (Change, error) {
 	p.floor = p.sunkFloor(now)
-	return p.add(now, tx, account, bar{rate: p.floor.rate, life: p.config.MinLife}, false)
+	return p.add(now, tx, account, from, bar{rate: p.floor.rate, life: p.config.MinLife})
 }
 
 // Return is Add for a transaction of a block that a reorganisation took back.
@@ -75,12 +73,16 @@ func (p *Pool) Add(now time.Time, tx validation.CheckedTx, account Account) (Cha
 // against it, nor how soon it expires, nor what its sender spends in later
 // transactions: where the account cannot pay for all, the last ones leave as
 // [Invalid]. All else is.
-func (p *Pool) Return(now time.Time, tx validation.CheckedTx, account Account) (Change, error) {
+//
+// It makes no room: what waits for this one, and pays best, would be the first to
+// leave for it. So the pool may be over its bounds, and takes nothing else, until
+// the caller has returned all and has had [Pool.Trim] make room for them together.
+func (p *Pool) Return(now time.Time, tx validation.CheckedTx, account Account, from Source) (Change, error) {
 	p.floor = p.sunkFloor(now)
-	return p.add(now, tx, account, bar{}, true)
+	return p.add(now, tx, account, from, bar{returns: true})
 }
 
-func (p *Pool) add(now time.Time, tx validation.CheckedTx, account Account, least bar, returns bool) (Change, error) {
+func (p *Pool) add(now time.Time, tx validation.CheckedTx, account Account, from Source, least bar) (Change, error) {
 	var change Change
 	if tx.IsZero() {
 		return change, errors.New("mempool: add: no transaction")
@@ -92,7 +94,7 @@ func (p *Pool) add(now time.Time, tx validation.CheckedTx, account Account, leas
 		p.settle(at, account, nil, &change)
 		known = len(p.chains.at(at).txs) > 0
 	}
-	if known && returns {
+	if known && least.returns {
 		known = p.makeAffordable(now, tx.Claim(), at, &change)
 	}
 	if known {
@@ -104,10 +106,10 @@ func (p *Pool) add(now time.Time, tx validation.CheckedTx, account Account, leas
 	if !known {
 		at = p.newChain(account)
 	}
-	n, old := p.insert(tx.Clone(), at)
+	n, old := p.insert(tx.Clone(), at, from)
 	c = p.chains.at(at)
 	i, _ := p.find(c, tx.Terms().Nonce)
-	victims, ok := p.makeRoom(n, p.mortal(now, c, i, least))
+	victims, ok := p.makeRoom(n, p.mortal(now, c, i, least), least.returns)
 	if !ok {
 		p.undo(n, old, victims)
 		return change, refused(tx.ID(), validation.PoolFull)
@@ -117,6 +119,7 @@ func (p *Pool) add(now time.Time, tx validation.CheckedTx, account Account, leas
 	}
 	for _, v := range victims {
 		change.removed(v.tx, v.why, tx.ID())
+		change.Removed[len(change.Removed)-1].Waited = v.waited
 		if v.lifts {
 			p.floor.lift(now, above(v.floor))
 		}
@@ -158,9 +161,11 @@ func refused(id wire.TxID, why error) error {
 // gone is a transaction that left, and what it takes to put it back.
 type gone struct {
 	tx      validation.CheckedTx
+	from    Source
 	account Account
 	floor   float64
 	why     Reason
+	waited  bool // and was evicted
 	lifts   bool // it left because others pay more, so the fee floor is above it
 }
 
@@ -172,12 +177,12 @@ func (p *Pool) newChain(account Account) uint32 {
 
 // insert puts tx into the chain given, which is its sender's, and all indexes,
 // in place of the one with its nonce, if any, which it returns.
-func (p *Pool) insert(tx validation.CheckedTx, chain uint32) (n uint32, old gone) {
+func (p *Pool) insert(tx validation.CheckedTx, chain uint32, from Source) (n uint32, old gone) {
 	terms := tx.Terms()
 	n = p.entries.take()
 	e := p.entries.at(n)
 	*e = newEntry(tx)
-	e.chain = chain
+	e.chain, e.source = chain, p.waits.share(from)
 	c := p.chains.at(chain)
 	if len(c.txs) == 0 {
 		p.bySender.add(chain, terms.Sender)
@@ -190,12 +195,13 @@ func (p *Pool) insert(tx validation.CheckedTx, chain uint32) (n uint32, old gone
 		return n, gone{}
 	}
 	replaced := c.txs[i]
-	old = gone{tx: p.entries.at(replaced).tx, account: c.account}
+	was := p.entries.at(replaced)
+	old = gone{tx: was.tx, from: p.waits.name(was.source), account: c.account}
 	p.unlist(replaced)
 	c.txs[i] = n
 	p.list(n)
 	p.reindex(chain, i, terms.Sender)
-	p.entries.give(replaced)
+	p.give(replaced)
 	return n, old
 }
 
@@ -203,13 +209,19 @@ func (p *Pool) insert(tx validation.CheckedTx, chain uint32) (n uint32, old gone
 func (p *Pool) remove(n uint32) gone {
 	e := p.entries.at(n)
 	c := p.chains.at(e.chain)
-	left := gone{tx: e.tx, account: c.account, floor: e.floor}
+	left := gone{tx: e.tx, from: p.waits.name(e.source), account: c.account, floor: e.floor}
 	i, _ := p.find(c, e.nonce())
 	p.unlist(n)
 	c.txs = slices.Delete(c.txs, i, i+1)
 	p.reindex(e.chain, i, left.tx.Terms().Sender)
-	p.entries.give(n)
+	p.give(n)
 	return left
+}
+
+// give gives back an entry that is in no index any more.
+func (p *Pool) give(n uint32) {
+	p.waits.unshare(p.entries.at(n).source)
+	p.entries.give(n)
 }
 
 // list and unlist keep what is kept of each transaction on its own.
@@ -230,6 +242,7 @@ func (p *Pool) unlist(n uint32) {
 	p.bytes -= int(e.size)
 	p.chains.at(e.chain).spends -= e.tx.Terms().Spends
 	p.expiry.remove(n)
+	p.waits.remove(n, e)
 }
 
 // reindex puts the chain's figures and its places in the rankings right after a
@@ -245,23 +258,14 @@ func (p *Pool) reindex(n uint32, i int, sender wire.Address) {
 	if c.ready > 0 {
 		first := c.txs[0]
 		p.heads.set(place{rank: rankOf(p.entries.at(first).rate()), entry: first, owner: n})
+		last := c.txs[c.ready-1]
+		p.tails.set(place{rank: rankOf(p.entries.at(last).floor), entry: last, owner: n})
 	} else {
 		p.heads.remove(n)
+		p.tails.remove(n)
 	}
 	if len(c.txs) == 0 {
-		p.tails.remove(n)
-		p.stuck.remove(n)
 		p.bySender.remove(n, sender)
 		p.chains.give(n)
-		return
-	}
-	last, entry := p.last(c)
-	tail := place{rank: rankOf(last.floor), entry: entry, owner: n}
-	if c.waiting() > 0 {
-		p.tails.remove(n)
-		p.stuck.set(tail)
-	} else {
-		p.stuck.remove(n)
-		p.tails.set(tail)
 	}
 }

@@ -19,8 +19,8 @@ import (
 // small has bounds that a few transactions reach.
 func small() mempool.Config {
 	return mempool.Config{
-		MaxBytes: wire.MaxTx, MaxCount: 10, MaxPerSender: 4, MaxWaiting: 3, MaxNonceGap: 2, ReplacePercent: 10,
-		FloorHalfLife: time.Second,
+		MaxBytes: wire.MaxTx, MaxCount: 10, MaxPerSender: 4, MaxWaiting: 3, MaxWaitingBytes: wire.MaxTx, MaxNonceGap: 2,
+		ReplacePercent: 10, MaxSweep: 100, FloorHalfLife: time.Second,
 	}
 }
 
@@ -29,7 +29,9 @@ func tight(rng *rand.Rand) mempool.Config {
 	c := small()
 	c.MaxCount = 1 + rng.IntN(10)
 	c.MaxPerSender = 1 + rng.IntN(5)
-	c.MaxWaiting = rng.IntN(5)
+	c.MaxWaiting = rng.IntN(7)
+	c.MaxBytes += rng.IntN(2) * wire.MaxTx // so that what waits may be bounded more narrowly
+	c.MaxSweep = pick(rng, 1, 2, 100)
 	c.MaxNonceGap = rng.IntN(5)
 	c.MinLife = []time.Duration{0, 9 * time.Second, 20 * time.Second}[rng.IntN(3)]
 	c.FloorHalfLife = []time.Duration{time.Second, 10 * time.Second, 100 * time.Second}[rng.IntN(3)]
@@ -50,6 +52,11 @@ func newPool(t require.TestingT, c mempool.Config) *mempool.Pool {
 }
 
 const senders = 5
+
+// stranger is a peer, and the sources of transactions.
+const stranger mempool.Source = "stranger"
+
+var sources = []mempool.Source{mempool.Own, stranger, "a", "b"}
 
 var addresses = [senders]wire.Address{addressOf(0), addressOf(1), addressOf(2), addressOf(3), addressOf(4)}
 
@@ -144,8 +151,9 @@ func (w *world) addTx(tx validation.CheckedTx, account mempool.Account) {
 	settled := w.model.accounts[tx.Terms().Sender] == account
 	glance := w.pool.Glance(w.now, tx.Claim(), account)
 	last, displaces := w.pool.Displaces(tx.Claim())
-	got, err := w.pool.Add(w.now, tx, account)
-	want, wantErr := w.model.Add(w.now, tx, account)
+	from := pick(w.rng, sources...)
+	got, err := w.pool.Add(w.now, tx, account, from)
+	want, wantErr := w.model.Add(w.now, tx, account, from)
 	require.Equal(w.t, validation.RuleBroken(wantErr), validation.RuleBroken(err))
 	switch {
 	case glance != nil && validation.RuleBroken(err) == "nonce_too_far":
@@ -224,12 +232,33 @@ func (w *world) reorganise() {
 	}
 	w.settle(touched, nil)
 	for _, tx := range lost {
+		if w.oneIn(10) {
+			w.add() // by somebody who is let in between
+		}
 		account := w.accounts[slices.Index(addresses[:], tx.Terms().Sender)]
-		got, err := w.pool.Return(w.now, tx, account)
-		want, wantErr := w.model.Return(w.now, tx, account)
+		from := pick(w.rng, sources...)
+		got, err := w.pool.Return(w.now, tx, account, from)
+		want, wantErr := w.model.Return(w.now, tx, account, from)
 		require.Equal(w.t, validation.RuleBroken(wantErr), validation.RuleBroken(err))
 		w.note(got, want)
 	}
+	for more := true; more; {
+		got, goes := w.pool.Trim(w.now)
+		want, wantGoes := w.model.Trim(w.now)
+		require.Equal(w.t, wantGoes, goes)
+		w.note(got, want)
+		more = goes
+	}
+}
+
+// adopt has the node answer for what somebody brought.
+func (w *world) adopt() {
+	id := wire.TxID{1}
+	if len(w.model.txs) > 0 && !w.oneIn(10) {
+		id = pick(w.rng, w.model.txs...).ID()
+	}
+	w.pool.Adopt(id)
+	w.model.Adopt(id)
 }
 
 // income moves money and nonces as blocks of others may.
@@ -246,14 +275,17 @@ func (w *world) income() {
 
 func (w *world) wait() {
 	w.now = w.now.Add(time.Duration(w.rng.IntN(15_000)) * time.Millisecond)
-	w.note(w.pool.Expire(w.now), w.model.Expire(w.now))
+	got, more := w.pool.Expire(w.now)
+	want, wantMore := w.model.Expire(w.now)
+	require.Equal(w.t, wantMore, more)
+	w.note(got, want)
 }
 
 // step does something, mostly what a peer would have it do.
 func (w *world) step() {
 	pick(w.rng,
 		w.add, w.add, w.add, w.add, w.add, w.add, w.add, w.add, w.add, w.add, w.add, w.add,
-		w.known, w.block, w.income, w.untold, w.reorganise, w.wait)()
+		w.known, w.block, w.income, w.untold, w.reorganise, w.wait, w.adopt)()
 }
 
 func (w *world) compare() {
@@ -332,7 +364,8 @@ func TestWhatEntersLeavesOnce(t *testing.T) {
 			for _, r := range change.Removed {
 				require.True(t, inside[r.ID], "it was not in")
 				require.Equal(t, r.ID, r.Tx.ID())
-				require.Equal(t, slices.Contains([]mempool.Reason{mempool.Replaced, mempool.Evicted, mempool.Displaced}, r.Reason), r.By != wire.TxID{})
+				by := slices.Contains([]mempool.Reason{mempool.Replaced, mempool.Evicted, mempool.Displaced}, r.Reason)
+				require.Equal(t, by && len(change.Added) > 0, r.By != wire.TxID{}, "what is trimmed leaves for nobody")
 				delete(inside, r.ID)
 			}
 			for _, id := range change.Added {
@@ -352,7 +385,7 @@ func TestEvictionIsJust(t *testing.T) {
 		rng := chance(t)
 		w := newWorld(t, rng, tight(rng))
 		for range 1 + rng.IntN(60) {
-			before := w.model.all()
+			before, took := w.model.all(), w.model.takes()
 			w.add()
 			for _, b := range before {
 				if after, in := w.model.find(b.tx.ID()); in && b.executable {
@@ -372,14 +405,24 @@ func TestEvictionIsJust(t *testing.T) {
 					require.Greater(t, theirs.Nonce, mine.Nonce)
 				} else {
 					require.True(t, by.executable || !victim.executable)
-					require.True(t, victim.floor < by.floor || by.executable && !victim.executable)
+					taker, loser := w.model.sources[r.By], w.model.sources[r.ID]
+					switch {
+					case victim.executable:
+						require.Less(t, victim.floor, by.floor)
+					case !by.executable:
+						require.NotEqual(t, mempool.Own, loser)
+						more := took[loser].places > took[taker].places || took[loser].bytes > took[taker].bytes
+						require.True(t, more || loser == taker || taker == mempool.Own, "it took less")
+					}
 					for _, tx := range w.model.chain(mine.Sender) {
 						soon := tx.Terms().ExpiredAt(millis(w.now.Add(w.model.config.MinLife)))
 						require.False(t, soon && tx.Terms().Nonce <= mine.Nonce, "it may be behind a gap before a block can take it")
 					}
 				}
 				for _, left := range w.pool.BySender(theirs.Sender) {
-					require.Less(t, left.Terms().Nonce, theirs.Nonce, "stranded")
+					if victim.executable || w.model.sources[left.ID()] == w.model.sources[r.ID] {
+						require.Less(t, left.Terms().Nonce, theirs.Nonce, "stranded")
+					}
 				}
 			}
 		}
@@ -400,11 +443,13 @@ func TestSameCallsSameTrace(t *testing.T) {
 			}
 			now = now.Add(time.Second)
 			tx := mint(unsigned(terms, 200, 0))[0]
-			change, err := one.Add(now, tx, rich)
-			twin, twinErr := two.Add(now, tx, rich)
+			change, err := one.Add(now, tx, rich, stranger)
+			twin, twinErr := two.Add(now, tx, rich, stranger)
 			require.Equal(t, err, twinErr)
 			require.Equal(t, change, twin)
-			require.Equal(t, one.Expire(now), two.Expire(now))
+			expired, _ := one.Expire(now)
+			expiredToo, _ := two.Expire(now)
+			require.Equal(t, expired, expiredToo)
 		}
 		require.Equal(t, slices.Collect(one.All()), slices.Collect(two.All()))
 	})
@@ -424,12 +469,12 @@ func TestContentDecidesNotHistory(t *testing.T) {
 		}
 		one, two := newPool(t, mempool.DefaultConfig()), newPool(t, mempool.DefaultConfig())
 		for _, tx := range txs {
-			_, err := one.Add(start, tx, mempool.Account{})
+			_, err := one.Add(start, tx, mempool.Account{}, stranger)
 			require.NoError(t, err)
 		}
 		rng.Shuffle(len(txs), func(i, j int) { txs[i], txs[j] = txs[j], txs[i] })
 		for _, tx := range txs {
-			_, err := two.Add(start, tx, mempool.Account{})
+			_, err := two.Add(start, tx, mempool.Account{}, stranger)
 			require.NoError(t, err)
 		}
 		require.Equal(t, one.Template(start, 1<<20, 100), two.Template(start, 1<<20, 100))
@@ -440,13 +485,13 @@ func TestContentDecidesNotHistory(t *testing.T) {
 
 func TestConfigIsRefusedWithEveryReason(t *testing.T) {
 	_, err := mempool.New(mempool.Config{MaxWaiting: -1, MaxNonceGap: -1, MinLife: -1})
-	for _, field := range []string{"MaxBytes", "MaxCount", "MaxPerSender", "MaxWaiting", "MaxNonceGap", "MinLife", "ReplacePercent", "FloorHalfLife"} {
+	for _, field := range []string{"MaxBytes", "MaxCount", "MaxPerSender", "MaxWaiting", "MaxWaitingBytes", "MaxSweep", "MaxNonceGap", "MinLife", "ReplacePercent", "FloorHalfLife"} {
 		require.ErrorContains(t, err, field)
 	}
 }
 
 func TestTheZeroTransactionIsRefused(t *testing.T) {
-	_, err := newPool(t, small()).Add(start, validation.CheckedTx{}, mempool.Account{})
+	_, err := newPool(t, small()).Add(start, validation.CheckedTx{}, mempool.Account{}, stranger)
 	require.Error(t, err)
 	require.Equal(t, validation.Ignore, validation.Judge(err))
 }

@@ -20,13 +20,11 @@ type paid struct {
 // Prices copies what is paid, in time linear in the pool. It changes nothing of it.
 func (p *Pool) Prices() Prices {
 	prices := Prices{floor: p.floor.rate, paid: make([]paid, 0, p.ready)}
-	for _, r := range []*ranking{&p.tails, &p.stuck} {
-		for _, t := range r.heap {
-			c := p.chains.at(t.owner)
-			for _, n := range c.txs[:c.ready] {
-				e := p.entries.at(n)
-				prices.paid = append(prices.paid, paid{e.floor, e.size})
-			}
+	for _, t := range p.tails.heap {
+		c := p.chains.at(t.owner)
+		for _, n := range c.txs[:c.ready] {
+			e := p.entries.at(n)
+			prices.paid = append(prices.paid, paid{e.floor, e.size})
 		}
 	}
 	return prices

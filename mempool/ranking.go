@@ -14,17 +14,21 @@ type place struct {
 type ranking struct {
 	before func(a, b place) bool // constant
 	heap   []place
-	at     []uint32 // by owner: where it is in the heap, plus one; 0 where it is not
+	at     *[]uint32 // by owner: where it is in the heap, plus one; 0 where it is not. Rankings may share it if no owner is in two
+}
+
+func newRanking(before func(a, b place) bool) ranking {
+	return ranking{before: before, at: new([]uint32)}
 }
 
 func (r *ranking) len() int { return len(r.heap) }
 
 // get returns the owner's place.
 func (r *ranking) get(owner uint32) (p place, ok bool) {
-	if int(owner) >= len(r.at) || r.at[owner] == 0 {
+	if int(owner) >= len(*r.at) || (*r.at)[owner] == 0 {
 		return place{}, false
 	}
-	return r.heap[r.at[owner]-1], true
+	return r.heap[(*r.at)[owner]-1], true
 }
 
 // first returns the place before all others.
@@ -37,10 +41,10 @@ func (r *ranking) first() (p place, ok bool) {
 
 // set puts the owner of p there, wherever it stood before.
 func (r *ranking) set(p place) {
-	for int(p.owner) >= len(r.at) {
-		r.at = append(r.at, 0)
+	for int(p.owner) >= len(*r.at) {
+		*r.at = append(*r.at, 0)
 	}
-	i := int(r.at[p.owner]) - 1
+	i := int((*r.at)[p.owner]) - 1
 	if i < 0 {
 		i = len(r.heap)
 		r.heap = append(r.heap, p)
@@ -52,11 +56,11 @@ func (r *ranking) set(p place) {
 
 // remove takes the owner out, if it is in.
 func (r *ranking) remove(owner uint32) {
-	if int(owner) >= len(r.at) || r.at[owner] == 0 {
+	if int(owner) >= len(*r.at) || (*r.at)[owner] == 0 {
 		return
 	}
-	hole := int(r.at[owner]) - 1
-	r.at[owner] = 0
+	hole := int((*r.at)[owner]) - 1
+	(*r.at)[owner] = 0
 	last := len(r.heap) - 1
 	moved := r.heap[last]
 	r.heap = r.heap[:last]
@@ -95,7 +99,7 @@ func (r *ranking) settle(i int, p place) {
 
 func (r *ranking) put(i int, p place) {
 	r.heap[i] = p
-	r.at[p.owner] = uint32(i) + 1
+	(*r.at)[p.owner] = uint32(i) + 1
 }
 
 // walk visits places in order until it is told to stop. It takes time in

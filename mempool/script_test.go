@@ -88,7 +88,7 @@ func (s *session) do(words []string) string {
 			lives, _ = time.ParseDuration(words[2])
 		}
 		tx, sender := s.transaction(words[1], lives)
-		return s.show(s.pool.Add(s.now, tx, s.accounts[sender]))
+		return s.show(s.pool.Add(s.now, tx, s.accounts[sender], stranger))
 	case "settle": // settle ACCOUNT… with TX…: the accounts are as last set
 		var touched []mempool.Touched
 		var included []wire.TxID
@@ -104,7 +104,8 @@ func (s *session) do(words []string) string {
 	case "wait":
 		d, _ := time.ParseDuration(words[1])
 		s.now = s.now.Add(d)
-		return s.show(s.pool.Expire(s.now), nil)
+		change, _ := s.pool.Expire(s.now)
+		return s.show(change, nil)
 	case "template": // template COUNT
 		n, _ := strconv.Atoi(words[1])
 		var out []string

@@ -17,8 +17,8 @@ type Touched struct {
 // Settle follows a change of the head. The accounts are all that the change
 // touched, among them the senders of the included transactions; included are
 // the transactions of all blocks that joined the best chain. What is included
-// leaves, and so does what became stale, unaffordable or too old; the last
-// transactions of a chain go first where it cannot be paid whole.
+// leaves, and so does what became stale or unaffordable, and what Expire would
+// remove; the last transactions of a chain go first where it cannot be paid whole.
 //
 // After a reorganisation an account's nonce may be lower than before. What the
 // sender has in the pool then waits until the caller has returned the
@@ -44,13 +44,12 @@ func (p *Pool) Settle(now time.Time, accounts []Touched, included []wire.TxID) C
 	return change
 }
 
-// Expire removes the transactions whose time is over. What follows them in
-// their chains waits.
-func (p *Pool) Expire(now time.Time) Change {
-	var change Change
-	p.expire(now, &change)
+// Expire removes transactions whose time is over, the oldest first, and says whether there may
+// be more of them. What follows them in their chains waits.
+func (p *Pool) Expire(now time.Time) (change Change, more bool) {
+	more = p.expire(now, &change)
 	p.floor = p.sunkFloor(now)
-	return change
+	return change, more
 }
 
 // settle gives the chain n its account anew and removes what does not fit it.
@@ -91,16 +90,17 @@ func (p *Pool) settle(n uint32, account Account, included map[wire.TxID]bool, ch
 	c.txs = slices.Delete(c.txs[:paid], 0, stale)
 	p.reindex(n, 0, sender)
 	for _, e := range left {
-		p.entries.give(e)
+		p.give(e)
 	}
 }
 
 // expire walks each chain once, however many of its transactions are too old.
-func (p *Pool) expire(now time.Time, change *Change) {
+func (p *Pool) expire(now time.Time, change *Change) (more bool) {
 	millis := validation.UnixMillis(now)
 	var left, shortened []uint32
 	seen := make(map[uint32]bool)
-	for {
+	leaves := make(map[uint32]bool)
+	for !more {
 		first, ok := p.expiry.first()
 		if !ok || !p.entries.at(first.entry).tx.Terms().ExpiredAt(millis) {
 			break
@@ -112,15 +112,18 @@ func (p *Pool) expire(now time.Time, change *Change) {
 		}
 		p.unlist(first.entry)
 		left = append(left, first.entry)
+		leaves[first.entry] = true
 		change.removed(e.tx, Expired, wire.TxID{})
+		more = len(left) == p.config.MaxSweep
 	}
 	for _, n := range shortened {
 		c := p.chains.at(n)
 		sender := p.entries.at(c.txs[0]).sender()
-		c.txs = slices.DeleteFunc(c.txs, func(e uint32) bool { return p.entries.at(e).tx.Terms().ExpiredAt(millis) })
+		c.txs = slices.DeleteFunc(c.txs, func(e uint32) bool { return leaves[e] })
 		p.reindex(n, 0, sender)
 	}
 	for _, n := range left {
-		p.entries.give(n)
+		p.give(n)
 	}
+	return more
 }

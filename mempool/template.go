@@ -52,21 +52,16 @@ func (p *Pool) Template(now time.Time, maxBytes, maxCount int) []validation.Chec
 // transaction, however large, of a sender who has none in the pool is sure to
 // find room now: the fee floor while there is room anyway, 0 if there is none.
 func (p *Pool) FeeRateToEnter() uint64 {
-	rate, count, bytes := p.floor.rate, 1, wire.MaxTx
-	for _, tails := range []*ranking{&p.stuck, &p.tails} {
-		w := tails.walk()
-		for p.over(count, bytes) {
-			t, ok := w.peek()
-			if !ok {
-				break
-			}
-			w.skip()
-			if tails == &p.tails {
-				rate = max(rate, above(t.rate()))
-			}
-			count--
-			bytes -= int(p.entries.at(t.entry).size)
+	rate, count, bytes := p.floor.rate, 1-p.waiting(), wire.MaxTx-p.waits.bytes // those that wait leave first
+	for tails := p.tails.walk(); p.over(count, bytes); {
+		t, ok := tails.peek()
+		if !ok {
+			break
 		}
+		tails.skip()
+		rate = max(rate, above(t.rate()))
+		count--
+		bytes -= int(p.entries.at(t.entry).size)
 	}
 	if best, ok := p.heads.first(); ok && p.over(count, bytes) {
 		rate = max(rate, above(best.rate())) // the last of each chain are not enough
@@ -98,7 +93,7 @@ const (
 // the best.
 func (p *Pool) bestFirst(visit func(*entry) step) {
 	heads := p.heads.walk()
-	next := ranking{before: p.better} // of chains whose head was visited, by what follows in them
+	next := newRanking(p.better) // of chains whose head was visited, by what follows in them
 	for {
 		at, ok := heads.peek()
 		if follower, some := next.first(); some && (!ok || p.better(follower, at)) {

@@ -20,8 +20,7 @@ type Stats struct {
 
 	// MaxFeeRate is the fee per byte of the best that could be confirmed next,
 	// MinFeeRate the floor of the executable one that would be evicted first;
-	// 0 if there is none. Chains that end in waiting transactions do not count
-	// for the latter, since those would leave before.
+	// 0 if there is none.
 	MinFeeRate, MaxFeeRate float64
 
 	// FeeFloor is the fee per byte below which nothing enters: it rose with what
@@ -132,7 +131,8 @@ func (p *Pool) BySender(a wire.Address) []validation.CheckedTx {
 
 // All yields every transaction, a sender's in the order of nonces, so that
 // adding them to another pool in this order makes nothing wait that did not
-// before. The senders who would be evicted from last come first. The pool must
+// before. Senders none of whose transactions wait come first, of these the one who pays best
+// in the end. The pool must
 // not change before the first is yielded.
 func (p *Pool) All() iter.Seq[validation.CheckedTx] {
 	return func(yield func(validation.CheckedTx) bool) { p.List().All()(yield) }
@@ -155,14 +155,17 @@ type listed struct {
 // List copies all that the pool holds, in time linear in it. It changes nothing of it.
 func (p *Pool) List() List {
 	l := List{chains: make([]listed, 0, p.bySender.count), txs: make([]validation.CheckedTx, 0, p.Len())}
-	for _, r := range []*ranking{&p.tails, &p.stuck} {
-		for _, t := range r.heap {
-			from := len(l.txs)
-			for _, n := range p.chains.at(t.owner).txs {
-				l.txs = append(l.txs, p.entries.at(n).tx)
-			}
-			l.chains = append(l.chains, listed{r == &p.stuck, t.rank, from, len(l.txs)})
+	for n := range p.chains.used {
+		c := p.chains.at(n)
+		if len(c.txs) == 0 {
+			continue
 		}
+		from := len(l.txs)
+		for _, n := range c.txs {
+			l.txs = append(l.txs, p.entries.at(n).tx)
+		}
+		last, _ := p.last(c)
+		l.chains = append(l.chains, listed{c.waiting() > 0, rankOf(last.floor), from, len(l.txs)})
 	}
 	return l
 }

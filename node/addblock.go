@@ -111,4 +111,5 @@ func (c *chain) settleLocked(news headNews) {
 			c.lapsedLocked(tx, err)
 		}
 	}
+	c.trimLocked()
 }

@@ -19,7 +19,7 @@ import (
 func (c *chain) AddTx(_ context.Context, tx validation.CheckedTx, from peerscore.PeerID) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	err := c.addOwnLocked(tx)
+	err := c.addOwnLocked(tx, mempool.Source(from))
 	if from == "" {
 		c.refusedLocked(tx, err)
 	}
@@ -81,7 +81,7 @@ func (c *chain) retryEarly() {
 		if tx.Terms().Sender == stuck {
 			continue
 		}
-		err := c.addOwnLocked(tx)
+		err := c.addOwnLocked(tx, keptSource)
 		if waits(err) {
 			stuck = tx.Terms().Sender
 			continue
@@ -102,14 +102,30 @@ func (c *chain) GlanceTxs(claims []validation.Claim) []error {
 	return errs
 }
 
+// keptSource is the source of what no peer brought that is known: it was in the snapshot, or in
+// a block that was lost.
+const keptSource mempool.Source = "kept"
+
+// sourceLocked says on whose account tx waits. from is empty where no peer brought it.
+func (c *chain) sourceLocked(tx validation.CheckedTx, from mempool.Source) mempool.Source {
+	switch {
+	case c.locals.live(tx.ID()):
+		return mempool.Own
+	case from == "":
+		return keptSource
+	default:
+		return from
+	}
+}
+
 // addLocked gives tx to the pool, unless it pushes out what was accepted here and has no place
 // beside the pool either.
-func (c *chain) addLocked(tx validation.CheckedTx) error {
+func (c *chain) addLocked(tx validation.CheckedTx, from mempool.Source) error {
 	if last, ok := c.pool.Displaces(tx.Claim()); ok && c.locals.crowded(last) {
 		return fmt.Errorf("%w: too many of those that were accepted wait for room already", mempool.ErrSenderFull)
 	}
 	account := c.ledger.Account(tx.Terms().Sender)
-	change, err := c.pool.Add(c.now(), tx, poolAccount(account))
+	change, err := c.pool.Add(c.now(), tx, poolAccount(account), c.sourceLocked(tx, from))
 	c.poolChangedLocked(change)
 	return err
 }
@@ -117,18 +133,34 @@ func (c *chain) addLocked(tx validation.CheckedTx) error {
 // addOwnLocked is addLocked for what may have been accepted here before: what its sender spends
 // in later transactions is not held against that, as those are worth nothing without it, nor
 // how soon it expires, as a block may take it until then.
-func (c *chain) addOwnLocked(tx validation.CheckedTx) error {
-	err := c.addLocked(tx)
-	if (errors.Is(err, validation.Overdraft) || errors.Is(err, validation.Expired)) && c.locals.live(tx.ID()) {
-		return c.returnLocked(tx)
+func (c *chain) addOwnLocked(tx validation.CheckedTx, from mempool.Source) error {
+	err := c.addLocked(tx, from)
+	if !errors.Is(err, validation.Overdraft) && !errors.Is(err, validation.Expired) || !c.locals.live(tx.ID()) {
+		return c.ownRefusalLocked(tx, err)
 	}
-	return c.ownRefusalLocked(tx, err)
+	if err := c.returnLocked(tx); err != nil {
+		return err
+	}
+	c.trimLocked()
+	if !c.pool.Has(tx.ID()) {
+		return c.ownRefusalLocked(tx, fmt.Errorf("%w: others pay more", validation.PoolFull))
+	}
+	return nil
 }
 
-// returnLocked gives back to the pool what a lost block had taken.
+// trimLocked removes what there is no room for since something was returned.
+func (c *chain) trimLocked() {
+	for more := true; more; {
+		var change mempool.Change
+		change, more = c.pool.Trim(c.now())
+		c.poolChangedLocked(change)
+	}
+}
+
+// returnLocked gives back to the pool what a lost block had taken. The caller trims.
 func (c *chain) returnLocked(tx validation.CheckedTx) error {
 	account := c.ledger.Account(tx.Terms().Sender)
-	change, err := c.pool.Return(c.now(), tx, poolAccount(account))
+	change, err := c.pool.Return(c.now(), tx, poolAccount(account), c.sourceLocked(tx, ""))
 	c.poolChangedLocked(change)
 	return c.ownRefusalLocked(tx, err)
 }
@@ -158,7 +190,16 @@ func (c *chain) poolChangedLocked(change mempool.Change) {
 
 // expire removes the transactions whose time is over.
 func (c *chain) expire() {
+	for more := true; more; {
+		more = c.expireSome()
+	}
+}
+
+// expireSome removes as many as may hold up others who want the pool.
+func (c *chain) expireSome() (more bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.poolChangedLocked(c.pool.Expire(c.now()))
+	change, more := c.pool.Expire(c.now())
+	c.poolChangedLocked(change)
+	return more
 }

@@ -56,9 +56,24 @@ func (l *locals) waiting() []validation.CheckedTx {
 func (l *locals) crowded(tx validation.CheckedTx) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if t := l.txs[tx.ID()]; t == nil || !t.live() {
+	t := l.txs[tx.ID()]
+	return t != nil && t.live() && l.crowdedLocked(tx)
+}
+
+// staysLocked says whether what left the pool waits beside it: it was displaced, or it had to
+// wait for others anyway and made room.
+func (l *locals) staysLocked(t *local, r mempool.Removal) bool {
+	switch {
+	case !t.live():
 		return false
+	case r.Reason == mempool.Evicted && r.Waited:
+		return !l.crowdedLocked(r.Tx)
+	default:
+		return r.Reason == mempool.Displaced
 	}
+}
+
+func (l *locals) crowdedLocked(tx validation.CheckedTx) bool {
 	bytes, ofSender := tx.Size(), 0
 	for _, e := range l.early {
 		bytes += e.Size()

@@ -49,10 +49,11 @@ func (l *locals) pooled(change mempool.Change, height uint64) {
 		if t == nil || r.Reason == mempool.Included {
 			continue
 		}
-		if r.Reason == mempool.Displaced {
-			if t.live() {
-				l.early[r.ID] = r.Tx
-			}
+		switch {
+		case l.staysLocked(t, r):
+			l.early[r.ID] = r.Tx
+			continue
+		case r.Reason == mempool.Displaced:
 			continue
 		}
 		t.height = height

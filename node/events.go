@@ -70,7 +70,7 @@ func (e *events) poolChanged(c mempool.Change, pool *mempool.Pool) {
 	for _, r := range c.Removed {
 		e.metrics.left.WithLabelValues(r.Reason.String()).Inc()
 		kind, ok := removalKind(r.Reason)
-		if !ok || r.Reason == mempool.Displaced && e.locals.live(r.ID) { // which waits on disk
+		if !ok || e.locals.live(r.ID) { // which waits on disk
 			continue
 		}
 		about := e.tx(r.Tx)

@@ -110,8 +110,9 @@ func (c *chain) addLocal(tx validation.CheckedTx) error {
 func (c *chain) poolAdopted(tx validation.CheckedTx) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	err := c.addLocked(tx)
+	err := c.addLocked(tx, mempool.Own)
 	if errors.Is(err, validation.AlreadyKnown) && c.pool.Has(tx.ID()) {
+		c.pool.Adopt(tx.ID())
 		err = nil // a peer was quicker, but has not made it durable here
 	}
 	if err != nil {
@@ -168,6 +169,9 @@ func (c *chain) adoptWhereItIs(tx validation.CheckedTx) (found bool, err error) 
 	if included {
 		c.locals.placed(tx.ID(), place.Block)
 	}
+	c.mu.Lock()
+	c.pool.Adopt(tx.ID())
+	c.mu.Unlock()
 	return true, nil
 }
 
@@ -179,7 +183,7 @@ func (n *Node) Prefill(txs []validation.CheckedTx) error {
 	defer n.chain.mu.Unlock()
 	var first error
 	for _, tx := range txs {
-		if err := n.chain.addLocked(tx); err != nil && first == nil {
+		if err := n.chain.addLocked(tx, keptSource); err != nil && first == nil {
 			first = fmt.Errorf("prefill transaction %s: %w", tx.ID(), err)
 		}
 	}
@@ -241,7 +245,7 @@ func (c *chain) restoreLocals() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, tx := range pending {
-		if err := c.addOwnLocked(tx); err != nil {
+		if err := c.addOwnLocked(tx, mempool.Own); err != nil {
 			c.lapsedLocked(tx, err)
 		}
 	}

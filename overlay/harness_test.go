@@ -231,11 +231,11 @@ func (n *chain) evidence() []wire.Evidence {
 	return n.l.Evidence()
 }
 
-func (n *chain) AddTx(_ context.Context, tx validation.CheckedTx, _ peerscore.PeerID) error {
+func (n *chain) AddTx(_ context.Context, tx validation.CheckedTx, from peerscore.PeerID) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	a := n.l.Account(tx.Terms().Sender)
-	_, err := n.pool.Add(n.c.now(n.g), tx, mempool.Account{Nonce: a.Nonce, Balance: a.Balance})
+	_, err := n.pool.Add(n.c.now(n.g), tx, mempool.Account{Nonce: a.Nonce, Balance: a.Balance}, mempool.Source(from))
 	return err
 }
 

@@ -188,7 +188,7 @@ func (r *admitRounds) take(arrivals []validation.Arrival, results []validation.T
 			continue
 		}
 		account := r.ledger.Account(res.Checked.Terms().Sender)
-		_, err := r.pool.Add(now, res.Checked, mempool.Account{Nonce: account.Nonce, Balance: account.Balance})
+		_, err := r.pool.Add(now, res.Checked, mempool.Account{Nonce: account.Nonce, Balance: account.Balance}, mempool.Source(from))
 		if err == nil {
 			pooled++
 		}

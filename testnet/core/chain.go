@@ -36,6 +36,9 @@ func newChain(g *wire.Genesis, limits mempool.Config) (*chain, error) {
 	return c, nil
 }
 
+// returned is the source of what lost blocks give back: who sent it is forgotten.
+const returned mempool.Source = "returned"
+
 // restart forgets what a process has in memory only.
 func (c *chain) restart() error {
 	var err error
@@ -43,8 +46,8 @@ func (c *chain) restart() error {
 	return err
 }
 
-func (c *chain) addTx(now time.Time, tx validation.CheckedTx) error {
-	_, err := c.pool.Add(now, tx, accountOf(c.ledger.Account(tx.Terms().Sender)))
+func (c *chain) addTx(now time.Time, tx validation.CheckedTx, from mempool.Source) error {
+	_, err := c.pool.Add(now, tx, accountOf(c.ledger.Account(tx.Terms().Sender)), from)
 	return err
 }
 
@@ -84,8 +87,11 @@ func (c *chain) addBlock(now time.Time, b validation.CheckedBlock, m *Message) (
 	for i := len(change.RolledBack) - 1; i >= 0; i-- {
 		for _, tx := range c.blocks[change.RolledBack[i].ID].block.Txs() {
 			// Refused where the new chain has it, or leaves no place for it.
-			_, _ = c.pool.Return(now, tx, accountOf(c.ledger.Account(tx.Terms().Sender)))
+			_, _ = c.pool.Return(now, tx, accountOf(c.ledger.Account(tx.Terms().Sender)), returned)
 		}
+	}
+	for more := true; more; {
+		_, more = c.pool.Trim(now)
 	}
 	return nil, nil
 }

@@ -3,6 +3,7 @@ package core
 import (
 	"errors"
 	"math/rand/v2"
+	"strconv"
 	"time"
 
 	"github.com/grapevine-p2p/grapevine/mempool"
@@ -157,7 +158,7 @@ func (n *node) status(now time.Duration) *Message {
 func (n *node) submitted(now time.Duration, m *Message, out []Action) []Action {
 	tx, err := n.judge.tx(m)
 	if err == nil {
-		err = n.state.addTx(n.clock(now), tx)
+		err = n.state.addTx(n.clock(now), tx, mempool.Own)
 	}
 	if err != nil {
 		return append(out, Action{Kind: Refused, Message: m, Err: err})
@@ -224,7 +225,7 @@ func (n *node) tx(now time.Duration, from int, m *Message, out []Action) []Actio
 		return out
 	}
 	out = append(out, Action{Kind: Learned, Message: m})
-	if n.state.addTx(n.clock(now), tx) == nil {
+	if n.state.addTx(n.clock(now), tx, mempool.Source(strconv.Itoa(from))) == nil {
 		out = n.gossip.spread(m, from, out)
 	}
 	return out
