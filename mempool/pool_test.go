@@ -2,6 +2,7 @@ package mempool_test
 
 import (
 	"bytes"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -85,11 +86,20 @@ func (w *world) oneIn(n int) bool { return w.rng.IntN(n) == 0 }
 
 func pick[T any](rng *rand.Rand, from ...T) T { return from[rng.IntN(len(from))] }
 
+// is has require look only at what differs: it walks the stack first.
+func is[T comparable](t require.TestingT, want, got T, about ...any) {
+	if want != got {
+		require.Equal(t, want, got, about...)
+	}
+}
+
 func (w *world) note(got, want mempool.Change) {
-	require.Equal(w.t, want.Added, got.Added)
-	require.Equal(w.t, len(want.Removed), len(got.Removed), "want %v, got %v", want.Removed, got.Removed)
+	if !slices.Equal(want.Added, got.Added) {
+		require.Equal(w.t, want.Added, got.Added)
+	}
+	is(w.t, len(want.Removed), len(got.Removed), "want %v, got %v", want.Removed, got.Removed)
 	for i := range want.Removed {
-		require.Equal(w.t, brief(want.Removed[i]), brief(got.Removed[i]))
+		is(w.t, brief(want.Removed[i]), brief(got.Removed[i]))
 	}
 	w.trace = append(w.trace, got)
 	w.ever = append(w.ever, got.Added...)
@@ -154,7 +164,7 @@ func (w *world) addTx(tx validation.CheckedTx, account mempool.Account) {
 	from := pick(w.rng, sources...)
 	got, err := w.pool.Add(w.now, tx, account, from)
 	want, wantErr := w.model.Add(w.now, tx, account, from)
-	require.Equal(w.t, validation.RuleBroken(wantErr), validation.RuleBroken(err))
+	is(w.t, validation.RuleBroken(wantErr), validation.RuleBroken(err))
 	switch {
 	case glance != nil && validation.RuleBroken(err) == "nonce_too_far":
 		require.ErrorIs(w.t, glance, validation.PoolFull, "it need not wait for its time")
@@ -167,7 +177,7 @@ func (w *world) addTx(tx validation.CheckedTx, account mempool.Account) {
 		left := slices.ContainsFunc(got.Removed, func(r mempool.Removal) bool {
 			return r.Reason == mempool.Displaced && r.ID == last.ID()
 		})
-		require.Equal(w.t, displaces, left)
+		is(w.t, displaces, left)
 	}
 	w.note(got, want)
 }
@@ -239,13 +249,13 @@ func (w *world) reorganise() {
 		from := pick(w.rng, sources...)
 		got, err := w.pool.Return(w.now, tx, account, from)
 		want, wantErr := w.model.Return(w.now, tx, account, from)
-		require.Equal(w.t, validation.RuleBroken(wantErr), validation.RuleBroken(err))
+		is(w.t, validation.RuleBroken(wantErr), validation.RuleBroken(err))
 		w.note(got, want)
 	}
 	for more := true; more; {
 		got, goes := w.pool.Trim(w.now)
 		want, wantGoes := w.model.Trim(w.now)
-		require.Equal(w.t, wantGoes, goes)
+		is(w.t, wantGoes, goes)
 		w.note(got, want)
 		more = goes
 	}
@@ -277,7 +287,7 @@ func (w *world) wait() {
 	w.now = w.now.Add(time.Duration(w.rng.IntN(15_000)) * time.Millisecond)
 	got, more := w.pool.Expire(w.now)
 	want, wantMore := w.model.Expire(w.now)
-	require.Equal(w.t, wantMore, more)
+	is(w.t, wantMore, more)
 	w.note(got, want)
 }
 
@@ -290,39 +300,45 @@ func (w *world) step() {
 
 func (w *world) compare() {
 	t := w.t
-	require.NoError(t, w.pool.Audit())
+	if err := w.pool.Audit(); err != nil {
+		require.NoError(t, err)
+	}
 
 	want := make(map[wire.TxID]bool)
 	for _, r := range w.model.all() {
 		want[r.tx.ID()] = true
-		require.Equal(t, r.executable, w.pool.Executable(r.tx.ID()))
+		is(t, r.executable, w.pool.Executable(r.tx.ID()))
 	}
 	got := make(map[wire.TxID]bool)
 	for tx := range w.pool.All() {
 		got[tx.ID()] = true
 	}
-	require.Equal(t, want, got)
-	require.Equal(t, len(want), w.pool.Len())
+	if !maps.Equal(want, got) {
+		require.Equal(t, want, got)
+	}
+	is(t, len(want), w.pool.Len())
 
 	s := w.pool.Stats()
-	require.Equal(t, w.model.floor, s.FeeFloor)
-	require.Equal(t, w.model.waiting(), s.Waiting)
-	require.Equal(t, len(want)-s.Waiting, s.Executable)
-	require.Equal(t, sum(w.model.txs, validation.CheckedTx.Size), s.Bytes)
-	require.Equal(t, len(w.model.senders()), s.Senders)
+	is(t, w.model.floor, s.FeeFloor)
+	is(t, w.model.waiting(), s.Waiting)
+	is(t, len(want)-s.Waiting, s.Executable)
+	is(t, sum(w.model.txs, validation.CheckedTx.Size), s.Bytes)
+	is(t, len(w.model.senders()), s.Senders)
 
 	for i := range senders {
 		a := addresses[i]
 		same(t, w.model.chain(a), w.pool.BySender(a))
 		for _, confirmed := range []uint64{w.accounts[i].Nonce, w.accounts[i].Nonce + 1} {
-			require.Equal(t, w.model.NextNonce(a, confirmed), w.pool.NextNonce(a, confirmed))
+			is(t, w.model.NextNonce(a, confirmed), w.pool.NextNonce(a, confirmed))
 		}
 	}
 	maxBytes, maxCount := w.drawSize()*3, w.rng.IntN(13)
 	same(t, w.model.Template(w.now, maxBytes, maxCount), w.pool.Template(w.now, maxBytes, maxCount))
 
 	shares := []int{0, s.Bytes / 10, s.Bytes / 2, s.Bytes}
-	require.Equal(t, w.model.Estimate(shares...), w.pool.Prices().Estimate(shares...))
+	if want, got := w.model.Estimate(shares...), w.pool.Prices().Estimate(shares...); !slices.Equal(want, got) {
+		require.Equal(t, want, got)
+	}
 
 	salt := wire.Salt{byte(len(w.trace))}
 	var short []wire.ShortID

@@ -106,7 +106,7 @@ func (p *Pool) Trim(now time.Time) (change Change, more bool) {
 // be put back: work at the expense of everybody but its sender. What waits is worth no such
 // look: it moves others that wait, of which there are few.
 func (p *Pool) enough(n uint32, waits, mortal bool) bool {
-	if waits || mortal {
+	if waits {
 		return true
 	}
 	left := leaving{pool: p, tails: p.tails.walk()}
@@ -153,8 +153,8 @@ func (l *leaving) next() (v place) {
 }
 
 // yields says whether the transaction v, which worst named or is the last of its chain, may be
-// evicted for n. Of others nobody yields to a mortal one, and of those that wait one that the
-// node answers for only to what can be confirmed.
+// evicted for n. Of others nobody yields to a mortal one, and what the node answers for to nothing
+// that waits.
 func (p *Pool) yields(v uint32, vWaits bool, n uint32, nWaits, mortal bool) bool {
 	victim, e := p.entries.at(v), p.entries.at(n)
 	switch {
@@ -165,7 +165,7 @@ func (p *Pool) yields(v uint32, vWaits bool, n uint32, nWaits, mortal bool) bool
 	case vWaits != nWaits:
 		return vWaits
 	case vWaits && victim.source != e.source:
-		return p.waits.name(victim.source) != Own
+		return true // of a peer that takes more
 	case vWaits && p.waits.name(e.source) == Own:
 		return false
 	default:

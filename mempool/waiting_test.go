@@ -119,7 +119,7 @@ func TestWaitingBytesAreBounded(t *testing.T) {
 	c := crowd()
 	c.MaxCount, c.MaxWaiting = 2_000, 1_000
 	p := newPool(t, c)
-	small := gapped(5, 0, 1)
+	small := gapped(c.MaxWaiting/2, 10_000, 1) // more of them than of the large ones
 	for _, tx := range small {
 		_, err := p.Add(start, tx, rich, "small")
 		require.NoError(t, err)
