@@ -64,6 +64,21 @@ func (v *inventory) heard(from peer.ID, ids ...string) {
 	}
 }
 
+// news are the ids of those messages that a peer is not known to have and was not told of. It
+// is told of them now.
+func (v *inventory) news(now time.Time, to peer.ID, ids []string) (out []string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, id := range ids {
+		k := v.ofLocked(now, id)
+		if k != nil && !slices.Contains(k.theirs, to) && !slices.Contains(k.ours, to) {
+			k.ours = with(k.ours, to)
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
 // trim leaves out of an encoded RPC with its length prefix what a peer need not be told. It
 // is the frame itself where it announces nothing, and empty where nothing is left.
 func (v *inventory) trim(now time.Time, to peer.ID, frame []byte) []byte {

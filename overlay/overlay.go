@@ -35,6 +35,8 @@ type Overlay struct {
 	court  *court
 	cutter *cutter
 	sentry *sentry
+	// inventory is what is known of who has which transactions.
+	inventory *inventory
 	// What topics add to a score.
 	txScore, blockScore peerscore.Topic
 	roster              *roster
@@ -104,6 +106,7 @@ func New(cfg Config) (*Overlay, error) {
 		return nil, fmt.Errorf("overlay: score of blocks: %w", err)
 	}
 	o.cutter = newCutter(cfg.Score.Thresholds.Graylist, cfg.Limits.CutFor)
+	o.inventory = newInventory(time.Duration(cfg.Gossip.HistoryGossip+1) * cfg.Gossip.Heartbeat)
 	o.sentry = newSentry(cfg.Lookout, o.roster, o.crew, o.log)
 	if o.keeper, err = newKeeper(o); err != nil {
 		return nil, err
@@ -459,9 +462,8 @@ func (o *Overlay) join(ctx context.Context) (txMesh, blockMesh *mesh, err error)
 	}
 	txUnits, blockUnits := func(b *budget) *admission { return b.txs }, func(b *budget) *admission { return b.blocks }
 	txInspector := newInspector(o, TxTopic(o.id), o.txLinks.has, txUnits)
-	inventory := newInventory(time.Duration(g.HistoryGossip+1) * g.Heartbeat)
 	txInspector.heard = func(ids []string, from peer.ID) {
-		inventory.heard(from, ids...)
+		o.inventory.heard(from, ids...)
 		o.announcer.heard(ids, from)
 	}
 	if o.recon != nil { // which brings what nobody is asked for
@@ -471,7 +473,7 @@ func (o *Overlay) join(ctx context.Context) (txMesh, blockMesh *mesh, err error)
 	txIn, blockIn := sluices(txInspector.pulls, o.cfg.Hooks.TxShed), sluices(blockInspector.pulls, nil)
 	txMesh, err = join(ctx, o.bounded(ctx, inflow{
 		topic: TxTopic(o.id), frame: l.TxFrame, sluice: txIn, outflow: o.txs.outflow, inspect: txInspector, shed: o.cfg.Hooks.TxShed,
-		sentry: o.sentry, inventory: inventory,
+		sentry: o.sentry, inventory: o.inventory,
 		bytes: func(b *budget) *rate.Limiter { return b.txBytes }, units: txUnits, paced: controlInAll(l), write: o.lane.writeTxs,
 	}), meshConfig{
 		name: "transactions", network: o.id, topic: TxTopic(o.id), protocols: txProtocols,
@@ -485,7 +487,7 @@ func (o *Overlay) join(ctx context.Context) (txMesh, blockMesh *mesh, err error)
 		inspectScore: o.inspect(func(m *member, c *pubsub.PeerScoreSnapshot) { m.txScore, m.txCounts = c.Score, c }),
 		inspector:    txInspector,
 		tracer: &tracer{
-			self: o.host.ID(), sluice: txIn, outflow: o.txs.outflow, pulls: txInspector.pulls, inventory: inventory,
+			self: o.host.ID(), sluice: txIn, outflow: o.txs.outflow, pulls: txInspector.pulls, inventory: o.inventory,
 			meshed: func(p peer.ID, in bool) {
 				o.txs.meshed(p, in)
 				o.sentry.meshed(p, in)

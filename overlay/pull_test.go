@@ -30,6 +30,7 @@ type puppet struct {
 
 	mu    sync.Mutex // guards what follows
 	asked map[string]int
+	heard map[string]bool // ids that were announced
 	got   int             // messages
 	backs []time.Duration // back-offs of the PRUNEs that came
 }
@@ -37,7 +38,7 @@ type puppet struct {
 // newPuppet makes n talk to a puppet, which is not on the topic before it says so.
 func newPuppet(t *testing.T, n *node) *puppet {
 	t.Helper()
-	p := &puppet{Host: newHost(t), t: t, topic: overlay.TxTopic(n.g.ID()), asked: make(map[string]int)}
+	p := &puppet{Host: newHost(t), t: t, topic: overlay.TxTopic(n.g.ID()), asked: make(map[string]int), heard: make(map[string]bool)}
 	p.SetStreamHandler(meshTx, func(s network.Stream) { p.listen(s) })
 	greet(t, p.Host, n)
 	p.out = gossipStream(t, p.Host, n)
@@ -60,6 +61,11 @@ func (p *puppet) listen(s network.Stream) {
 		p.got += len(rpc.GetPublish())
 		for _, prune := range rpc.GetControl().GetPrune() {
 			p.backs = append(p.backs, time.Duration(prune.GetBackoff())*time.Second)
+		}
+		for _, have := range rpc.GetControl().GetIhave() {
+			for _, id := range have.GetMessageIDs() {
+				p.heard[id] = true
+			}
 		}
 		for _, want := range rpc.GetControl().GetIwant() {
 			for _, id := range want.GetMessageIDs() {
@@ -94,6 +100,12 @@ func (p *puppet) askedFor(id string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.asked[id]
+}
+
+func (p *puppet) hears(id string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.heard[id]
 }
 
 func (p *puppet) backoffs() []time.Duration {

@@ -44,6 +44,7 @@ type pulls struct {
 	open   map[string]*pull
 	order  []string // keys of open, in the order of their ends; may hold some twice
 	asked  map[peer.ID]*answerer
+	kept   time.Time              // when a question was last answered
 	total  uint64                 // messages that came, ever, those that were shed included
 	past   [2]map[uint64]struct{} // hashes of the ids of those that came, older ones in the second
 	seed   maphash.Seed           // constant
@@ -158,9 +159,17 @@ func (p *pulls) arrived(now time.Time, from peer.ID, id string, size int) {
 		if a := p.asked[from]; a != nil && q.from == from {
 			a.unkept = 0
 			a.kept++
+			p.kept = now
 		}
 		delete(p.open, id)
 	}
+}
+
+// answered is when something last came that was asked for.
+func (p *pulls) answered() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.kept
 }
 
 // shed notes messages that came and were dropped unjudged: they were none of an invention.

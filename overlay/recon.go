@@ -76,6 +76,7 @@ type reconciler struct {
 	much     time.Time // when much came in last, by a rollback or by fetching
 	brought  int       // by fetching, and not told to others yet
 	looked   time.Time // when links were last looked after
+	hunger   hunger
 	began    time.Time
 	unwatch  func()
 }
@@ -108,7 +109,10 @@ func newReconciler(o *Overlay) (*reconciler, error) {
 		cfg: o.cfg, id: o.id, self: o.host.ID(), source: source, pace: recon.DefaultConfig(), log: o.log,
 		roster: o.roster, court: o.court, crew: o.crew, txs: o.txs, links: o.txLinks, holders: o.holders,
 		wake: make(chan struct{}, 1), loaded: make(chan struct{}), scans: make(chan struct{}, reconScans),
-		known: newKnownTxs(), tracker: tracker,
+		known: newKnownTxs(), tracker: tracker, hunger: hunger{
+			starved: func() bool { return o.sentry.giving() < o.cfg.Gossip.Reserve },
+			pulled:  o.txs.pulled,
+		},
 		sessions: make(map[reconKey]*reconSession), pauses: make(map[peer.ID]reconPeer),
 	}, nil
 }
@@ -215,6 +219,7 @@ func (r *reconciler) turn(ctx context.Context) time.Duration {
 		r.hurry = time.Time{}
 		r.hastenLocked(true, func(peer.ID) bool { return true })
 	}
+	r.feed(now)
 	r.keepLarge(now)
 	requests, _ := r.tracker.Tick(now)
 	for _, q := range requests {
@@ -237,6 +242,7 @@ func (r *reconciler) idle(now time.Time) time.Duration {
 	}
 	sooner(r.tracker.Next())
 	sooner(r.hurry, !r.hurry.IsZero())
+	sooner(r.hunger.next, len(r.hunger.feeders) > 0)
 	return max(0, next.Sub(now))
 }
 

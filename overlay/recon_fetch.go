@@ -29,6 +29,9 @@ func (r *reconciler) fetch(ctx context.Context, q fetch.Request) {
 		r.court.judge(p, err)
 	}
 	r.mu.Lock()
+	if got > 0 {
+		r.hunger.fetched = time.Now()
+	}
 	for _, id := range q.IDs {
 		r.tracker.Failed(q.Peer, id) // those that came are not asked for any more
 	}

@@ -33,6 +33,7 @@ func (r *reconciler) lookAfterLinks(ctx context.Context, now time.Time) {
 			delete(r.pauses, p)
 		}
 	}
+	r.hunger.seat(now, peers)
 	wanted := r.choose(now, peers)
 	for _, s := range r.sessions {
 		if s.key.asks && !wanted[s.key.peer] {
@@ -61,7 +62,10 @@ func (r *reconciler) choose(now time.Time, peers []member) map[peer.ID]bool {
 	var kept, fresh []*member
 	for i := range peers {
 		m := &peers[i]
+		_, feeds := r.hunger.feeders[m.id]
 		switch {
+		case feeds:
+			wanted[m.id] = true
 		case r.links.has(m.id):
 			if len(wanted) < reconLinks-reconOutside-reconYoung {
 				wanted[m.id] = true

@@ -33,13 +33,14 @@ type reserve struct {
 	outflow *outflow
 	crew    *crew
 	pace    *rate.Limiter // copies
+	prompt  *prompt
 	sent    func(to peer.ID, raw []byte)
 }
 
 func newReserve(o *Overlay) *reserve {
 	return &reserve{
 		topic: TxTopic(o.id), want: o.cfg.Gossip.Reserve, roster: o.roster, links: o.txLinks, sentry: o.sentry,
-		outflow: o.txs.outflow, crew: o.crew, pace: rate.NewLimiter(reserveCopies, reserveCopies), sent: o.txSent,
+		outflow: o.txs.outflow, crew: o.crew, pace: rate.NewLimiter(reserveCopies, reserveCopies), prompt: newPrompt(o), sent: o.txSent,
 	}
 }
 
@@ -53,11 +54,12 @@ type spares struct {
 // short, for it runs in the router's loop. A large one takes the usual ways only: IDONTWANT
 // keeps down its copies in the mesh, and comes too late for these.
 func (r *reserve) pass(raw []byte) {
-	if len(raw) >= sentryLargest {
-		return
-	}
 	lacking := r.want - r.sentry.giving()
 	if lacking <= 0 || r.outflow.jammed(r.links) {
+		return
+	}
+	r.prompt.note(raw)
+	if len(raw) >= sentryLargest {
 		return
 	}
 	to := r.sentry.streamsTo(r.spares(r.sentry.givers(raw)).draw(lacking))

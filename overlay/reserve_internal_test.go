@@ -54,6 +54,7 @@ func reserved(t *testing.T) (r *reserve, members map[peer.ID]*member, sent map[s
 		want: 2, roster: roster, links: newLinks(), sentry: s, outflow: newOutflow(600), crew: new(crew), pace: rate.NewLimiter(reserveCopies, reserveCopies),
 		sent: func(to peer.ID, raw []byte) { sent[string(raw)] = append(sent[string(raw)], to) },
 	}
+	r.prompt = newTestPrompt(r)
 	r.crew.wait() // nothing is written here
 	for _, p := range []peer.ID{"mesh", "dialled", "useful", "stranger", "guest"} {
 		members[p] = &member{id: p, standing: greeted, direction: network.DirInbound}

@@ -42,6 +42,20 @@ func TestReserveTakesTheMeshsPlace(t *testing.T) {
 	require.Never(t, func() bool { return stranger.received() > 0 }, 200*time.Millisecond, pulse)
 }
 
+// R155: who is neither drawn nor useful hears at once that there is something, and can ask.
+func TestWhoIsOutsideHearsAtOnce(t *testing.T) {
+	g, c := testGenesis("prompt"), newClock()
+	n := start(t, g, c, hearsNoBeat)
+	besieged(t, n)
+	stranger := newPuppet(t, n)
+	stranger.subscribe(true, stranger.topic)
+	tx := transfer(g, "wallet 0", 0)
+	n.submit(tx)
+	eventually(t, func() bool { return stranger.hears(idOf(g, tx)) }, "it is announced")
+	stranger.want(idOf(g, tx))
+	eventually(t, func() bool { return stranger.received() == 1 }, "it is sent")
+}
+
 // reaches waits until something that one node publishes is with another. What it publishes
 // before the router has its streams is lost.
 func reaches(t *testing.T, from, to *node, wallet string) {

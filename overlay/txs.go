@@ -326,6 +326,14 @@ func (t *txRoad) pass(ctx context.Context, m *mesh, tx validation.CheckedTx) err
 	return nil
 }
 
+// pulled is when the topic last brought what it was asked for; zero before that.
+func (t *txRoad) pulled() time.Time {
+	if m := t.mesh.Load(); m != nil {
+		return m.inspector.pulls.answered()
+	}
+	return time.Time{}
+}
+
 // meshed follows the links of the mesh.
 func (t *txRoad) meshed(p peer.ID, in bool) {
 	t.links.set(p, in)
