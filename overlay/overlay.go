@@ -114,7 +114,8 @@ func New(cfg Config) (*Overlay, error) {
 	o.announcer = newAnnouncer(cfg, o.roster)
 	o.txs = newTxRoad(cfg, cfg.Host.ID(), o.txLinks, o.roster, o.court, o.crew)
 	o.txs.echoed, o.txs.waits = o.announcer.relayed, o.announcer.waits
-	o.txs.beside = newReserve(o).pass
+	reserve := newReserve(o)
+	o.txs.beside, o.txs.spare = reserve.pass, reserve.reaches
 	o.holders, o.announcer.holders = o.txs.holders, o.txs.holders
 	o.lane = newLane(func(p peer.ID) bool { return o.txs.outflow.depth(p) >= fullLine })
 	if o.sched, err = newScheduler(cfg); err != nil {

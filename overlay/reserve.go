@@ -80,6 +80,16 @@ func (r *reserve) pass(raw []byte) {
 	}
 }
 
+// reaches says whether one of these peers is in reserve.
+func (r *reserve) reaches(on []peer.ID) bool {
+	if r.want == 0 {
+		return false
+	}
+	s := r.spares(nil)
+	in := func(p peer.ID) bool { return slices.Contains(on, p) }
+	return slices.ContainsFunc(s.dialled, in) || slices.ContainsFunc(s.useful, in)
+}
+
 // spares lists who may be sent a message that some have, of those that read what they are
 // sent.
 func (r *reserve) spares(have []peer.ID) (s spares) {

@@ -56,6 +56,25 @@ func TestWhoIsOutsideHearsAtOnce(t *testing.T) {
 	eventually(t, func() bool { return stranger.received() == 1 }, "it is sent")
 }
 
+// R157: an own transaction does not wait for a mesh where peers are in reserve: the mesh may be
+// empty because all of it was found to pass on nothing.
+func TestOwnGoesOutBesideAnEmptyMesh(t *testing.T) {
+	g, c := testGenesis("no mesh"), newClock()
+	waits := func(c *overlay.Config) { c.Gossip.MeshPatience = time.Hour }
+	n, dialled := start(t, g, c, hearsNoBeat, waits), start(t, g, c, hearsNoBeat)
+	besieged(t, n)
+	besieged(t, dialled)
+	n.join(dialled)
+	reaches(t, n, dialled, "wallet 0")
+	for _, p := range n.Peers() {
+		if p.InTxMesh {
+			require.NoError(t, n.host.Network().ClosePeer(p.ID))
+		}
+	}
+	eventually(t, func() bool { return len(n.Peers()) == 1 && !n.peer(dialled.host.ID()).InTxMesh }, "the mesh is empty")
+	reaches(t, n, dialled, "wallet 1")
+}
+
 // reaches waits until something that one node publishes is with another. What it publishes
 // before the router has its streams is lost.
 func reaches(t *testing.T, from, to *node, wallet string) {

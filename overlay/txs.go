@@ -43,6 +43,7 @@ type txRoad struct {
 	waits     func(id wire.TxID) bool          // whether it is ours and waits for its echoes; set before Run
 	holders   *holders
 	beside    func(raw []byte)              // passes on beside the mesh what is published; set before Run, may be nil
+	spare     func(on []peer.ID) bool       // whether that reaches one of these; set before Run, may be nil
 	judged    func(id wire.TxID, err error) // told of verdicts on what has terms; set before Run, may be nil
 }
 
@@ -296,13 +297,19 @@ func (t *txRoad) publish(ctx context.Context, tx validation.CheckedTx) error {
 	}
 	m := t.mesh.Load()
 	// Order is kept: nothing overtakes what waits.
-	if m == nil || t.links.len() == 0 || t.outbox.len() > 0 {
+	if m == nil || t.outbox.len() > 0 || !t.heard(m) {
 		waiting, err := t.outbox.put(tx)
 		call(t.cfg.Hooks.TxKept, waiting)
 		t.nudge()
 		return err
 	}
 	return t.send(ctx, m, tx)
+}
+
+// heard says whether what is published now is sent to anybody: to the mesh or, where all of it
+// was found out to be worth nothing, beside it.
+func (t *txRoad) heard(m *mesh) bool {
+	return t.links.len() > 0 || t.spare != nil && t.spare(m.topic.ListPeers())
 }
 
 // send publishes a transaction once peers have read what waits for them, within a bound of
@@ -355,7 +362,7 @@ func (t *txRoad) run(ctx context.Context, m *mesh) {
 	defer t.mesh.Store(nil)
 	tick := time.NewTicker(t.cfg.Gossip.Heartbeat)
 	defer tick.Stop()
-	heard := time.Time{} // since when there are peers on the topic, but no link
+	alone := time.Time{} // since when there are peers on the topic, but none that is sent anything
 	for {
 		select {
 		case <-ctx.Done():
@@ -365,16 +372,16 @@ func (t *txRoad) run(ctx context.Context, m *mesh) {
 		}
 		switch {
 		case t.outbox.len() == 0:
-			heard = time.Time{}
+			alone = time.Time{}
 			continue
-		case t.links.len() > 0:
+		case t.heard(m):
 		case len(m.topic.ListPeers()) == 0:
-			heard = time.Time{}
+			alone = time.Time{}
 			continue
-		case heard.IsZero():
-			heard = time.Now()
+		case alone.IsZero():
+			alone = time.Now()
 			continue
-		case time.Since(heard) < t.cfg.Gossip.MeshPatience:
+		case time.Since(alone) < t.cfg.Gossip.MeshPatience:
 			continue
 		}
 		t.flush(ctx, m)
