@@ -86,7 +86,7 @@ func offenceFor(err error) (peerscore.Offence, bool) {
 		return peerscore.Avoidable, true
 	case errors.Is(err, errNotReading):
 		return peerscore.SlowReader, true
-	case errors.Is(err, errWithheld), errors.Is(err, errUngiving):
+	case errors.Is(err, errWithheld), errors.Is(err, errUngiving), errors.Is(err, errUnfetched):
 		return peerscore.BrokenPromise, true
 	case errors.Is(err, errTwins):
 		return peerscore.InvalidHeader, true

@@ -52,6 +52,7 @@ var verdicts = map[string]struct {
 	"errTwins":            {errTwins, peerscore.InvalidHeader},
 	"errWithheld":         {errWithheld, peerscore.BrokenPromise},
 	"errUngiving":         {errUngiving, peerscore.BrokenPromise},
+	"errUnfetched":        {errUnfetched, peerscore.BrokenPromise},
 	// Our own failures, and what proves nothing.
 	"NotFound":         {NotFound, 0},
 	"errApart":         {errApart, 0},
@@ -71,6 +72,7 @@ var verdicts = map[string]struct {
 	"errRunTwice":      {errRunTwice, 0},
 	"errReconAnew":     {errReconAnew, 0},
 	"errReconSpare":    {errReconSpare, 0},
+	"errReconShunned":  {errReconShunned, 0},
 	"errReconUnread":   {errReconUnread, 0},
 	"errNotOurs":       {errNotOurs, 0},
 	"errTurnedAway":    {errTurnedAway, 0},

@@ -68,6 +68,7 @@ type reconciler struct {
 	large    recon.Large
 	keep     keeping
 	tracker  *fetch.Tracker
+	pledges  pledges
 	sessions map[reconKey]*reconSession
 	pauses   map[peer.ID]reconPeer // wanted peers without a session of ours
 	alarms   int
@@ -213,6 +214,7 @@ func (r *reconciler) turn(ctx context.Context) time.Duration {
 	}
 	if now.Sub(r.looked) >= reconTick {
 		r.looked = now
+		r.settle(now)
 		r.lookAfterLinks(ctx, now)
 	}
 	if !r.hurry.IsZero() && !now.Before(r.hurry) {
@@ -221,7 +223,10 @@ func (r *reconciler) turn(ctx context.Context) time.Duration {
 	}
 	r.feed(now)
 	r.keepLarge(now)
-	requests, _ := r.tracker.Tick(now)
+	requests, broken := r.tracker.Tick(now)
+	for _, b := range broken {
+		r.pledges.lapsed(now, peer.ID(b.Peer), b.ID, false)
+	}
 	for _, q := range requests {
 		r.crew.spawn(func() { r.fetch(ctx, q) })
 	}
@@ -257,12 +262,9 @@ func (r *reconciler) joined() {
 	r.poke()
 }
 
-// learned takes ids that a peer says it has, and counts those that we want.
-func (r *reconciler) learned(now time.Time, s *reconSession, ids []wire.TxID) (lacked int) {
-	m := r.roster.snapshot(s.key.peer)
-	from := fetch.Source{
-		Peer: peerscore.PeerID(s.key.peer), Preferred: m.direction == network.DirOutbound, RTT: m.rtt,
-	}
+// learned takes ids that a peer says it has.
+func (r *reconciler) learned(now time.Time, s *reconSession, ids []wire.TxID) {
+	from := r.sourceOf(s.key.peer)
 	index, _ := r.source.(TxIndex)
 	for _, id := range ids {
 		r.holders.holds(s.key.peer, id)
@@ -272,19 +274,47 @@ func (r *reconciler) learned(now time.Time, s *reconSession, ids []wire.TxID) (l
 				s.agree(id)
 				continue
 			}
-			lacked++
 			r.tracker.Announced(now, from, id)
 		case r.known.declined(now, id):
 			s.agree(id)
 		}
 	}
 	r.keepLarge(now)
-	return lacked
 }
 
-// keepLarge lets no large exchange begin while much is being fetched.
+// sourceOf is a peer as the tracker is to see it.
+func (r *reconciler) sourceOf(p peer.ID) fetch.Source {
+	m := r.roster.snapshot(p)
+	most, doubted := r.pledges.standing(p)
+	return fetch.Source{
+		Peer: peerscore.PeerID(p), Preferred: m.direction == network.DirOutbound, Doubted: doubted, RTT: m.rtt, Most: most,
+	}
+}
+
+// settle draws the conclusions from what peers told and did not give. What a block of ours has,
+// or our pool had lately, may have left theirs as well.
+func (r *reconciler) settle(now time.Time) {
+	index, _ := r.source.(TxIndex)
+	fell, broke := r.pledges.settle(now, func(id wire.TxID) bool {
+		return r.known.declined(now, id) || index != nil && index.Included(id)
+	})
+	for _, p := range fell {
+		r.tracker.Revise(r.sourceOf(p))
+	}
+	for _, p := range broke {
+		r.crew.spawn(func() { r.court.judge(p, errUnfetched) })
+		for _, asks := range []bool{true, false} {
+			if s := r.sessions[reconKey{p, asks}]; s != nil {
+				r.endLocked(s, errReconShunned)
+			}
+		}
+	}
+}
+
+// keepLarge lets no large exchange begin while much is being fetched. What only those tell who
+// are doubted is not much, however much it is.
 func (r *reconciler) keepLarge(now time.Time) {
-	r.large.Keep(r.keep.note(now, r.tracker.Len() > recon.MaxSmall))
+	r.large.Keep(r.keep.note(now, r.tracker.Likely() > recon.MaxSmall))
 }
 
 // keeping bounds for how long much that is being fetched, or is only said to be there,
@@ -313,7 +343,7 @@ func (r *reconciler) hasten(but peer.ID, brought int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.brought += brought
-	if r.tracker.Len() > recon.MaxSmall {
+	if r.tracker.Likely() > recon.MaxSmall {
 		return
 	}
 	if r.brought > recon.MaxSmall {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/grapevine-p2p/grapevine/overlay/fetch"
 	"github.com/grapevine-p2p/grapevine/peerscore"
+	"github.com/grapevine-p2p/grapevine/validation"
 	"github.com/grapevine-p2p/grapevine/wire"
 )
 
@@ -24,6 +25,7 @@ const fetchAtOnce = 64
 func (r *reconciler) fetch(ctx context.Context, q fetch.Request) {
 	p := peer.ID(q.Peer)
 	got, err := r.fetchFrom(ctx, p, q.IDs)
+	empty := got == 0 && ctx.Err() == nil // an answer may stop early, but not before it began
 	if err != nil && ctx.Err() == nil {
 		r.log.Debug("fetching transactions failed", "peer", p, "count", len(q.IDs), "err", err)
 		r.court.judge(p, err)
@@ -33,7 +35,9 @@ func (r *reconciler) fetch(ctx context.Context, q fetch.Request) {
 		r.hunger.fetched = time.Now()
 	}
 	for _, id := range q.IDs {
-		r.tracker.Failed(q.Peer, id) // those that came are not asked for any more
+		if r.tracker.Failed(q.Peer, id) && empty { // those that came are not asked for any more
+			r.pledges.lapsed(time.Now(), p, id, false)
+		}
 	}
 	r.mu.Unlock()
 	r.poke()
@@ -79,39 +83,53 @@ func (r *reconciler) fetchFrom(ctx context.Context, p peer.ID, ids []wire.TxID) 
 			return got, fmt.Errorf("overlay: read fetched transaction: %w: not %s", NotAsked, id)
 		}
 		got++
-		r.arrived(id)
+		r.arrived(p, id)
 		places <- struct{}{}
 		judging.Go(func() {
 			defer func() { <-places }()
-			r.txs.takeFetched(ctx, p, tx)
+			if r.txs.takeFetched(ctx, p, tx) {
+				r.accepted(p)
+			}
 		})
 	}
 	return got, nil
 }
 
-func (r *reconciler) arrived(id wire.TxID) {
+func (r *reconciler) arrived(p peer.ID, id wire.TxID) {
+	now := time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.tracker.Arrived(id)
-	r.known.tried.put(time.Now(), id)
+	r.known.tried.put(now, id)
+	r.pledges.gave(now, p)
 }
 
-// missed has a transaction asked of somebody else.
+// accepted counts what a peer told us, and we lacked and took.
+func (r *reconciler) accepted(p peer.ID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s := r.sessions[reconKey{p, true}]; s != nil {
+		s.lacked++
+	}
+}
+
+// missed has a transaction asked of somebody else, since a peer denies that it has it.
 func (r *reconciler) missed(p peer.ID, id wire.TxID) {
 	r.mu.Lock()
 	r.tracker.Failed(peerscore.PeerID(p), id)
+	r.pledges.lapsed(time.Now(), p, id, true)
 	r.mu.Unlock()
 	r.poke()
 }
 
 // takeFetched judges one transaction that we asked for. It is not passed on: the peers of the
-// mesh have it, or ask for it in their turn.
-func (t *txRoad) takeFetched(ctx context.Context, from peer.ID, raw []byte) {
+// mesh have it, or ask for it in their turn. It says whether the pool took it at once.
+func (t *txRoad) takeFetched(ctx context.Context, from peer.ID, raw []byte) (taken bool) {
 	r := t.believe(ctx, from, raw)
 	if errors.Is(r.Err, errApart) || errors.Is(r.Err, errUndecided) {
-		return // judged later
+		return false // judged later
 	}
-	t.judge(from, r)
+	return t.judge(from, r) == validation.Accept && r.Err == nil
 }
 
 // answerFetch sends the transactions that a peer asks for, each in its frame, which is empty

@@ -3,6 +3,7 @@ package overlay
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -34,6 +35,8 @@ func (r *reconciler) lookAfterLinks(ctx context.Context, now time.Time) {
 		}
 	}
 	r.hunger.seat(now, peers)
+	r.pledges.prune(now, func(p peer.ID) bool { _, ok := since[p]; return ok })
+	peers = slices.DeleteFunc(peers, func(m member) bool { return r.pledges.shuns(now, m.id) })
 	wanted := r.choose(now, peers)
 	for _, s := range r.sessions {
 		if s.key.asks && !wanted[s.key.peer] {

@@ -25,6 +25,8 @@ var (
 	errReconUnread = errors.New("overlay: the peer does not read what it is told")
 	errReconAnew   = errors.New("overlay: sessions begin anew")
 	errReconSpare  = errors.New("overlay: other links are reconciled")
+	// errReconShunned ends the sessions of who is charged already.
+	errReconShunned = errors.New("overlay: the peer tells what it does not give")
 )
 
 // reconMachine is one side of a session.
@@ -53,7 +55,7 @@ type reconSession struct {
 	agreed map[wire.TxID]bool
 	apart  bool      // the peer was on another branch when the session began
 	forked time.Time // until when the session waits for the peer and us to be on one chain; zero if it does not
-	lacked int       // ids that the peer told since the last exchange, and that we do want
+	lacked int       // transactions that the peer gave since the last exchange, and that we took
 }
 
 // maxAgreed bounds what is agreed in a session. What is beyond is told again in each exchange.
@@ -116,8 +118,10 @@ func (r *reconciler) talk(ctx context.Context, x *exchange, key reconKey, machin
 	if !key.asks && errors.Is(err, io.EOF) {
 		return nil
 	}
-	if errors.Is(err, recon.ErrAge) || errors.Is(err, errReconAnew) || errors.Is(err, errReconSpare) {
-		return nil
+	for _, ours := range []error{recon.ErrAge, errReconAnew, errReconSpare, errReconShunned} {
+		if errors.Is(err, ours) {
+			return nil
+		}
 	}
 	return err
 }
@@ -174,7 +178,7 @@ func (r *reconciler) write(ctx context.Context, x *exchange, s *reconSession) er
 func (r *reconciler) begin(s *reconSession) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.sessions[s.key] != nil {
+	if r.sessions[s.key] != nil || r.pledges.shuns(time.Now(), s.key.peer) {
 		return false
 	}
 	r.sessions[s.key] = s
@@ -237,7 +241,7 @@ func (r *reconciler) stepLocked(s *reconSession, ev recon.Event) {
 		case recon.RunScan:
 			r.scan(s, a.Scan)
 		case recon.Learned:
-			s.lacked += r.learned(now, s, a.IDs)
+			r.learned(now, s, a.IDs)
 		case recon.Listed:
 			r.learned(now, s, a.IDs)
 		case recon.Compared:

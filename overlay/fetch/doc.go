@@ -10,6 +10,8 @@
 //   - A peer that does not deliver in time, or says that it cannot, is not asked
 //     for that transaction again as long as another source is left, however often
 //     it announces it.
+//   - Peers that are doubted are asked last, and what only they announced does not
+//     count as [Tracker.Likely].
 //   - A peer has a bounded number of announcements and of requests in flight. One
 //     that has all its requests in flight is passed over. There is a bound on all
 //     announcements too, at which those lose who have most.

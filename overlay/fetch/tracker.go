@@ -21,7 +21,9 @@ type Key [16]byte
 type Source struct {
 	Peer      peerscore.PeerID
 	Preferred bool          // to be asked before those that are not
+	Doubted   bool          // to be asked after all others, and no ground to hope for anything
 	RTT       time.Duration // round-trip time; 0 if not known
+	Most      int           // announcements of its that may wait or be asked for; 0 is Config.MaxAnnounced
 }
 
 // Request is to be sent to a peer.
@@ -50,6 +52,7 @@ type Tracker struct {
 	freed  []*peer                 // have fewer requests in flight than when something began to wait for them
 	serial uint64                  // of attempts
 	total  int                     // attempts
+	likely int                     // items with hopes
 }
 
 // item is a transaction that is wanted.
@@ -57,6 +60,7 @@ type item struct {
 	id       wire.TxID
 	attempts []*attempt
 	asked    *attempt // the one request that is out, if any
+	hopes    int      // attempts that are not over, of peers that are not doubted
 	loose    bool     // in Tracker.loose
 }
 
@@ -65,6 +69,7 @@ type peer struct {
 	id       peerscore.PeerID
 	attempts map[wire.TxID]*attempt
 	order    []*attempt // those and some that are forgotten, oldest first
+	live     int        // attempts that are not over
 	inFlight int
 	waiting  []*attempt // ready, passed over for inFlight; some are so no more
 	freed    bool       // in Tracker.freed
@@ -76,6 +81,7 @@ type attempt struct {
 	peer      *peer
 	serial    uint64
 	preferred bool
+	doubted   bool
 	rank      uint64 // among equals the highest is asked first
 	expiry    time.Duration
 	state     state
@@ -124,7 +130,7 @@ func (t *Tracker) Announced(now time.Time, from Source, id wire.TxID) bool {
 	switch {
 	case p == nil:
 		p = &peer{id: from.Peer, attempts: make(map[wire.TxID]*attempt)}
-	case p.attempts[id] != nil || len(p.attempts) >= t.config.MaxAnnounced:
+	case p.attempts[id] != nil || len(p.attempts) >= t.config.MaxAnnounced || from.Most > 0 && p.live >= from.Most:
 		return false
 	}
 	if t.total >= t.config.MaxTotal && !t.makeRoom(p) {
@@ -137,11 +143,15 @@ func (t *Tracker) Announced(now time.Time, from Source, id wire.TxID) bool {
 	}
 	t.serial++
 	a := &attempt{
-		item: it, peer: p, serial: t.serial, preferred: from.Preferred,
+		item: it, peer: p, serial: t.serial, preferred: from.Preferred, doubted: from.Doubted,
 		rank: t.rank(id, from.Peer), expiry: t.config.expiry(from.RTT),
 	}
 	it.attempts = append(it.attempts, a)
+	if !a.doubted {
+		t.hope(it, 1)
+	}
 	p.attempts[id] = a
+	p.live++
 	p.order = append(p.order, a)
 	t.peers[p.id] = p
 	t.total++
@@ -153,6 +163,48 @@ func (t *Tracker) Announced(now time.Time, from Source, id wire.TxID) bool {
 		t.timers.Set(a)
 	}
 	return true
+}
+
+// Revise applies what a Source says now of Doubted and Most to what that peer has announced
+// already. Beyond Most, it loses the newest that nobody was asked for.
+func (t *Tracker) Revise(from Source) {
+	p := t.peers[from.Peer]
+	if p == nil {
+		return
+	}
+	for _, a := range p.order {
+		if a.forgotten || a.state == over || a.doubted == from.Doubted {
+			continue
+		}
+		if a.doubted = from.Doubted; a.doubted {
+			t.hope(a.item, -1)
+		} else {
+			t.hope(a.item, 1)
+		}
+	}
+	if from.Most == 0 {
+		return
+	}
+	for _, a := range slices.Backward(slices.Clone(p.order)) { // forgetting changes it
+		if p.live <= from.Most {
+			return
+		}
+		if !a.forgotten && a.state != asked && a.state != over {
+			t.lose(a)
+		}
+	}
+}
+
+// hope counts an attempt of which there is hope, or which is over.
+func (t *Tracker) hope(it *item, n int) {
+	had := it.hopes > 0
+	it.hopes += n
+	switch has := it.hopes > 0; {
+	case has && !had:
+		t.likely++
+	case had && !has:
+		t.likely--
+	}
 }
 
 func (t *Tracker) rank(id wire.TxID, peer peerscore.PeerID) uint64 {
@@ -168,13 +220,14 @@ func (t *Tracker) Arrived(id wire.TxID) {
 
 // Failed tells that a peer answered a request, and not with the transaction: it
 // has it no more, or sent something else. A peer that was not asked changes
-// nothing.
-func (t *Tracker) Failed(from peerscore.PeerID, id wire.TxID) {
+// nothing. It reports whether the peer was asked.
+func (t *Tracker) Failed(from peerscore.PeerID, id wire.TxID) bool {
 	it := t.items[id]
 	if it == nil || it.asked == nil || it.asked.peer.id != from {
-		return
+		return false
 	}
 	t.finish(it.asked)
+	return true
 }
 
 // Gone tells that a peer is not connected any more: its announcements are
@@ -260,6 +313,9 @@ func (t *Tracker) Next() (time.Time, bool) {
 // Len is how many transactions are wanted.
 func (t *Tracker) Len() int { return len(t.items) }
 
+// Likely is how many of them somebody announced who is not doubted, and may still give them.
+func (t *Tracker) Likely() int { return t.likely }
+
 // choose returns whom to ask, and has the item wait for those that it passed
 // over if there is nobody.
 func (it *item) choose(maxInFlight int) *attempt {
@@ -285,6 +341,9 @@ func (it *item) choose(maxInFlight int) *attempt {
 }
 
 func (a *attempt) before(b *attempt) bool {
+	if a.doubted != b.doubted {
+		return b.doubted
+	}
 	if a.preferred != b.preferred {
 		return a.preferred
 	}
@@ -323,9 +382,15 @@ func (t *Tracker) settle(a *attempt) {
 			p.freed = true
 			t.freed = append(t.freed, p)
 		}
-	case ready, over:
+	case ready:
+	case over:
+		return
 	}
 	a.state = over
+	a.peer.live--
+	if !a.doubted {
+		t.hope(a.item, -1)
+	}
 }
 
 // wake has as many transactions looked at again as the freed peers have places. A

@@ -209,6 +209,40 @@ func TestManyHaveTheirTime(t *testing.T) {
 	require.Len(t, broken, 999)
 }
 
+// R175: who is doubted is asked last, has few places, and is no ground to hope for anything.
+func TestDoubtedPeersComeLast(t *testing.T) {
+	for key := range byte(20) {
+		tr := tracker(t, fetch.DefaultConfig(), fetch.Key{key})
+		doubted := from("doubted", true)
+		doubted.Doubted, doubted.Most = true, 2
+		require.True(t, tr.Announced(epoch, doubted, id(1)))
+		require.True(t, tr.Announced(epoch, doubted, id(2)))
+		require.False(t, tr.Announced(epoch, doubted, id(3)))
+		require.Zero(t, tr.Likely())
+		require.Equal(t, 2, tr.Len())
+		tr.Announced(epoch, from("other", false), id(1))
+		require.Equal(t, 1, tr.Likely())
+		requests, _ := tr.Tick(epoch.Add(fetch.DefaultConfig().OtherDelay))
+		require.Len(t, requests, 2)
+		for _, r := range requests {
+			want := map[peerscore.PeerID]wire.TxID{"other": id(1), "doubted": id(2)}[r.Peer]
+			require.Equal(t, []wire.TxID{want}, r.IDs)
+		}
+	}
+	tr := tracker(t, fetch.DefaultConfig(), fetch.Key{})
+	for n := range 10 {
+		tr.Announced(epoch, from("a", true), id(n))
+	}
+	fallen := from("a", true)
+	fallen.Doubted, fallen.Most = true, 3
+	tr.Revise(fallen)
+	require.Equal(t, 3, tr.Len())
+	require.Zero(t, tr.Likely())
+	fallen.Doubted = false
+	tr.Revise(fallen)
+	require.Equal(t, 3, tr.Likely())
+}
+
 // TestFloodLosesForOthers: who announces most has no more than is left.
 func TestFloodLosesForOthers(t *testing.T) {
 	config := fetch.DefaultConfig()
@@ -286,6 +320,18 @@ func (m *naive) free(r *record) bool {
 	return m.count(func(s *record) bool { return s.from.Peer == r.from.Peer && !s.until.IsZero() }) < m.config.MaxInFlight
 }
 
+// before says whether r is to be asked rather than s.
+func (m *naive) before(r, s *record) bool {
+	switch {
+	case r.from.Doubted != s.from.Doubted:
+		return s.from.Doubted
+	case r.from.Preferred != s.from.Preferred:
+		return r.from.Preferred
+	default:
+		return m.rank(r) > m.rank(s)
+	}
+}
+
 // best is who should be asked for id, if anybody.
 func (m *naive) best(now time.Time, id wire.TxID) (best *record) {
 	if m.out(id) {
@@ -295,8 +341,7 @@ func (m *naive) best(now time.Time, id wire.TxID) (best *record) {
 		if r.id != id || r.over || r.ready.After(now) || !m.free(r) {
 			continue
 		}
-		if best == nil || r.from.Preferred && !best.from.Preferred ||
-			r.from.Preferred == best.from.Preferred && m.rank(r) > m.rank(best) {
+		if best == nil || m.before(r, best) {
 			best = r
 		}
 	}
@@ -346,7 +391,10 @@ func TestAgainstNaive(t *testing.T) {
 			peer := fmt.Sprint(rapid.IntRange(0, 5).Draw(t, "peer"))
 			switch rapid.IntRange(0, 9).Draw(t, "what") {
 			case 0, 1, 2, 3:
-				src := fetch.Source{Peer: peerscore.PeerID(peer), Preferred: peer < "3", RTT: time.Duration(rapid.IntRange(0, 300).Draw(t, "rtt")) * time.Millisecond}
+				src := fetch.Source{
+					Peer: peerscore.PeerID(peer), Preferred: peer < "3", Doubted: rapid.Bool().Draw(t, "doubted"),
+					RTT: time.Duration(rapid.IntRange(0, 300).Draw(t, "rtt")) * time.Millisecond, Most: rapid.IntRange(0, 6).Draw(t, "most"),
+				}
 				require.Equal(t, m.announced(now, src, tx), tr.Announced(now, src, tx))
 			case 4:
 				tr.Arrived(tx)
@@ -357,6 +405,12 @@ func TestAgainstNaive(t *testing.T) {
 			case 6:
 				tr.Gone(peerscore.PeerID(peer))
 				m.drop(func(r *record) bool { return string(r.from.Peer) == peer })
+			case 7:
+				src := fetch.Source{
+					Peer: peerscore.PeerID(peer), Doubted: rapid.Bool().Draw(t, "doubted"), Most: rapid.IntRange(0, 6).Draw(t, "most"),
+				}
+				tr.Revise(src)
+				m.revise(src)
 			default:
 				now = now.Add(time.Duration(rapid.IntRange(0, 300).Draw(t, "time")) * time.Millisecond)
 				m.tick(t, now, tr)
@@ -364,6 +418,7 @@ func TestAgainstNaive(t *testing.T) {
 		}
 		for range 100 {
 			m.tick(t, now, tr)
+			require.Equal(t, m.likely(), tr.Likely())
 			now = now.Add(100 * time.Millisecond)
 		}
 		require.Zero(t, tr.Len(), "everybody was asked, and nobody answered")
@@ -372,7 +427,8 @@ func TestAgainstNaive(t *testing.T) {
 
 func (m *naive) announced(now time.Time, src fetch.Source, tx wire.TxID) bool {
 	of := func(r *record) bool { return r.from.Peer == src.Peer }
-	if m.count(of) >= m.config.MaxAnnounced || m.count(func(r *record) bool { return of(r) && r.id == tx }) > 0 {
+	live := m.count(func(r *record) bool { return of(r) && !r.over })
+	if src.Most > 0 && live >= src.Most || m.count(of) >= m.config.MaxAnnounced || m.count(func(r *record) bool { return of(r) && r.id == tx }) > 0 {
 		return false
 	}
 	if len(m.list) >= m.config.MaxTotal && !m.makeRoom(m.count(of)) {
@@ -384,6 +440,34 @@ func (m *naive) announced(now time.Time, src fetch.Source, tx wire.TxID) bool {
 	}
 	m.list = append(m.list, r)
 	return true
+}
+
+// revise applies what is said of a peer to all its records, and takes the newest that are too many.
+func (m *naive) revise(src fetch.Source) {
+	of := func(r *record) bool { return r.from.Peer == src.Peer && !r.over }
+	for _, r := range m.list {
+		if of(r) {
+			r.from.Doubted = src.Doubted
+		}
+	}
+	for i := len(m.list) - 1; src.Most > 0 && i >= 0; i-- {
+		if i < len(m.list) && of(m.list[i]) && m.list[i].until.IsZero() && m.count(of) > src.Most {
+			lost := m.list[i]
+			m.drop(func(r *record) bool { return r == lost })
+			i = len(m.list)
+		}
+	}
+}
+
+// likely counts the transactions that somebody who is not doubted may still give.
+func (m *naive) likely() int {
+	likely := make(map[wire.TxID]bool)
+	for _, r := range m.list {
+		if !r.over && !r.from.Doubted {
+			likely[r.id] = true
+		}
+	}
+	return len(likely)
 }
 
 // makeRoom takes the newest record that was never asked for of the peer that has
@@ -470,9 +554,7 @@ func (m *naive) isBest(t *rapid.T, now time.Time, r *record) {
 		if s == r || s.id != r.id || s.over || s.ready.After(now) || !m.free(s) {
 			continue
 		}
-		better := s.from.Preferred && !r.from.Preferred ||
-			s.from.Preferred == r.from.Preferred && m.rank(s) > m.rank(r)
-		require.False(t, better, "passed over a better one that was free")
+		require.False(t, m.before(s, r), "passed over a better one that was free")
 	}
 }
 
