@@ -68,6 +68,7 @@ type reconciler struct {
 	large    recon.Large
 	keep     keeping
 	tracker  *fetch.Tracker
+	fetches  map[peer.ID]map[*fetching]bool
 	pledges  pledges
 	sessions map[reconKey]*reconSession
 	pauses   map[peer.ID]reconPeer // wanted peers without a session of ours
@@ -114,6 +115,7 @@ func newReconciler(o *Overlay) (*reconciler, error) {
 			starved: func() bool { return o.sentry.giving() < o.cfg.Gossip.Reserve },
 			pulled:  o.txs.pulled,
 		},
+		fetches:  make(map[peer.ID]map[*fetching]bool),
 		sessions: make(map[reconKey]*reconSession), pauses: make(map[peer.ID]reconPeer),
 	}, nil
 }
@@ -225,10 +227,11 @@ func (r *reconciler) turn(ctx context.Context) time.Duration {
 	r.keepLarge(now)
 	requests, broken := r.tracker.Tick(now)
 	for _, b := range broken {
-		r.pledges.lapsed(now, peer.ID(b.Peer), b.ID, false)
+		r.expired(now, b)
 	}
 	for _, q := range requests {
-		r.crew.spawn(func() { r.fetch(ctx, q) })
+		f, within := r.asking(ctx, q)
+		r.crew.spawn(func() { r.fetch(ctx, within, f) })
 	}
 	return r.idle(now)
 }

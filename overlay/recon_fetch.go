@@ -21,38 +21,126 @@ import (
 // a batch.
 const fetchAtOnce = 64
 
-// fetch asks a peer for transactions, and tells the tracker which of them did not come.
-func (r *reconciler) fetch(ctx context.Context, q fetch.Request) {
-	p := peer.ID(q.Peer)
-	got, err := r.fetchFrom(ctx, p, q.IDs)
-	empty := got == 0 && ctx.Err() == nil // an answer may stop early, but not before it began
-	if err != nil && ctx.Err() == nil {
-		r.log.Debug("fetching transactions failed", "peer", p, "count", len(q.IDs), "err", err)
-		r.court.judge(p, err)
-	}
-	r.mu.Lock()
-	if got > 0 {
-		r.hunger.fetched = time.Now()
-	}
+// fetching is a request that is out, or waits to be sent.
+type fetching struct {
+	peer   peer.ID // constant
+	ids    []wire.TxID
+	cancel context.CancelFunc // ends the stream
+
+	// These belong to the reconciler's mutex.
+	left map[wire.TxID]bool // not answered, and not asked of somebody else
+	sent bool
+}
+
+// asking is called with the mutex held, for a request that the tracker made. within ends when
+// there is nothing left of it to wait for.
+func (r *reconciler) asking(ctx context.Context, q fetch.Request) (f *fetching, within context.Context) {
+	f = &fetching{peer: peer.ID(q.Peer), ids: q.IDs, left: make(map[wire.TxID]bool, len(q.IDs))}
+	within, f.cancel = context.WithCancel(ctx)
 	for _, id := range q.IDs {
-		if r.tracker.Failed(q.Peer, id) && empty { // those that came are not asked for any more
-			r.pledges.lapsed(time.Now(), p, id, false)
-		}
+		f.left[id] = true
 	}
-	r.mu.Unlock()
-	r.poke()
-	if got > 0 {
-		call2(r.cfg.Hooks.TxFetched, q.Peer, got)
-		r.hasten(p, got)
+	if r.fetches[f.peer] == nil {
+		r.fetches[f.peer] = make(map[*fetching]bool)
+	}
+	r.fetches[f.peer][f] = true
+	return f, within
+}
+
+// expired is called with the mutex held, when a transaction may be asked of somebody else. A
+// request of which nothing is left to wait for ends.
+func (r *reconciler) expired(now time.Time, b fetch.Broken) {
+	for f := range r.fetches[peer.ID(b.Peer)] {
+		if !f.left[b.ID] {
+			continue
+		}
+		delete(f.left, b.ID)
+		if f.sent {
+			r.pledges.lapsed(now, f.peer, b.ID, false)
+		}
+		if len(f.left) == 0 {
+			f.cancel()
+		}
 	}
 }
 
-func (r *reconciler) fetchFrom(ctx context.Context, p peer.ID, ids []wire.TxID) (got int, err error) {
-	x, done, err := r.desk.ask(ctx, p, FetchProtocol(r.id), r.cfg.Limits.FetchTime)
+// fetch asks a peer for transactions, and tells the tracker which of them did not come.
+func (r *reconciler) fetch(ctx, within context.Context, f *fetching) {
+	got, err := r.fetchFrom(ctx, within, f)
+	over := within.Err() != nil
+	if err != nil && !over {
+		r.log.Debug("fetching transactions failed", "peer", f.peer, "count", len(f.ids), "err", err)
+		r.court.judge(f.peer, err)
+	}
+	r.finish(f, got, over)
+	r.poke()
+	if got > 0 {
+		call2(r.cfg.Hooks.TxFetched, peerscore.PeerID(f.peer), got)
+		r.hasten(f.peer, got)
+	}
+}
+
+// finish ends a request. An answer may stop early, but not before it began.
+func (r *reconciler) finish(f *fetching, got int, over bool) {
+	now := time.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if got > 0 {
+		r.hunger.fetched = now
+	}
+	f.cancel()
+	for _, id := range f.ids {
+		if f.left[id] && r.tracker.Failed(peerscore.PeerID(f.peer), id) && f.sent && got == 0 && !over {
+			r.pledges.lapsed(now, f.peer, id, false)
+		}
+	}
+	if delete(r.fetches[f.peer], f); len(r.fetches[f.peer]) == 0 {
+		delete(r.fetches, f.peer)
+	}
+}
+
+// send says which transactions of a request are still to be asked for, now that it is to be sent.
+func (r *reconciler) send(f *fetching) (ids []wire.TxID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f.sent = true
+	for _, id := range f.ids {
+		if f.left[id] && r.tracker.Asks(peerscore.PeerID(f.peer), id) {
+			ids = append(ids, id)
+		} else {
+			delete(f.left, id) // it came by gossip, or another is asked
+		}
+	}
+	return ids
+}
+
+// paced tells the tracker of all that comes of an answer.
+type paced struct {
+	io.Reader
+	r    *reconciler
+	peer peer.ID
+}
+
+func (p paced) Read(b []byte) (int, error) {
+	n, err := p.Reader.Read(b)
+	if n > 0 {
+		p.r.mu.Lock()
+		p.r.tracker.Progress(time.Now(), peerscore.PeerID(p.peer), n)
+		p.r.mu.Unlock()
+	}
+	return n, err //nolint:wrapcheck // a reader's error is its stream's
+}
+
+func (r *reconciler) fetchFrom(ctx, within context.Context, f *fetching) (got int, err error) {
+	x, done, err := r.desk.ask(within, f.peer, FetchProtocol(r.id), r.cfg.Limits.FetchTime)
 	if err != nil {
 		return 0, err
 	}
 	defer func() { done(err) }()
+	ids := r.send(f)
+	if len(ids) == 0 {
+		return 0, context.Canceled // nothing was written: the stream has nobody to answer
+	}
 	content := make([]byte, 0, len(ids)*len(wire.TxID{}))
 	for _, id := range ids {
 		content = append(content, id[:]...)
@@ -60,6 +148,7 @@ func (r *reconciler) fetchFrom(ctx context.Context, p peer.ID, ids []wire.TxID) 
 	if err := x.write(announceFrame(content)); err != nil {
 		return 0, fmt.Errorf("overlay: ask for transactions: %w", err)
 	}
+	x.in = bufio.NewReader(paced{x.Stream, r, f.peer})
 	var judging sync.WaitGroup
 	defer judging.Wait()
 	places := make(chan struct{}, fetchAtOnce)
@@ -76,32 +165,33 @@ func (r *reconciler) fetchFrom(ctx context.Context, p peer.ID, ids []wire.TxID) 
 			return got, fmt.Errorf("overlay: read fetched transaction: %w", err)
 		}
 		if len(tx) == 0 {
-			r.missed(p, id)
+			r.missed(f, id)
 			continue
 		}
 		if wire.TxIDOf(tx) != id {
 			return got, fmt.Errorf("overlay: read fetched transaction: %w: not %s", NotAsked, id)
 		}
 		got++
-		r.arrived(p, id)
+		r.arrived(f, id)
 		places <- struct{}{}
 		judging.Go(func() {
 			defer func() { <-places }()
-			if r.txs.takeFetched(ctx, p, tx) {
-				r.accepted(p)
+			if r.txs.takeFetched(ctx, f.peer, tx) {
+				r.accepted(f.peer)
 			}
 		})
 	}
 	return got, nil
 }
 
-func (r *reconciler) arrived(p peer.ID, id wire.TxID) {
+func (r *reconciler) arrived(f *fetching, id wire.TxID) {
 	now := time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	delete(f.left, id)
 	r.tracker.Arrived(id)
 	r.known.tried.put(now, id)
-	r.pledges.gave(now, p)
+	r.pledges.gave(now, f.peer)
 }
 
 // accepted counts what a peer told us, and we lacked and took.
@@ -114,10 +204,11 @@ func (r *reconciler) accepted(p peer.ID) {
 }
 
 // missed has a transaction asked of somebody else, since a peer denies that it has it.
-func (r *reconciler) missed(p peer.ID, id wire.TxID) {
+func (r *reconciler) missed(f *fetching, id wire.TxID) {
 	r.mu.Lock()
-	r.tracker.Failed(peerscore.PeerID(p), id)
-	r.pledges.lapsed(time.Now(), p, id, true)
+	delete(f.left, id)
+	r.tracker.Failed(peerscore.PeerID(f.peer), id)
+	r.pledges.lapsed(time.Now(), f.peer, id, true)
 	r.mu.Unlock()
 	r.poke()
 }

@@ -194,3 +194,38 @@ func TestInventedIDsRaiseNoAlarm(t *testing.T) {
 	greet(t, invented(t, g, 100), n)
 	require.Never(t, func() bool { return n.OneSidedLinks() > 0 }, 30*time.Second, 100*time.Millisecond)
 }
+
+// R64, R176: four honest peers on lines of 4 Mbit/s have the same large transactions, and each of
+// these comes over one of the lines.
+func TestSlowPeersAreNotAskedBesideEachOther(t *testing.T) {
+	g, c := testGenesis("slow lines"), newClock()
+	n, _ := startSource(t, g, c)
+	const count, size = 150, 20_000
+	var peers []*teller
+	for range 4 {
+		f := newTeller(t, g)
+		f.each = size * 8 * time.Second / 4_000_000
+		peers = append(peers, f)
+	}
+	for w := range 5 {
+		for i := range count / 5 {
+			tx := transfer(g, fmt.Sprint("wallet ", w), uint64(i), func(b *wire.TxBody) {
+				b.Payload, b.Fee = make([]byte, size), 50_000
+			})
+			for _, f := range peers {
+				f.add(tx.ID(), tx.Bytes())
+			}
+		}
+	}
+	for _, f := range peers {
+		greet(t, f, n)
+	}
+	eventually(t, func() bool { return n.chain.pooled() == count }, "all of it")
+	sent := int64(0)
+	for _, f := range peers {
+		sent += f.sent.Load()
+	}
+	t.Logf("%d transactions came %d times", count, sent)
+	require.Less(t, sent, int64(count)*6/5) // 658, where expiry knew nothing of their size
+	require.Zero(t, n.seen.blamed())
+}

@@ -23,6 +23,12 @@ type Config struct {
 	// Each is the time that a peer has beyond that for each transaction that it was asked
 	// for before and has not answered: they come one after the other.
 	Each time.Duration
+	// MinRate is how many bytes a second have to come from a peer for requests to wait for
+	// longer than that, each until nothing came for its first time again, and MaxPatience at
+	// most: on a slow line, large transactions take their time. It bounds how long a peer can
+	// hold what it does not give by giving other things.
+	MinRate     int
+	MaxPatience time.Duration
 	// MaxInFlight is how many transactions one peer may be asked for at a time. Where more
 	// wait for a place, they are asked for when Refill places are free: a request for each
 	// that comes free would be a request too many.
@@ -42,6 +48,8 @@ func DefaultConfig() Config {
 		MaxAnnounced: 10_000,
 		MaxTotal:     100_000,                // some 30 MB
 		Each:         500 * time.Microsecond, // 4 Mbit/s
+		MinRate:      32 << 10,
+		MaxPatience:  4 * time.Second, // 1 MiB, the most of one answer, at 2 Mbit/s
 		MaxInFlight:  2048,
 		Refill:       512,
 		MaxRequest:   256,
@@ -77,6 +85,12 @@ func (c Config) Validate() error {
 	}
 	if c.Each < 0 {
 		refuse("Each is %v, want >= 0", c.Each)
+	}
+	if c.MinRate < 1 {
+		refuse("MinRate is %d, want >= 1", c.MinRate)
+	}
+	if c.MaxPatience < c.MaxExpiry {
+		refuse("MaxPatience is %v, want >= MaxExpiry, which is %v", c.MaxPatience, c.MaxExpiry)
 	}
 	if c.Refill < 1 || c.Refill > max(1, c.MaxInFlight) {
 		refuse("Refill is %d, want 1 to MaxInFlight, which is %d", c.Refill, c.MaxInFlight)

@@ -20,7 +20,9 @@
 // let H ≥ 1 be honest and quick enough. They are asked in an order that nobody
 // but us can know or influence, so that the liars before the first honest one are
 // (P−H)/(H+1) in the mean and P−H at worst, and each costs one expiry, at most
-// [Config.MaxExpiry] and [Config.Each] for what it was asked for before. Requests that liars leave open do not hold up others, for
+// [Config.MaxExpiry] and [Config.Each] for what it was asked for before; or, if it
+// gives other transactions at [Config.MinRate] meanwhile, at most
+// [Config.MaxPatience]. Requests that liars leave open do not hold up others, for
 // they count against the liar's own bound only. The bound holds as long as not all
 // honest sources have their requests in flight; then the transaction waits for the
 // first of these to be answered.

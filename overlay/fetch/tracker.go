@@ -30,7 +30,7 @@ type Source struct {
 type Request struct {
 	Peer  peerscore.PeerID
 	IDs   []wire.TxID // at most Config.MaxRequest
-	Until time.Time   // when the last of them expires
+	Until time.Time   // when the last of them expires, if nothing comes until then
 }
 
 // Broken is a request that was not answered in time.
@@ -71,6 +71,9 @@ type peer struct {
 	order    []*attempt // those and some that are forgotten, oldest first
 	live     int        // attempts that are not over
 	inFlight int
+	since    time.Time  // inFlight was 0 last
+	progress time.Time  // something came last; zero if nothing did since then
+	came     int        // bytes, since then
 	waiting  []*attempt // ready, passed over for inFlight; some are so no more
 	freed    bool       // in Tracker.freed
 }
@@ -86,6 +89,7 @@ type attempt struct {
 	expiry    time.Duration
 	state     state
 	at        time.Time // when the delay or the request ends
+	since     time.Time // it was asked for
 	waiting   bool      // in peer.waiting
 	forgotten bool
 }
@@ -222,12 +226,26 @@ func (t *Tracker) Arrived(id wire.TxID) {
 // has it no more, or sent something else. A peer that was not asked changes
 // nothing. It reports whether the peer was asked.
 func (t *Tracker) Failed(from peerscore.PeerID, id wire.TxID) bool {
-	it := t.items[id]
-	if it == nil || it.asked == nil || it.asked.peer.id != from {
+	if !t.Asks(from, id) {
 		return false
 	}
-	t.finish(it.asked)
+	t.finish(t.items[id].asked)
 	return true
+}
+
+// Progress tells that so many bytes of answers came from a peer: it has longer for all that it
+// was asked for. See Config.MinRate and Config.MaxPatience.
+func (t *Tracker) Progress(now time.Time, from peerscore.PeerID, size int) {
+	if p := t.peers[from]; p != nil && p.inFlight > 0 {
+		p.progress = now
+		p.came += size
+	}
+}
+
+// Asks reports whether a request of that peer for that transaction is out.
+func (t *Tracker) Asks(from peerscore.PeerID, id wire.TxID) bool {
+	it := t.items[id]
+	return it != nil && it.asked != nil && it.asked.peer.id == from
 }
 
 // Gone tells that a peer is not connected any more: its announcements are
@@ -257,6 +275,12 @@ func (t *Tracker) Gone(id peerscore.PeerID) {
 // the last one. What it says to ask counts as asked.
 func (t *Tracker) Tick(now time.Time) (requests []Request, broken []Broken) {
 	for a, ok := t.timers.Min(); ok && !a.at.After(now); a, ok = t.timers.Min() {
+		if until := t.patience(a); until.After(now) {
+			t.timers.Delete(a)
+			a.at = until
+			t.timers.Set(a)
+			continue
+		}
 		if a.state == asked {
 			broken = append(broken, Broken{a.peer.id, a.item.id})
 			t.finish(a)
@@ -351,10 +375,29 @@ func (a *attempt) before(b *attempt) bool {
 }
 
 func (t *Tracker) ask(now time.Time, a *attempt) {
-	a.state, a.at = asked, now.Add(a.expiry+time.Duration(a.peer.inFlight)*t.config.Each)
+	if p := a.peer; p.inFlight == 0 {
+		p.since, p.progress, p.came = now, time.Time{}, 0
+	}
+	a.state, a.since, a.at = asked, now, now.Add(a.expiry+time.Duration(a.peer.inFlight)*t.config.Each)
 	a.item.asked = a
 	a.peer.inFlight++
 	t.timers.Set(a)
+}
+
+// patience is until when something that came meanwhile has us wait for an attempt.
+func (t *Tracker) patience(a *attempt) time.Time {
+	p := a.peer
+	if a.state != asked || p.progress.IsZero() {
+		return a.at
+	}
+	until := p.progress.Add(a.expiry)
+	worth := time.Duration(float64(p.came) / float64(t.config.MinRate) * float64(time.Second))
+	for _, most := range []time.Time{p.since.Add(a.expiry + worth), a.since.Add(t.config.MaxPatience)} {
+		if most.Before(until) {
+			until = most
+		}
+	}
+	return until
 }
 
 // finish ends an attempt that did not deliver. The item is forgotten with its

@@ -209,6 +209,47 @@ func TestManyHaveTheirTime(t *testing.T) {
 	require.Len(t, broken, 999)
 }
 
+// R176: large transactions on a slow line are waited for while they come, and for no longer
+// than that, nor for who sends too little.
+func TestWhatComesSlowlyIsWaitedFor(t *testing.T) {
+	config := fetch.DefaultConfig()
+	config.MinRate, config.MaxPatience = 1000, 3*time.Second
+	const alone = 250 * time.Millisecond // what one has at the round-trip time of these peers
+	for name, test := range map[string]struct {
+		every  time.Duration
+		size   int
+		comes  time.Duration // until then
+		broken time.Duration
+	}{
+		"steadily":        {100 * time.Millisecond, 150, time.Second, time.Second + alone},
+		"too much":        {100 * time.Millisecond, 150, 5 * time.Second, config.MaxPatience},
+		"by bytes":        {100 * time.Millisecond, 1, time.Second, 252 * time.Millisecond},
+		"not at all":      {time.Hour, 0, 0, alone},
+		"at its own ease": {300 * time.Millisecond, 5000, time.Second, alone},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tr := tracker(t, config, fetch.Key{1})
+			tr.Announced(epoch, from("a", true), id(1))
+			_, broken := tr.Tick(epoch)
+			require.Empty(t, broken)
+			require.True(t, tr.Asks("a", id(1)))
+			now := epoch
+			for at := test.every; len(broken) == 0; now = now.Add(time.Millisecond) {
+				if now.Sub(epoch) == at && at <= test.comes {
+					tr.Progress(now, "a", test.size)
+					at += test.every
+				}
+				_, broken = tr.Tick(now)
+				if len(broken) > 0 {
+					break
+				}
+			}
+			require.Equal(t, test.broken, now.Sub(epoch))
+			require.False(t, tr.Asks("a", id(1)))
+		})
+	}
+}
+
 // R175: who is doubted is asked last, has few places, and is no ground to hope for anything.
 func TestDoubtedPeersComeLast(t *testing.T) {
 	for key := range byte(20) {
@@ -289,12 +330,46 @@ type naive struct {
 	config fetch.Config
 	key    fetch.Key
 	list   []*record
+	busy   map[peerscore.PeerID]*busy
+}
+
+// busy is a peer while requests of it are out.
+type busy struct {
+	since, progress time.Time
+	came            int
+}
+
+func (m *naive) asks(peer peerscore.PeerID) bool {
+	return m.count(func(r *record) bool { return r.from.Peer == peer && !r.until.IsZero() }) > 0
+}
+
+// patience is until when a request is waited for, if its time were over.
+func (m *naive) patience(r *record) time.Time {
+	b := m.busy[r.from.Peer]
+	if b.progress.IsZero() {
+		return r.until
+	}
+	expiry := m.expiry(r)
+	worth := time.Duration(b.came) * time.Second / time.Duration(m.config.MinRate)
+	return sooner(sooner(b.progress.Add(expiry), b.since.Add(expiry+worth)), r.since.Add(m.config.MaxPatience))
+}
+
+func (m *naive) expiry(r *record) time.Duration {
+	return min(m.config.MaxExpiry, max(m.config.MinExpiry, 2*r.from.RTT+m.config.ExpirySlack))
+}
+
+func sooner(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 type record struct {
 	from  fetch.Source
 	id    wire.TxID
 	ready time.Time
+	since time.Time // asked for
 	until time.Time // of the request; zero if none is out
 	over  bool
 }
@@ -376,20 +451,23 @@ func TestAgainstNaive(t *testing.T) {
 				MinExpiry:    100 * time.Millisecond,
 				MaxExpiry:    400 * time.Millisecond,
 				ExpirySlack:  50 * time.Millisecond,
+				MinRate:      100,
+				MaxPatience:  700 * time.Millisecond,
 				MaxAnnounced: rapid.IntRange(1, 12).Draw(t, "announced"),
 				MaxTotal:     rapid.IntRange(12, 24).Draw(t, "total"),
 				MaxInFlight:  rapid.IntRange(1, 4).Draw(t, "in flight"),
 				Refill:       1,
 				MaxRequest:   rapid.IntRange(1, 3).Draw(t, "request"),
 			},
-			key: fetch.Key{rapid.Byte().Draw(t, "key")},
+			key:  fetch.Key{rapid.Byte().Draw(t, "key")},
+			busy: make(map[peerscore.PeerID]*busy),
 		}
 		tr := tracker(t, m.config, m.key)
 		now := epoch
 		for range rapid.IntRange(1, 150).Draw(t, "steps") {
 			tx := id(rapid.IntRange(0, 15).Draw(t, "tx"))
 			peer := fmt.Sprint(rapid.IntRange(0, 5).Draw(t, "peer"))
-			switch rapid.IntRange(0, 9).Draw(t, "what") {
+			switch rapid.IntRange(0, 11).Draw(t, "what") {
 			case 0, 1, 2, 3:
 				src := fetch.Source{
 					Peer: peerscore.PeerID(peer), Preferred: peer < "3", Doubted: rapid.Bool().Draw(t, "doubted"),
@@ -411,6 +489,13 @@ func TestAgainstNaive(t *testing.T) {
 				}
 				tr.Revise(src)
 				m.revise(src)
+			case 8:
+				from, size := peerscore.PeerID(peer), rapid.IntRange(1, 60).Draw(t, "size")
+				tr.Progress(now, from, size)
+				if m.asks(from) {
+					m.busy[from].progress = now
+					m.busy[from].came += size
+				}
 			default:
 				now = now.Add(time.Duration(rapid.IntRange(0, 300).Draw(t, "time")) * time.Millisecond)
 				m.tick(t, now, tr)
@@ -507,6 +592,10 @@ func (m *naive) tick(t *rapid.T, now time.Time, tr *fetch.Tracker) {
 	late := 0
 	for _, r := range m.list {
 		if !r.until.IsZero() && !r.until.After(now) {
+			if until := m.patience(r); until.After(now) {
+				r.until = until
+				continue
+			}
 			late++
 			require.Contains(t, broken, fetch.Broken{Peer: r.from.Peer, ID: r.id})
 			r.until, r.over = time.Time{}, true
@@ -526,8 +615,11 @@ func (m *naive) tick(t *rapid.T, now time.Time, tr *fetch.Tracker) {
 					require.False(t, r.over, "failed before")
 					require.False(t, r.ready.After(now), "too early")
 					require.True(t, m.free(r), "too much in flight")
-					expiry := min(m.config.MaxExpiry, max(m.config.MinExpiry, 2*r.from.RTT+m.config.ExpirySlack))
-					r.until = now.Add(expiry)
+					require.True(t, tr.Asks(req.Peer, tx))
+					if !m.asks(req.Peer) {
+						m.busy[req.Peer] = &busy{since: now}
+					}
+					r.since, r.until = now, now.Add(m.expiry(r))
 					until = later(until, r.until)
 					fresh = append(fresh, r)
 				}
@@ -567,8 +659,8 @@ func later(a, b time.Time) time.Time {
 
 func TestConfigIsRefusedWithEveryReason(t *testing.T) {
 	require.NoError(t, fetch.DefaultConfig().Validate())
-	_, err := fetch.New(fetch.Config{OtherDelay: -1, MaxExpiry: -1, ExpirySlack: -1, MaxTotal: -1, Each: -1}, fetch.Key{})
-	for _, field := range []string{"OtherDelay", "MinExpiry", "MaxExpiry", "ExpirySlack", "MaxAnnounced", "MaxTotal", "MaxInFlight", "MaxRequest", "Each", "Refill"} {
+	_, err := fetch.New(fetch.Config{OtherDelay: -1, MaxExpiry: -1, ExpirySlack: -1, MaxTotal: -1, Each: -1, MaxPatience: -2}, fetch.Key{})
+	for _, field := range []string{"OtherDelay", "MinExpiry", "MaxExpiry", "ExpirySlack", "MaxAnnounced", "MaxTotal", "MaxInFlight", "MaxRequest", "Each", "Refill", "MinRate", "MaxPatience"} {
 		require.ErrorContains(t, err, field)
 	}
 }
