@@ -47,6 +47,9 @@ const (
 	// largePoll is how often an initiator that needs the large place looks for it, or each
 	// round trip if that is longer: an exchange takes some of them.
 	largePoll = 100 * time.Millisecond
+	// wantFor is for how long the place is left to those of our own who wanted it last: two of
+	// their looks, and the answer to their Open.
+	wantFor = time.Second
 	// withheldMargin is how many needs may go unanswered, beside half of them: what
 	// left the peer's set meanwhile.
 	withheldMargin = 8

@@ -36,6 +36,8 @@
 //   - No frame and no symbols make it loop, panic, or keep or do more than the
 //     bounds say: [MaxSymbols] symbols, 32 looks at a symbol for each, [MaxSize]
 //     ids, one [Large] exchange per node.
+//   - Peers that ask for large exchanges, however many, keep the place from sessions
+//     that we opened for no longer than Config.Answer: then it is theirs.
 //   - Symbols, short ids and what they decode to are the same on every machine;
 //     testdata has vectors for other languages.
 //   - An id that was asked for has the short id that was asked for, before anybody
@@ -59,7 +61,8 @@
 //     bytes, decoded by [Decode]; and after a Close, or when the stream breaks, the
 //     end of it: End frees the place of a large exchange. A new session waits at
 //     least an interval, and longer after each Fault: a peer that stalls large
-//     exchanges keeps their place for up to [Config.Exchange] each time.
+//     exchanges keeps their place for up to [Config.Answer] each time, and for up to
+//     [Config.Exchange] in a session of ours that it keeps going.
 //   - A set of what is known valid: pooled, and seen lately and refused by policy.
 //     Else what one side refuses is told to it again and again. At most MaxSize.
 //

@@ -59,7 +59,7 @@ func NewInitiator(config Config, large *Large, salt Salt, rng *rand.Rand) (*Init
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
-	return &Initiator{half: half{config: config, large: large, salt: salt}, rng: rng, interval: config.MinInterval}, nil
+	return &Initiator{half: half{config: config, large: large, asks: true, salt: salt}, rng: rng, interval: config.MinInterval}, nil
 }
 
 // Step feeds one event to the session, and appends to out what to do about it. A

@@ -14,6 +14,7 @@ type Responder struct {
 	phase responderPhase
 
 	openBy time.Time // when the next Open would be on pace
+	heard  time.Time // the last frame
 
 	pending Frame // waits for the Scan that is out
 	sent    int   // symbols
@@ -52,10 +53,11 @@ func (r *Responder) Step(now time.Time, ev Event, out []Action) []Action {
 	r.actions = out
 	switch ev := ev.(type) {
 	case Received:
+		r.heard = now
 		r.receive(now, ev.Frame)
 	case Scanned:
 		if ev.Scan == r.scan && ev.Scan.ran {
-			r.scan = nil
+			r.scan, r.heard = nil, now
 			r.scanned(now, ev.Scan)
 		}
 	case Tick, Hasten:
@@ -66,13 +68,24 @@ func (r *Responder) Step(now time.Time, ev Event, out []Action) []Action {
 		r.close(ErrOverrun)
 	case !now.Before(r.endBy):
 		r.late()
+	case r.idles() && !now.Before(r.heard.Add(r.config.Answer)):
+		r.release(now) // it may go on, and take the place again if it is free
 	}
 	out, r.actions = r.actions, nil
 	return out
 }
 
 // Next is when to feed a Tick at the latest, if there is such a time.
-func (r *Responder) Next() (time.Time, bool) { return r.endBy, !r.closed && r.frozen != nil }
+func (r *Responder) Next() (time.Time, bool) {
+	at := r.endBy
+	if by := r.heard.Add(r.config.Answer); r.idles() && by.Before(at) {
+		at = by
+	}
+	return at, !r.closed && r.frozen != nil
+}
+
+// idles says whether the large place waits for a frame of the peer.
+func (r *Responder) idles() bool { return r.large.holder == &r.half && r.scan == nil }
 
 // turn says in which phases a frame may come in.
 func turn(f Frame, phase responderPhase) bool {

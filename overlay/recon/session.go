@@ -70,6 +70,14 @@ type Large struct {
 	holder *half
 	asking []asker // at most maxAsking
 	kept   bool
+	// waits is since when sessions that we opened want the place and a peer has it, wanted when
+	// they did so last; zero if they do not.
+	waits, wanted time.Time
+}
+
+// owed says whether the place is left to sessions that we opened: peers had it for long enough.
+func (l *Large) owed(now time.Time, patience time.Duration) bool {
+	return !l.waits.IsZero() && now.Sub(l.waits) >= patience && now.Sub(l.wanted) < wantFor
 }
 
 // asker is a session that asks its peer for a large exchange.
@@ -87,6 +95,7 @@ func (l *Large) Keep(busy bool) { l.kept = busy }
 type half struct {
 	config Config // constant
 	large  *Large // constant
+	asks   bool   // we opened the session; constant
 
 	salt    Salt
 	key     Key
@@ -209,11 +218,34 @@ func (h *half) hold(now time.Time) bool {
 		return false
 	}
 	h.large.holder, h.holdFrom = h, now
+	if h.asks {
+		h.large.waits = time.Time{}
+	}
 	return true
 }
 
+// mayHold says whether the place is this session's to take. A peer that had it for as long as one
+// of our own waited gives it up.
 func (h *half) mayHold(now time.Time) bool {
-	return h.large.holder == nil && !h.large.kept && !now.Before(h.holdAfter) && !now.Before(h.left)
+	l := h.large
+	switch {
+	case l.kept, now.Before(h.holdAfter), now.Before(h.left):
+		return false
+	case l.holder != nil:
+		if h.asks && !l.holder.asks {
+			if l.waits.IsZero() || now.Sub(l.wanted) >= wantFor {
+				l.waits = now
+			}
+			l.wanted = now
+			if l.owed(now, h.config.Answer) {
+				l.holder.release(now) // its exchange may go on, as far as that needs no place
+				return true
+			}
+		}
+		return false
+	default:
+		return h.asks || !l.owed(now, h.config.Answer)
+	}
 }
 
 // ask says whether this session may ask its peer for a large exchange now. Who asks does not
