@@ -17,6 +17,9 @@ import (
 // one byte costs us far more than one byte.
 const frameCharge = 64
 
+// frameHead is how much of a frame tells what it is.
+const frameHead = 16
+
 // keepBuffer is the largest buffer that a quiet stream keeps: a list of the longest sort that
 // a router announces fits in.
 const keepBuffer = 128 << 10
@@ -41,7 +44,7 @@ type boundedStream struct {
 	ctx    context.Context             //nolint:containedctx // that of Run: pubsub's Read has none
 	admit  func(context.Context) error // waits until the peer may talk to pubsub
 	fault  func(error)                 // told of a frame that breaks a bound
-	coming func(frame int) func()      // told of a frame that begins, returns what is called at its end; may be nil
+	coming func(head []byte) func()    // told how a frame begins, returns what is called at its end; may be nil
 
 	in     *bufio.Reader // owned by the one reader
 	frame  []byte        // the current frame with its length prefix
@@ -124,7 +127,8 @@ func (s *boundedStream) readFrame() error {
 	}
 	_ = s.SetReadDeadline(time.Now().Add(s.bounds.frameTime))
 	if s.coming != nil {
-		defer s.coming(n)()
+		head, _ := s.in.Peek(min(n, frameHead)) // the error is that of the read below
+		defer s.coming(head)()
 	}
 	frame := binary.AppendUvarint(s.frame[:0], uint64(n))
 	s.prefix = len(frame)

@@ -23,23 +23,23 @@ func (s pipeStream) Read(b []byte) (int, error) { return s.pipe.Read(b) }
 
 func (s pipeStream) SetReadDeadline(time.Time) error { return nil }
 
-// R102: a frame is told of when its length is known, and again when all of it is there.
+// R102: a frame is told of when its first bytes are known, and again when all of it is there.
 func TestFrameIsToldOfWhileItComes(t *testing.T) {
 	ours, theirs := net.Pipe()
 	defer theirs.Close()
 	s := newBoundedStream(t.Context(), pipeStream{pipe: ours}, streamBounds{frame: 5000},
 		rate.NewLimiter(1e9, 1<<20), func(context.Context) error { return nil }, func(error) {})
-	began, ended := make(chan int, 1), make(chan struct{}, 1)
-	s.coming = func(frame int) func() {
-		began <- frame
+	began, ended := make(chan []byte, 1), make(chan struct{}, 1)
+	s.coming = func(head []byte) func() {
+		began <- bytes.Clone(head)
 		return func() { ended <- struct{}{} }
 	}
 	read := make(chan error, 1)
 	go func() { read <- s.next() }()
 	frame := bytes.Repeat([]byte{0x7a, 0}, 2000) // empty elements
-	_, err := theirs.Write(append(binary.AppendUvarint(nil, uint64(len(frame))), frame[:10]...))
+	_, err := theirs.Write(append(binary.AppendUvarint(nil, uint64(len(frame))), frame[:frameHead]...))
 	require.NoError(t, err)
-	require.Equal(t, len(frame), <-began)
+	require.Equal(t, frame[:frameHead], <-began)
 	require.Empty(t, ended)
 	require.NoError(t, theirs.Close())
 	require.Error(t, <-read)

@@ -9,11 +9,12 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/grapevine-p2p/grapevine/wire"
 )
 
 const (
-	// hurryFrame is from which size on a frame of the block topic is a block and not control.
-	hurryFrame = 1 << 10
 	// othersAtOnce is how many peers outside the mesh get a header of ours at a time.
 	othersAtOnce = 4
 	// How long each waits for those before it, at most. A peer that does not read must not
@@ -106,9 +107,9 @@ func (l *lane) header(ctx context.Context, inMesh bool) (done func()) {
 
 // hearHeaders returns what is to be told of frames of the block topic that begin to come in,
 // and returns what is to be told of their ends. Only headers from the mesh are worth a lull.
-func (l *lane) hearHeaders(mesh *links) func(from peer.ID, frame int) (done func()) {
-	return func(from peer.ID, frame int) (done func()) {
-		if frame < hurryFrame || !mesh.has(from) {
+func (l *lane) hearHeaders(mesh *links) func(from peer.ID, head []byte) (done func()) {
+	return func(from peer.ID, head []byte) (done func()) {
+		if !beginsBlock(head) || !mesh.has(from) {
 			return func() {}
 		}
 		return l.lull.hear()
@@ -118,11 +119,36 @@ func (l *lane) hearHeaders(mesh *links) func(from peer.ID, frame int) (done func
 // writeHeaders returns how RPCs of the block topic are written.
 func (l *lane) writeHeaders(mesh *links) func(context.Context, network.Stream, peer.ID, []byte) (int, error) {
 	return func(ctx context.Context, s network.Stream, p peer.ID, rpc []byte) (int, error) {
-		if len(rpc) >= hurryFrame {
+		if beginsBlock(rpc) {
 			defer l.header(ctx, mesh.has(p))()
 		}
 		return s.Write(rpc)
 	}
+}
+
+// beginsBlock reports whether an RPC of the block topic that begins so carries a block, of
+// whatever size, and not control, subscriptions or evidence. Routers write the messages of an
+// RPC before its control, and subscriptions by themselves; of a message, its data first.
+func beginsBlock(rpc []byte) bool {
+	message, ok := afterTag(rpc, rpcPublish)
+	if !ok {
+		return false
+	}
+	data, ok := afterTag(message, messageData)
+	return ok && len(data) > 0 && !wire.IsEvidence(data)
+}
+
+// afterTag returns what is there of a field of bytes that b begins with.
+func afterTag(b []byte, field protowire.Number) (value []byte, ok bool) {
+	num, typ, n := protowire.ConsumeTag(b)
+	if n < 0 || num != field || typ != protowire.BytesType {
+		return nil, false
+	}
+	_, k := protowire.ConsumeVarint(b[n:])
+	if k < 0 {
+		return nil, false
+	}
+	return b[n+k:], true
 }
 
 // writeTxs writes an RPC of the transaction topic, piece by piece.

@@ -25,9 +25,9 @@ type inflow struct {
 	bytes     func(*budget) *rate.Limiter
 	units     func(*budget) *admission
 	paced     *rate.Limiter // bytes that are no messages, of all peers beyond what each has for itself
-	// coming is told of a frame of which the first bytes have come; it returns what is to be
-	// called when all have. It may be nil.
-	coming func(from peer.ID, frame int) (done func())
+	// coming is told of the first bytes of a frame, frameHead at most, as soon as they have come;
+	// it returns what is to be called when all have. It may be nil.
+	coming func(from peer.ID, head []byte) (done func())
 	// write writes an RPC to a peer when its turn on our uplink has come.
 	write func(ctx context.Context, s network.Stream, p peer.ID, rpc []byte) (int, error)
 }
@@ -79,7 +79,7 @@ func (o *Overlay) accept(ctx context.Context, in inflow, s network.Stream, m *me
 		func(err error) { o.refuseFrame(m, err) },
 	)
 	if in.coming != nil {
-		bounded.coming = func(frame int) (done func()) { return in.coming(m.id, frame) }
+		bounded.coming = func(head []byte) (done func()) { return in.coming(m.id, head) }
 	}
 	stream := newQueuedStream(bounded, m.id, in.topic, in.sluice, in.outflow, func(rest elements, named *names, messages []parcel) ruling {
 		return o.admitRPC(in, m, rest, named, messages)

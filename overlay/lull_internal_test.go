@@ -3,12 +3,18 @@ package overlay
 import (
 	"bytes"
 	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	pb "github.com/libp2p/go-libp2p-pubsub/pb"
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/grapevine-p2p/grapevine/wire"
 )
 
 // held is how long transactions to a peer wait for their turn now.
@@ -91,16 +97,77 @@ func TestLullsAreShortAndRare(t *testing.T) {
 	})
 }
 
-// R102: only what is long enough for a header, and comes from the mesh, begins a lull.
+// carrying is an RPC of one message, or of some announcements where there is none.
+func carrying(t *testing.T, data []byte) []byte {
+	rpc, topic := new(pb.RPC), "blocks"
+	if data != nil {
+		rpc.Publish = []*pb.Message{{Data: data, Topic: &topic}}
+	} else {
+		rpc.Control = &pb.ControlMessage{Ihave: []*pb.ControlIHave{{TopicID: &topic, MessageIDs: []string{strings.Repeat("i", 2000)}}}}
+	}
+	raw, err := proto.Marshal(rpc)
+	require.NoError(t, err)
+	return raw
+}
+
+// someBlock is a block in the form of the topic, of no transactions.
+func someBlock() []byte {
+	body := &wire.HeaderBody{Height: 1, Slot: 1, Salt: wire.Salt{1}}
+	return wire.Compact(&wire.Block{Header: wire.NewHeader(body, wire.Signature{})}).AppendTo(nil)
+}
+
+// R135: a block is told by what it is, however small, on the way in and on the way out.
+func TestBlocksAreToldByWhatTheyAre(t *testing.T) {
+	small := carrying(t, someBlock())
+	require.Less(t, len(someBlock()), 300)
+	evidence := &wire.Evidence{First: wire.NewHeader(&wire.HeaderBody{Slot: 1}, wire.Signature{1}), Second: wire.NewHeader(&wire.HeaderBody{Slot: 1}, wire.Signature{2})}
+	require.True(t, beginsBlock(small))
+	require.True(t, beginsBlock(small[:frameHead]), "the first bytes say it")
+	large := carrying(t, append(someBlock(), make([]byte, 1<<20)...))
+	require.True(t, beginsBlock(large[:frameHead]))
+	require.False(t, beginsBlock(carrying(t, evidence.AppendTo(nil))[:frameHead]))
+	require.False(t, beginsBlock(carrying(t, nil)), "control, however much")
+	for _, rubbish := range [][]byte{nil, {rpcPublish<<3 | 2}, {rpcPublish<<3 | 2, 0}, {rpcPublish << 3, 1}, bytes.Repeat([]byte{0xff}, frameHead)} {
+		require.False(t, beginsBlock(rubbish), "%x", rubbish)
+	}
+
+	synctest.Test(t, func(t *testing.T) {
+		l, mesh := newLane(func(peer.ID) bool { return false }), newLinks()
+		mesh.set("near", true)
+		write := l.writeHeaders(mesh)
+		for _, c := range []struct {
+			rpc   []byte
+			holds time.Duration
+		}{{small, txPatience}, {carrying(t, nil), 0}} {
+			go func() { _, _ = write(t.Context(), slowStream{}, "near", c.rpc) }()
+			synctest.Wait()
+			require.Equal(t, c.holds, l.held(t.Context(), "near"))
+			time.Sleep(time.Second)
+		}
+	})
+}
+
+// slowStream takes its time.
+type slowStream struct {
+	network.Stream // nil
+}
+
+func (slowStream) Write(b []byte) (int, error) {
+	time.Sleep(100 * time.Millisecond)
+	return len(b), nil
+}
+
+// R102: only a header, and only from the mesh, begins a lull.
 func TestLullsAreForHeadersFromTheMesh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, mesh := newLane(func(peer.ID) bool { return true }), newLinks()
 		mesh.set("near", true)
 		hear := l.hearHeaders(mesh)
-		hear("near", hurryFrame-1)()
-		hear("far", hurryFrame)()
+		header := carrying(t, someBlock())[:frameHead]
+		hear("near", carrying(t, nil)[:frameHead])()
+		hear("far", header)()
 		require.Zero(t, l.held(t.Context(), "full"))
-		hear("near", hurryFrame)()
+		hear("near", header)()
 		require.Equal(t, lullJudging, l.held(t.Context(), "full"))
 	})
 }
