@@ -17,8 +17,10 @@ type Config struct {
 	Blocks int
 	// Keep is how long a block that is whole is kept to be served.
 	Keep time.Duration
-	// GiveUp ends the attempt to put a block together; sync takes over.
-	GiveUp time.Duration
+	// GiveUp ends the attempt to put a block together of which nothing came for so long, and
+	// Longest any; sync takes over.
+	GiveUp  time.Duration
+	Longest time.Duration
 
 	// EarlyBytes bounds, for each link, frames that came before their block's header,
 	// and EarlyFor how long they wait: they travel on other streams than the header, and
@@ -74,6 +76,7 @@ func DefaultConfig() Config {
 		Blocks:     8,
 		Keep:       30 * time.Second,
 		GiveUp:     10 * time.Second,
+		Longest:    time.Minute, // 4 MiB at 0.6 Mbit/s
 		EarlyBytes: 512 << 10,
 		EarlyFor:   2 * time.Second,
 		Owing:      5 * time.Second,
@@ -103,6 +106,9 @@ func (c Config) Validate() error {
 	}
 	if c.Links > maxLinks {
 		errs = append(errs, fmt.Errorf("compact: Links is %d, want at most %d", c.Links, maxLinks))
+	}
+	if c.Longest < c.GiveUp {
+		errs = append(errs, fmt.Errorf("compact: Longest is %v, want at least GiveUp=%v", c.Longest, c.GiveUp))
 	}
 	if c.EarlyBytes < MaxChunk+frameHead+MaxProof*bytesOfHash {
 		errs = append(errs, fmt.Errorf("compact: EarlyBytes is %d, want room for a chunk", c.EarlyBytes))

@@ -230,6 +230,7 @@ func (m *Machine) accept(j *job, t *mate, f *Fill, count *int) error {
 		*count++
 	}
 	if j.draft.Open() < before {
+		m.progress(j)
 		j.how.From = append(j.how.From, t.link.ID)
 		m.tryClose(j)
 	}

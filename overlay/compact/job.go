@@ -167,6 +167,14 @@ func (m *Machine) begin(j *job) {
 	m.askIfDue(j)
 }
 
+// progress takes note of a part that came: who still gets some of a block waits on.
+func (m *Machine) progress(j *job) {
+	j.ends = m.now.Add(m.cfg.GiveUp)
+	if last := j.opened.Add(m.cfg.Longest); last.Before(j.ends) {
+		j.ends = last
+	}
+}
+
 // advance does what any event may have made possible.
 func (m *Machine) advance(j *job) {
 	if j.over {

@@ -47,8 +47,31 @@ type link struct {
 	Link
 	rtt     roundTrip
 	early   early
-	excused time.Time // when it was last forgiven what it owed
-	tardy   int       // chunks that it was late with of late, see late and prompt
+	excused time.Time      // when it was last forgiven what it owed
+	tardy   int            // chunks that it was late with of late, see late and prompt
+	heard   []wire.BlockID // of which it sent headers before they were opened; at most maxHeard, oldest first
+}
+
+// maxHeard bounds the blocks for which is remembered that a link has their headers: between
+// the first copy of a header and the opening of its block is the matching of a pool.
+const maxHeard = 4
+
+func (l *link) hear(id wire.BlockID) {
+	if len(l.heard) >= maxHeard {
+		l.heard = slices.Delete(l.heard, 0, 1)
+	}
+	l.heard = append(l.heard, id)
+}
+
+// heardOf reports whether the link sent the header of a block that is opened now, and
+// forgets it.
+func (l *link) heardOf(id wire.BlockID) bool {
+	k := slices.Index(l.heard, id)
+	if k < 0 {
+		return false
+	}
+	l.heard = slices.Delete(l.heard, k, k+1)
+	return true
 }
 
 // New returns a machine without links and blocks.
@@ -139,11 +162,16 @@ func (m *Machine) Open(now time.Time, from peerscore.PeerID, h validation.Checke
 	return m.take()
 }
 
-// Heard notes that a peer sent the header of a block that was opened before: it may be
+// Heard notes that a peer sent the header of a block, which may be opened later: it may be
 // asked for the body, and need not be told.
 func (m *Machine) Heard(from peerscore.PeerID, id wire.BlockID) {
-	if j, l := m.blocks[id], m.linkOf(from); j != nil && l != nil {
+	l := m.linkOf(from)
+	switch j := m.blocks[id]; {
+	case l == nil:
+	case j != nil:
 		j.mate(l).header = true
+	default:
+		l.hear(id)
 	}
 }
 
@@ -310,9 +338,14 @@ func (m *Machine) room(whole bool) bool {
 }
 
 func (m *Machine) keep(j *job) {
-	j.ends = m.now.Add(m.cfg.GiveUp)
+	m.progress(j)
 	if j.over {
 		j.ends = m.now.Add(m.cfg.Keep)
+	}
+	for _, l := range m.links {
+		if l.heardOf(j.id) {
+			j.mate(l).header = true
+		}
 	}
 	m.blocks[j.id] = j
 	m.order = append(m.order, j)

@@ -431,3 +431,55 @@ func TestGreedCountsBytes(t *testing.T) {
 	require.Len(t, blames, 1)
 	require.ErrorIs(t, blames[0].Why, compact.Greedy)
 }
+
+// TestHeadersAreHeardOfBeforeTheBlockIs: a copy of a header may come while the pool is still
+// being matched. Who sent it needs no fill, and is asked like one that has it; a link is remembered
+// for its last few only.
+func TestHeadersAreHeardOfBeforeTheBlockIs(t *testing.T) {
+	b, _ := block(transactions(0, 30, 250), nil)
+	open := func(since int) *stage {
+		s := newStage(t, none, "a", "b", "c")
+		s.Heard("b", b.ID())
+		for i := range since {
+			s.Heard("b", wire.BlockID{byte(i), 1})
+		}
+		s.open("a", b, b.Txs()[:28]...)
+		return s
+	}
+	s := open(3)
+	require.Empty(t, only[*compact.Fill](s.seen, "b"), "it has the header, and sources of its own")
+	require.NotEmpty(t, only[*compact.Fill](s.seen, "c"))
+	s.pass(50 * time.Millisecond)
+	require.NotEmpty(t, only[*compact.Fill](open(100).seen, "b"))
+}
+
+// R138: a block of which something keeps coming is on its way, however slowly;
+// but not for ever, lest who trickles hold its place.
+func TestProgressIsNotGivenUp(t *testing.T) {
+	b, coded := cold()
+	chunks, cfg := chunksOf(t, b, coded), compact.DefaultConfig()
+	trickle := func(every time.Duration, n int) time.Duration {
+		s := newStage(t, none, "a", "b")
+		s.open("a", b)
+		next := start.Add(every)
+		for len(kindOf[compact.GaveUp](s.seen)) == 0 && s.at.Before(start.Add(time.Hour)) {
+			s.pass(100 * time.Millisecond)
+			if n > 0 && !s.at.Before(next) {
+				s.receive("b", chunks[n])
+				n, next = n-1, next.Add(every)
+			}
+		}
+		return s.at.Sub(start)
+	}
+	require.InDelta(t, cfg.GiveUp.Seconds(), trickle(time.Hour, 0).Seconds(), 0.2)
+	require.InDelta(t, (3 * cfg.GiveUp).Seconds(), trickle(cfg.GiveUp/4, 8).Seconds(), 0.2, "the wait begins anew with each chunk")
+	require.InDelta(t, cfg.Longest.Seconds(), trickle(cfg.GiveUp/2, 15).Seconds(), 0.2)
+
+	s := newStage(t, none, "a", "b")
+	s.open("a", b)
+	for _, c := range chunks[:coded.Layout().Data] {
+		s.pass(cfg.GiveUp / 5)
+		s.receive("b", c)
+	}
+	require.Len(t, s.built(), 1)
+}
