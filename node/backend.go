@@ -146,7 +146,7 @@ func (b backend) Status(context.Context) (api.Status, error) {
 	g := n.home.genesis
 	now := n.cfg.Now()
 	status := api.Status{
-		Network: g.Network, NetworkID: g.ID(), Equivocations: len(n.chain.archive.list()), Version: n.cfg.Version, PeerID: n.id.String(),
+		Network: g.Network, NetworkID: g.ID(), Equivocations: len(n.chain.archive.list()), ProducerFaults: len(n.events.faults.list()), Version: n.cfg.Version, PeerID: n.id.String(),
 		Head: apiRef(head), Final: apiRef(final), Mempool: n.mempool(),
 		Started: validation.UnixMillis(n.started), Uptime: uint64(max(0, now.Sub(n.started).Seconds())),
 	}

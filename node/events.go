@@ -24,6 +24,7 @@ type events struct {
 	included func(ids []wire.TxID) // told what blocks took
 	bans     chan struct{}         // holds one token when somebody was banned
 	journeys *journeys
+	faults   faults
 }
 
 func (e *events) publish(ev api.Event) {

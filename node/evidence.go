@@ -104,6 +104,11 @@ func (a *archive) write() error {
 	return nil
 }
 
+// ProducerFaults implements api.ChainReader.
+func (b backend) ProducerFaults(context.Context) ([]api.ProducerFault, error) {
+	return b.events.faults.list(), nil
+}
+
 // Evidence implements api.ChainReader.
 func (b backend) Evidence(context.Context) ([]api.Equivocation, error) {
 	var list []api.Equivocation

@@ -24,7 +24,7 @@ func newJourneys() *journeys { return &journeys{of: make(map[wire.BlockID]*api.J
 
 func (j *journeys) note(id wire.BlockID, how overlay.Rebuilt) {
 	about := &api.Journey{
-		Way: how.Way(), Known: how.FromPool, Filled: how.Filled, Asked: how.Asked, Rounds: how.Rounds, Chunks: how.Chunks,
+		Way: how.Way(), Known: how.FromPool, Filled: how.Filled, Asked: how.Asked, Rounds: how.Rounds, Wanted: how.Wanted, Chunks: how.Chunks,
 		Took: float64(how.Took.Microseconds()) / 1000, Sender: peer.ID(how.Sender).String(),
 	}
 	for _, p := range how.From {

@@ -18,9 +18,9 @@ func TestJourneys(t *testing.T) {
 	id := func(i int) wire.BlockID { return wire.BlockID{byte(i), byte(i >> 8)} }
 	for i := range maxJourneys + 3 {
 		j.note(id(i), overlay.Rebuilt{FromPool: i, Took: 1500 * time.Microsecond})
-		j.note(id(i), overlay.Rebuilt{Sender: "s", FromPool: i, Asked: 2, Rounds: 1, Took: 1500 * time.Microsecond})
+		j.note(id(i), overlay.Rebuilt{Sender: "s", FromPool: i, Asked: 2, Rounds: 1, Wanted: 5, Took: 1500 * time.Microsecond})
 	}
 	require.Len(t, j.of, maxJourneys)
 	require.Nil(t, j.get(id(2)))
-	require.Equal(t, &api.Journey{Way: "rounds", Known: 3, Asked: 2, Rounds: 1, Took: 1.5, Sender: peer.ID("s").String()}, j.get(id(3)))
+	require.Equal(t, &api.Journey{Way: "rounds", Known: 3, Asked: 2, Rounds: 1, Wanted: 5, Took: 1.5, Sender: peer.ID("s").String()}, j.get(id(3)))
 }

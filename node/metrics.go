@@ -220,6 +220,7 @@ func (e *events) hooks() overlay.Hooks {
 	}
 	m.parts.hooks(&h, next)
 	e.journeys.hooks(&h, next)
+	e.faultHooks(&h, next)
 	h.TxShed = func(from peerscore.PeerID, n int, why overlay.Shed) {
 		m.shed.WithLabelValues(string(why)).Add(float64(n))
 		if next.TxShed != nil {

@@ -15,6 +15,7 @@ type partMeters struct {
 	bytes   *prometheus.CounterVec // by direction
 	lapses  *prometheus.CounterVec // by what
 	accused prometheus.Counter
+	failed  *prometheus.CounterVec // announced blocks, by why
 }
 
 func newPartMeters(counters func(name, help string, labels ...string) *prometheus.CounterVec, counter func(name, help string) prometheus.Counter) partMeters {
@@ -23,11 +24,12 @@ func newPartMeters(counters func(name, help string, labels ...string) *prometheu
 		bytes:   counters("block_part_bytes_total", "Bytes of frames with parts of blocks, by direction (in, out).", "direction"),
 		lapses:  counters("block_part_lapses_total", "What peers did not do while a block was put together, by what (late, empty, again, withheld).", "what"),
 		accused: counter("block_chunks_refuted_total", "Blocks whose producer signed chunks of another body."),
+		failed:  counters("blocks_failed_total", "Announced blocks that were not put together, by why (missing, invalid).", "why"),
 	}
 }
 
 func (m partMeters) register(r *prometheus.Registry) {
-	r.MustRegister(m.txs, m.bytes, m.lapses, m.accused)
+	r.MustRegister(m.txs, m.bytes, m.lapses, m.accused, m.failed)
 }
 
 func (m partMeters) rebuilt(how overlay.Rebuilt) {
@@ -49,12 +51,6 @@ func (m partMeters) hooks(h *overlay.Hooks, next overlay.Hooks) {
 		m.lapses.WithLabelValues(string(what)).Inc()
 		if next.BlockLapse != nil {
 			next.BlockLapse(id, p, what)
-		}
-	}
-	h.BlockAccused = func(id wire.BlockID, why error) {
-		m.accused.Inc()
-		if next.BlockAccused != nil {
-			next.BlockAccused(id, why)
 		}
 	}
 }

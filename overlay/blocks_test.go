@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/grapevine-p2p/grapevine/overlay"
+	"github.com/grapevine-p2p/grapevine/overlay/compact"
 	"github.com/grapevine-p2p/grapevine/peerscore"
 	"github.com/grapevine-p2p/grapevine/validation"
 	"github.com/grapevine-p2p/grapevine/validation/ledger"
@@ -79,9 +80,9 @@ func TestBlockIsRebuilt(t *testing.T) {
 // What was asked for was asked for, whether or not something else was there before the answer.
 func TestWaysOfBlocks(t *testing.T) {
 	for way, hows := range map[string][]overlay.Rebuilt{
-		"at_once": {{}, {FromPool: 3}, {FromPool: 3, Filled: 2}},
-		"rounds":  {{FromPool: 3, Asked: 1, Rounds: 1}, {FromPool: 3, Filled: 1, Rounds: 1}},
-		"chunks":  {{Chunks: 8}, {Rounds: 1, Asked: 1, Chunks: 8}},
+		"at_once": {{}, {FromPool: 3}, {FromPool: 3, Filled: 2, Parts: compact.AtOnce}, {FromPool: 3, Filled: 2, Chunks: 1, Parts: compact.AtOnce}},
+		"rounds":  {{FromPool: 3, Asked: 1, Rounds: 1}, {FromPool: 3, Filled: 1, Rounds: 1, Parts: compact.Rounds}},
+		"chunks":  {{Chunks: 8, Parts: compact.Chunks}, {Rounds: 1, Asked: 1, Chunks: 8, Parts: compact.Chunks}, {Filled: 3, Wanted: 4, Parts: compact.Chunks}},
 		"whole":   {{Whole: true}},
 	} {
 		for _, how := range hows {
@@ -204,6 +205,9 @@ func TestInvalidBodyBlamesNoRelay(t *testing.T) {
 		return slices.ContainsFunc(b.seen.failed, func(err error) bool { return errors.Is(err, validation.BadBlock) })
 	}, "b finds the body invalid")
 	require.Equal(t, peerscore.PeerID(b.host.ID()), <-heard, "b relays the header")
+	b.seen.mu.Lock()
+	require.Equal(t, block.ID(), b.seen.invalid[0].ID(), "the producer can be named")
+	b.seen.mu.Unlock()
 	for _, n := range []*node{a, b, d} {
 		require.Zero(t, n.seen.blamed())
 		require.Zero(t, n.chain.Head().Height)

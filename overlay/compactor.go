@@ -152,8 +152,8 @@ func (c *compactor) carryOut(now time.Time, actions []compact.Action) {
 			c.settled(now, a)
 			owed = true
 		case compact.Accuse:
-			c.log.Warn("a producer signed chunks of another body", "block", a.Block, "err", a.Why)
-			call2(c.cfg.Hooks.BlockAccused, a.Block, a.Why)
+			c.log.Warn("a producer signed chunks of another body", "block", a.Header.ID(), "err", a.Why)
+			call2(c.cfg.Hooks.BlockAccused, a.Header, a.Why)
 		case compact.GaveUp:
 			c.gaveUp(a.Block, a.Why)
 		}

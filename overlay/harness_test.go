@@ -307,6 +307,7 @@ type sightings struct {
 	arrived  map[validation.Verdict][]error
 	rebuilt  map[wire.BlockID]overlay.Rebuilt
 	failed   []error
+	invalid  []validation.CheckedHeader // of what failed
 	evidence int
 	refused  []string
 	dropped  int
@@ -329,8 +330,10 @@ func (s *sightings) hooks() overlay.Hooks {
 		TxArrived: func(_ wire.TxID, _ peerscore.PeerID, v validation.Verdict, err error) {
 			locked(func() { s.arrived[v] = append(s.arrived[v], err) })
 		},
-		BlockRebuilt:      func(id wire.BlockID, how overlay.Rebuilt) { locked(func() { s.rebuilt[id] = how }) },
-		BlockFailed:       func(_ wire.BlockID, err error) { locked(func() { s.failed = append(s.failed, err) }) },
+		BlockRebuilt: func(id wire.BlockID, how overlay.Rebuilt) { locked(func() { s.rebuilt[id] = how }) },
+		BlockFailed: func(h validation.CheckedHeader, err error) {
+			locked(func() { s.failed, s.invalid = append(s.failed, err), append(s.invalid, h) })
+		},
 		EvidenceSeen:      func(*wire.Evidence) { locked(func() { s.evidence++ }) },
 		HelloRefused:      func(_ peer.ID, why string) { locked(func() { s.refused = append(s.refused, why) }) },
 		ValidationDropped: func(peerscore.PeerID, string) { locked(func() { s.unjudged++ }) },

@@ -52,8 +52,9 @@ type Hooks struct {
 	BlockHeard func(id wire.BlockID, from peerscore.PeerID)
 	// BlockRebuilt reports a block that gossip announced and that is now in the chain.
 	BlockRebuilt func(id wire.BlockID, how Rebuilt)
-	// BlockFailed reports an announced block whose body could not be had or is not valid.
-	BlockFailed func(id wire.BlockID, err error)
+	// BlockFailed reports an announced block whose body could not be had, or is not valid: then
+	// err is a validation.BadBlock, and proves that its producer signed what it must not.
+	BlockFailed func(h validation.CheckedHeader, err error)
 	// BlockArriving reports the same block before the chain has it.
 	BlockArriving func(id wire.BlockID, how Rebuilt)
 	// BlockLapse reports what a peer did not do while a block was put together. It proves
@@ -61,7 +62,7 @@ type Hooks struct {
 	BlockLapse func(id wire.BlockID, p peerscore.PeerID, what compact.Lapse)
 	// BlockAccused reports what a producer provably signed wrong, where the block may be
 	// valid all the same.
-	BlockAccused func(id wire.BlockID, why error)
+	BlockAccused func(h validation.CheckedHeader, why error)
 	// CompactBytes reports bytes of frames with parts of blocks.
 	CompactBytes func(sent, received int)
 	// EvidenceSeen reports an equivocation, found here or told by a peer.
@@ -102,11 +103,13 @@ const (
 
 // Rebuilt says where the transactions of a block came from.
 type Rebuilt struct {
+	Parts    compact.Way        // of a block that was put together from parts; empty for others
 	FromPool int                // were known
 	Filled   int                // came unasked, behind the header
 	Asked    int                // sent on request
 	Rounds   int                // of asking, also where the answer was not needed any more
-	Chunks   int                // of the coded body that proved
+	Wanted   int                // chunks of the coded body that were asked for
+	Chunks   int                // that proved
 	Whole    bool               // the whole block had to be fetched
 	Sender   peerscore.PeerID   // of the header
 	From     []peerscore.PeerID // who gave any of the body, ascending
@@ -114,15 +117,15 @@ type Rebuilt struct {
 }
 
 // Requested says whether anything had to be asked for.
-func (r Rebuilt) Requested() bool { return r.Rounds > 0 || r.Chunks > 0 || r.Whole }
+func (r Rebuilt) Requested() bool { return r.Way() != string(compact.AtOnce) }
 
 // Way names how the block was put together: at_once, rounds, chunks or whole.
 func (r Rebuilt) Way() string {
 	switch {
 	case r.Whole:
 		return "whole"
-	case r.Chunks > 0:
-		return string(compact.Chunks)
+	case r.Parts != "":
+		return string(r.Parts)
 	case r.Rounds > 0:
 		return string(compact.Rounds)
 	}

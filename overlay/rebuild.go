@@ -94,10 +94,8 @@ func (b *blockRoad) built(a compact.Built) {
 		return
 	}
 	how := Rebuilt{
-		FromPool: a.How.Known, Filled: a.How.Filled, Asked: a.How.Asked, Rounds: a.How.Rounds, From: a.How.From,
-	}
-	if a.How.Way == compact.Chunks {
-		how.Chunks = a.How.Chunks
+		Parts: a.How.Way, FromPool: a.How.Known, Filled: a.How.Filled, Asked: a.How.Asked, Rounds: a.How.Rounds,
+		Wanted: a.How.Wanted, Chunks: a.How.Chunks, From: a.How.From,
 	}
 	b.crew.spawn(func() {
 		b.guard(r, func() {
@@ -255,7 +253,7 @@ func (b *blockRoad) failed(r *rebuild, err error) {
 		b.log.Debug("rebuilding a block failed; sync takes over", "block", id, "err", err)
 		b.seek(r.from, body.Height)
 	}
-	call2(b.cfg.Hooks.BlockFailed, id, err)
+	call2(b.cfg.Hooks.BlockFailed, r.header, err)
 }
 
 // inProgress gives the channel that closes when a block is rebuilt, or failed to be.

@@ -17,6 +17,8 @@ func (c chainOf) TxStatus(context.Context, wire.TxID) (api.TxStatus, error) { pa
 
 func (c chainOf) Account(context.Context, wire.Address) (api.Account, error) { panic("not asked") }
 
+func (c chainOf) ProducerFaults(context.Context) ([]api.ProducerFault, error) { panic("not asked") }
+
 func (c chainOf) Evidence(context.Context) ([]api.Equivocation, error) { panic("not asked") }
 
 func (c chainOf) BlockByID(context.Context, wire.BlockID) (api.StoredBlock, error) {

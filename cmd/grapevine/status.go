@@ -32,12 +32,18 @@ func (c *cli) statusCommand() *cobra.Command {
 					return nodeFailure("ask the node for evidence", err)
 				}
 			}
-			return c.show(s, func(w io.Writer) { printStatus(w, s, evidence) })
+			var faults []api.ProducerFault
+			if s.ProducerFaults > 0 {
+				if faults, err = client.ProducerFaults(cmd.Context()); err != nil {
+					return nodeFailure("ask the node for faults of producers", err)
+				}
+			}
+			return c.show(s, func(w io.Writer) { printStatus(w, s, evidence, faults) })
 		},
 	})
 }
 
-func printStatus(w io.Writer, s api.Status, evidence []api.Equivocation) {
+func printStatus(w io.Writer, s api.Status, evidence []api.Equivocation, faults []api.ProducerFault) {
 	ready := "ready"
 	if !s.Ready {
 		ready = "not ready: " + strings.Join(s.Waiting, ", ")
@@ -76,6 +82,10 @@ func printStatus(w io.Writer, s api.Status, evidence []api.Equivocation) {
 	for _, e := range evidence {
 		pairs = append(pairs, "equivocation", fmt.Sprintf("%s signed %s and %s for slot %d, learnt %s ago",
 			e.Producer, e.First, e.Second, e.Slot, ago(time.Since(time.UnixMilli(int64(e.Found))))))
+	}
+	for _, f := range faults {
+		pairs = append(pairs, "producer fault", fmt.Sprintf("%s signed %s at height %d, slot %d: %s, found %s ago",
+			f.Producer, f.Block, f.Height, f.Slot, strings.ReplaceAll(string(f.Fault), "_", " "), ago(time.Since(time.UnixMilli(int64(f.Found))))))
 	}
 	for _, a := range s.Addrs {
 		pairs = append(pairs, "address", a)

@@ -25,6 +25,7 @@ type ChainReader interface {
 	Head(ctx context.Context) (Head, error)
 	BlockByID(ctx context.Context, id wire.BlockID) (StoredBlock, error)
 	Evidence(ctx context.Context) ([]Equivocation, error)            // oldest first
+	ProducerFaults(ctx context.Context) ([]ProducerFault, error)     // oldest first
 	BlockAt(ctx context.Context, height uint64) (StoredBlock, error) // of the best chain
 }
 

@@ -197,6 +197,14 @@ func (c *Client) Evidence(ctx context.Context) ([]Equivocation, error) {
 	return list.Evidence, err
 }
 
+// ProducerFaults asks for the blocks whose producers signed what is not valid, the oldest
+// first.
+func (c *Client) ProducerFaults(ctx context.Context) ([]ProducerFault, error) {
+	var list ProducerFaults
+	err := c.get(ctx, "/v1/producer-faults", &list)
+	return list.Faults, err
+}
+
 // Status asks for the node at a glance.
 func (c *Client) Status(ctx context.Context) (Status, error) {
 	var s Status

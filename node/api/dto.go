@@ -87,6 +87,32 @@ type Equivocations struct {
 	Evidence []Equivocation `json:"evidence"`
 }
 
+// ProducerFaultKind says what a producer signed.
+type ProducerFaultKind string
+
+// What a producer must not sign.
+const (
+	InvalidBody ProducerFaultKind = "invalid_body"           // the header signs this body, and it is not valid
+	OtherChunks ProducerFaultKind = "chunks_of_another_body" // the block may be valid all the same
+)
+
+// ProducerFault is a block whose producer signed what is not so, as this node found when it
+// put it together. Whoever has the block can do the same.
+type ProducerFault struct {
+	Producer string            `json:"producer"`
+	Slot     uint64            `json:"slot"`
+	Height   uint64            `json:"height"`
+	Block    wire.BlockID      `json:"block"`
+	Fault    ProducerFaultKind `json:"fault" enum:"invalid_body,chunks_of_another_body"`
+	Why      string            `json:"why" doc:"For people."`
+	Found    uint64            `json:"found" doc:"Unix milliseconds."`
+}
+
+// ProducerFaults is the answer of GET /v1/producer-faults.
+type ProducerFaults struct {
+	Faults []ProducerFault `json:"faults"`
+}
+
 // Syncing says whether the node is catching up.
 type Syncing struct {
 	Active bool   `json:"active"`
@@ -110,26 +136,27 @@ type Producer struct {
 
 // Status is the node at a glance. Started is in unix milliseconds.
 type Status struct {
-	Network       string         `json:"network"`
-	NetworkID     wire.NetworkID `json:"network_id"`
-	Version       string         `json:"version"`
-	PeerID        string         `json:"peer_id"`
-	Addrs         []string       `json:"addrs" doc:"Multiaddresses to dial this node at."`
-	Head          Ref            `json:"head"`
-	Final         Ref            `json:"final"`
-	Syncing       Syncing        `json:"syncing"`
-	Peers         int            `json:"peers"`
-	Guests        int            `json:"guests" doc:"Those among the peers that do not speak hello."`
-	OneSidedLinks int            `json:"one_sided_links" doc:"Links outside the mesh on which the peer keeps knowing transactions that the mesh does not bring. More than 0 for long: this node may be eclipsed."`
-	Reachability  *Reachability  `json:"reachability,omitempty" doc:"Whether peers can dial this node, as they found out; absent with the profile testnet."`
-	Members       *MemberCount   `json:"members,omitempty" doc:"The network as far as this node knows it; absent while the node starts, and without membership."`
-	Mempool       Mempool        `json:"mempool"`
-	Producer      *Producer      `json:"producer,omitempty"`
-	Equivocations int            `json:"equivocations" doc:"Known cases of a producer that signed two headers for one slot: GET /v1/evidence."`
-	Started       uint64         `json:"started" doc:"Unix milliseconds."`
-	Uptime        uint64         `json:"uptime_s"`
-	Ready         bool           `json:"ready"`
-	Waiting       []string       `json:"waiting,omitempty" doc:"What keeps the node from being ready."`
+	Network        string         `json:"network"`
+	NetworkID      wire.NetworkID `json:"network_id"`
+	Version        string         `json:"version"`
+	PeerID         string         `json:"peer_id"`
+	Addrs          []string       `json:"addrs" doc:"Multiaddresses to dial this node at."`
+	Head           Ref            `json:"head"`
+	Final          Ref            `json:"final"`
+	Syncing        Syncing        `json:"syncing"`
+	Peers          int            `json:"peers"`
+	Guests         int            `json:"guests" doc:"Those among the peers that do not speak hello."`
+	OneSidedLinks  int            `json:"one_sided_links" doc:"Links outside the mesh on which the peer keeps knowing transactions that the mesh does not bring. More than 0 for long: this node may be eclipsed."`
+	Reachability   *Reachability  `json:"reachability,omitempty" doc:"Whether peers can dial this node, as they found out; absent with the profile testnet."`
+	Members        *MemberCount   `json:"members,omitempty" doc:"The network as far as this node knows it; absent while the node starts, and without membership."`
+	Mempool        Mempool        `json:"mempool"`
+	Producer       *Producer      `json:"producer,omitempty"`
+	Equivocations  int            `json:"equivocations" doc:"Known cases of a producer that signed two headers for one slot: GET /v1/evidence."`
+	ProducerFaults int            `json:"producer_faults" doc:"Blocks since the start whose producers signed what is not valid: GET /v1/producer-faults. At most four of one producer."`
+	Started        uint64         `json:"started" doc:"Unix milliseconds."`
+	Uptime         uint64         `json:"uptime_s"`
+	Ready          bool           `json:"ready"`
+	Waiting        []string       `json:"waiting,omitempty" doc:"What keeps the node from being ready."`
 }
 
 // ReachState says whether peers can dial a node.
@@ -258,6 +285,7 @@ type Journey struct {
 	Filled int      `json:"filled" doc:"That came unasked, behind the header."`
 	Asked  int      `json:"asked" doc:"That came on request."`
 	Rounds int      `json:"rounds" doc:"Of asking."`
+	Wanted int      `json:"chunks_wanted" doc:"Chunks that this node asked for."`
 	Chunks int      `json:"chunks" doc:"That proved."`
 	Took   float64  `json:"took_ms" doc:"From the header to the whole body."`
 	Sender string   `json:"sender" doc:"The peer that brought the header."`

@@ -29,6 +29,8 @@ const (
 	PeerLeft   Kind = "peer_left"
 	GapKind    Kind = "gap" // events were missed here
 	Evidence   Kind = "evidence"
+
+	ProducerFaultKnown Kind = "producer_fault"
 )
 
 // Kinds lists every kind of event.
@@ -36,6 +38,7 @@ func Kinds() []Kind {
 	return []Kind{
 		TxAccepted, TxPending, TxIncluded, TxReplaced, TxExpired, TxEvicted, TxInvalid,
 		BlockAdded, Rollback, BlockFinal, PeerJoined, PeerLeft, GapKind, Evidence,
+		ProducerFaultKnown,
 	}
 }
 
@@ -43,12 +46,13 @@ func Kinds() []Kind {
 // set; Time is in unix milliseconds.
 type Event struct {
 	ID       string         `json:"id" doc:"Resume after this event with it: <boot>-<sequence>."`
-	Kind     Kind           `json:"kind" enum:"tx_accepted,tx_pending,tx_included,tx_replaced,tx_expired,tx_evicted,tx_invalid,block,rollback,final,peer_joined,peer_left,gap,evidence"`
+	Kind     Kind           `json:"kind" enum:"tx_accepted,tx_pending,tx_included,tx_replaced,tx_expired,tx_evicted,tx_invalid,block,rollback,final,peer_joined,peer_left,gap,evidence,producer_fault"`
 	Time     uint64         `json:"time" doc:"Unix milliseconds."`
 	Tx       *TxEvent       `json:"tx,omitempty" doc:"On tx_*."`
 	Block    *BlockEvent    `json:"block,omitempty" doc:"On block, rollback, final, tx_included."`
 	Peer     *PeerEvent     `json:"peer,omitempty" doc:"On peer_*."`
 	Evidence *EvidenceEvent `json:"evidence,omitempty" doc:"On evidence."`
+	Fault    *ProducerFault `json:"fault,omitempty" doc:"On producer_fault."`
 	Gap      *Gap           `json:"gap,omitempty" doc:"On gap."`
 }
 

@@ -183,6 +183,10 @@ func (f *fake) Account(ctx context.Context, a wire.Address) (Account, error) {
 	return Account{Address: a.Encode("gvt"), Balance: 1<<63 + 1, Nonce: 7, NextNonce: 9}, f.enter(ctx)
 }
 
+func (f *fake) ProducerFaults(context.Context) ([]ProducerFault, error) {
+	return []ProducerFault{{Producer: "gvt1producer", Slot: 8, Fault: InvalidBody, Why: "why"}}, nil
+}
+
 func (f *fake) Evidence(context.Context) ([]Equivocation, error) {
 	return []Equivocation{{EvidenceEvent: EvidenceEvent{Producer: "gvt1producer", Slot: 7}, Found: 1_700_000_000_000, Proof: "1a"}}, nil
 }

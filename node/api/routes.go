@@ -290,6 +290,10 @@ func (s *Server) routeChain(doc huma.API) {
 		list, err := b.Evidence(ctx)
 		return Equivocations{Evidence: append([]Equivocation{}, list...)}, err
 	})
+	get(s, doc, "/v1/producer-faults", "producer-faults", "Producers that signed what is not valid", func(ctx context.Context, _ *noInput) (ProducerFaults, error) {
+		list, err := b.ProducerFaults(ctx)
+		return ProducerFaults{Faults: append([]ProducerFault{}, list...)}, err
+	})
 	type accountInput struct {
 		Address string `path:"address" doc:"bech32m address."`
 	}

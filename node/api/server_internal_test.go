@@ -221,19 +221,20 @@ func TestScopes(t *testing.T) {
 	})
 	tx := string(transfer(n.genesis, nil).Bytes())
 	for route, need := range map[string]Scope{
-		"GET /livez":        None,
-		"GET /readyz":       Read,
-		"GET /metrics":      Read,
-		"GET /openapi.json": Read,
-		"GET /v1/status":    Read,
-		"GET /v1/peers":     Read,
-		"GET /v1/members":   Read,
-		"GET /v1/mempool":   Read,
-		"GET /v1/fees":      Read,
-		"GET /v1/head":      Read,
-		"GET /v1/evidence":  Read,
-		"GET /v1/genesis":   Read,
-		"GET /v1/blocks/1":  Read,
+		"GET /livez":              None,
+		"GET /readyz":             Read,
+		"GET /metrics":            Read,
+		"GET /openapi.json":       Read,
+		"GET /v1/status":          Read,
+		"GET /v1/peers":           Read,
+		"GET /v1/members":         Read,
+		"GET /v1/mempool":         Read,
+		"GET /v1/fees":            Read,
+		"GET /v1/head":            Read,
+		"GET /v1/evidence":        Read,
+		"GET /v1/producer-faults": Read,
+		"GET /v1/genesis":         Read,
+		"GET /v1/blocks/1":        Read,
 		"GET /v1/transactions/" + wire.TxID{}.String():        Read,
 		"GET /v1/accounts/" + addressOf(key(1)).Encode("gvt"): Read,
 		"POST /v1/transactions":                               Submit,
@@ -364,7 +365,7 @@ func TestOpenAPI(t *testing.T) {
 	}
 	require.ElementsMatch(t, []string{
 		"GET /livez", "GET /readyz", "GET /metrics", "GET /openapi.json",
-		"POST /v1/transactions", "GET /v1/transactions/{id}", "GET /v1/accounts/{address}", "GET /v1/head", "GET /v1/evidence",
+		"POST /v1/transactions", "GET /v1/transactions/{id}", "GET /v1/accounts/{address}", "GET /v1/head", "GET /v1/evidence", "GET /v1/producer-faults",
 		"GET /v1/blocks/{block}", "GET /v1/peers", "GET /v1/members", "GET /v1/mempool", "GET /v1/fees", "GET /v1/status",
 		"GET /v1/genesis", "GET /v1/events", "GET /v1/scores", "GET /v1/scores/{peer}", "GET /v1/bans", "POST /v1/bans", "POST /v1/bans/lift",
 	}, listed)

@@ -53,8 +53,8 @@ type Settled struct {
 // Accuse is a provable fault of a block's producer, of whom all parts are right and the
 // whole is not. It does not make the block invalid.
 type Accuse struct {
-	Block wire.BlockID
-	Why   error // wraps a Fault
+	Header validation.CheckedHeader
+	Why    error // wraps a Fault
 }
 
 // GaveUp says that the block has to come in another way: whole, or by sync.
@@ -71,7 +71,8 @@ func (Settled) action() {}
 func (Accuse) action()  {}
 func (GaveUp) action()  {}
 
-// Way is how the last missing part of a block came.
+// Way is how the last missing part of a block came, or how it had been asked for when it came
+// unasked.
 type Way string
 
 // The ways, from the fastest to the slowest.
@@ -89,6 +90,7 @@ type How struct {
 	Filled int                // that came unasked
 	Asked  int                // that came for an Ask
 	Rounds int                // of asking
+	Wanted int                // chunks that were asked for
 	Chunks int                // that proved
 	Spare  int                // chunks that came and were not needed
 	From   []peerscore.PeerID // who gave any of it, ascending

@@ -12,11 +12,12 @@ import (
 
 // job is one block: while it is put together, and then while it is served.
 type job struct {
-	id     wire.BlockID // constant
-	header *wire.HeaderBody
-	opened time.Time
-	own    bool             // made here
-	sender peerscore.PeerID // of the header; empty if it is no link any more
+	id      wire.BlockID // constant
+	checked validation.CheckedHeader
+	header  *wire.HeaderBody
+	opened  time.Time
+	own     bool             // made here
+	sender  peerscore.PeerID // of the header; empty if it is no link any more
 
 	layout  Layout // of the chunks
 	chunked bool   // the header has chunks
@@ -41,6 +42,7 @@ type job struct {
 
 	// Collecting chunks.
 	seeking bool
+	sought  bool // ever
 	pieces  []piece
 	have    Bitmap // of pieces
 	onward  Bitmap // of those, which are ours to spread
@@ -86,7 +88,7 @@ type mate struct {
 }
 
 func newJob(now time.Time, h validation.CheckedHeader) *job {
-	j := &job{id: h.ID(), header: h.Body(), opened: now, mates: make(map[peerscore.PeerID]*mate)}
+	j := &job{id: h.ID(), checked: h, header: h.Body(), opened: now, mates: make(map[peerscore.PeerID]*mate)}
 	j.layout, j.chunked = LayoutOf(j.header)
 	return j
 }
@@ -221,9 +223,13 @@ func (m *Machine) tryClose(j *job) {
 	case err != nil && !j.seeking:
 		m.giveUp(j, err)
 	case ok:
-		j.how.Way = AtOnce
-		if j.round > 0 {
+		switch {
+		case j.round > 0:
 			j.how.Way = Rounds
+		case j.sought:
+			j.how.Way = Chunks
+		default:
+			j.how.Way = AtOnce
 		}
 		m.built(j, parts)
 	}

@@ -117,7 +117,7 @@ func (m *Machine) pieceOf(j *job, i int) (piece, bool) {
 		j.broken = true
 	case coded.Root() != j.header.ChunkRoot:
 		j.broken = true
-		m.act(Accuse{j.id, fmt.Errorf("%w: block %s", BadCoding, j.id)})
+		m.act(Accuse{j.checked, fmt.Errorf("%w: block %s", BadCoding, j.id)})
 	default:
 		j.coded = coded
 		return coded.piece(i), true

@@ -13,7 +13,7 @@ import (
 
 // seek begins to collect chunks, and tells everybody so.
 func (m *Machine) seek(j *job) {
-	j.seeking = true
+	j.seeking, j.sought = true, true
 	j.stallAt = m.now.Add(m.cfg.Stall)
 	j.room()
 	for _, l := range m.links {
@@ -176,7 +176,7 @@ func (m *Machine) tryDecode(j *job) {
 		// transactions that it signs, too, may exist all the same.
 		j.broken, j.seeking, j.stallAt = true, false, time.Time{}
 		if errors.Is(err, BadCoding) {
-			m.act(Accuse{j.id, fmt.Errorf("block %s: %w", j.id, err)})
+			m.act(Accuse{j.checked, fmt.Errorf("block %s: %w", j.id, err)})
 		}
 		j.askAt = m.now
 		m.askIfDue(j)
@@ -270,6 +270,7 @@ func (m *Machine) pull(j *job) {
 			wants[t].Set(i)
 			t.asked.Set(i)
 			t.wanted.Set(i)
+			j.how.Wanted++
 			need--
 		}
 	}

@@ -261,3 +261,22 @@ func TestComingIsBelievedOnce(t *testing.T) {
 	}
 	require.LessOrEqual(t, took(true), took(false)+50*time.Millisecond)
 }
+
+// R137: a block that was being collected in chunks did not come at once, whatever made it whole.
+func TestWhatWasAskedForDidNotComeAtOnce(t *testing.T) {
+	b, _ := cold()
+	s := newStage(t, none, "a", "b")
+	s.open("a", b)
+	out := s.receive("b", &compact.Have{Block: b.ID(), Whole: true})
+	wanted := only[*compact.Want](out, "b")[0].Chunks.Count()
+	everything := &compact.Ask{Places: make([]uint32, len(b.Txs()))}
+	for i := range everything.Places {
+		everything.Places[i] = uint32(i)
+	}
+	s.receive("a", answer(b, everything)) // unasked, as behind a header
+	require.Len(t, s.built(), 1)
+	how := s.built()[0].How
+	require.Equal(t, compact.Chunks, how.Way)
+	require.Equal(t, wanted, how.Wanted)
+	require.Zero(t, how.Rounds)
+}
