@@ -28,7 +28,7 @@ func (a *ask) live() bool { return !a.late && len(a.places) > 0 }
 func (m *Machine) askIfDue(j *job) {
 	for _, a := range j.asks {
 		if a.live() && passed(a.due, m.now) {
-			a.late = true
+			a.late, j.calm = true, false
 			if t := j.mate(a.to); a.promised || t.header || t.whole {
 				a.to.late(1)
 				m.act(Missed{a.to.ID, j.id, Late})
@@ -73,22 +73,19 @@ func (m *Machine) share(j *job, links []*link, places []uint32) {
 // askAgain asks others, in parallel, for what nobody is about to send. What was promised
 // is asked of others, too: a promise has no time.
 func (m *Machine) askAgain(j *job) {
-	if j.over || j.seeking || j.round == 0 || !j.askAt.IsZero() {
+	if j.over || j.seeking || j.round == 0 || !j.askAt.IsZero() || j.calm {
 		return
 	}
-	rest := j.draft.Missing()
-	for _, a := range j.asks {
-		if a.live() && !a.promised {
-			rest = slices.DeleteFunc(rest, func(i uint32) bool { _, ok := slices.BinarySearch(a.places, i); return ok })
-		}
-	}
+	rest := j.unasked()
 	if len(rest) == 0 {
+		j.calm = true
 		return
 	}
 	others := m.askable(j)
 	spent := j.round >= m.cfg.Rounds
 	switch {
-	case (spent || len(others) == 0) && slices.ContainsFunc(j.asks, func(a *ask) bool { return len(a.places) > 0 }):
+	case (spent || len(others) == 0) && j.awaits():
+		j.calm = true
 		return // wait for those, however late: asking twice would not make them faster
 	case spent:
 		m.giveUp(j, Exhausted)
@@ -104,6 +101,22 @@ func (m *Machine) askAgain(j *job) {
 	}
 	j.round++
 	m.share(j, others[:min(len(others), m.cfg.Parallel, len(rest))], rest)
+}
+
+// unasked lists what is missing and nobody is about to send.
+func (j *job) unasked() []uint32 {
+	rest := j.draft.Missing()
+	for _, a := range j.asks {
+		if a.live() && !a.promised {
+			rest = slices.DeleteFunc(rest, func(i uint32) bool { _, ok := slices.BinarySearch(a.places, i); return ok })
+		}
+	}
+	return rest
+}
+
+// awaits reports whether something that was asked for may still come, however late.
+func (j *job) awaits() bool {
+	return slices.ContainsFunc(j.asks, func(a *ask) bool { return len(a.places) > 0 })
 }
 
 // unheard is what a peer that has not shown the header may take to get it, which it
@@ -139,6 +152,7 @@ func (m *Machine) sendAsk(j *job, l *link, places []uint32) {
 	}
 	m.askID++
 	j.asked = m.now
+	j.calm = false
 	size := j.missingBytes() * len(places) / max(j.draft.Open(), 1)
 	a := &ask{to: l, id: m.askID, places: slices.Clone(places), sent: m.now, due: m.now.Add(m.wait(l, size))}
 	j.asks = append(j.asks, a)
@@ -187,6 +201,7 @@ func (m *Machine) onFill(j *job, t *mate, f *Fill) error {
 		}
 		a.places = slices.Delete(a.places, at, at+1)
 	}
+	j.calm = j.calm && len(f.Places) == 0 && f.More && a.promised // said again
 	if !a.late && len(f.Places) > 0 {
 		t.link.prompt()
 	}

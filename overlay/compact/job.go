@@ -39,6 +39,9 @@ type job struct {
 	debts []*ask // once it is over: those asks
 	round int
 	askAt time.Time // the first round; zero is not planned
+	// calm: there was nobody to ask for anything, and nothing that this depends on has changed
+	// since: what is missing, the asks, who can be asked.
+	calm bool
 
 	// Collecting chunks.
 	seeking bool
@@ -171,6 +174,7 @@ func (m *Machine) begin(j *job) {
 
 // progress takes note of a part that came: who still gets some of a block waits on.
 func (m *Machine) progress(j *job) {
+	j.calm = false
 	j.ends = m.now.Add(m.cfg.GiveUp)
 	if last := j.opened.Add(m.cfg.Longest); last.Before(j.ends) {
 		j.ends = last

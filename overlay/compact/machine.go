@@ -95,6 +95,9 @@ func (m *Machine) SetLink(l Link) error {
 			return fmt.Errorf("compact: link %q: there are %d, as many as allowed", l.ID, len(m.links))
 		}
 		m.links = slices.Insert(m.links, k, &link{})
+		for _, j := range m.order {
+			j.calm = false
+		}
 	}
 	m.links[k].Link = l
 	m.links[k].rtt.sample(l.RTT)
@@ -113,6 +116,7 @@ func (m *Machine) DropLink(now time.Time, id peerscore.PeerID) []Action {
 		owes := func(a *ask) bool { return a.to.ID == id }
 		j.asks, j.debts = slices.DeleteFunc(j.asks, owes), slices.DeleteFunc(j.debts, owes)
 		delete(j.mates, id)
+		j.calm = false
 		m.advance(j)
 	}
 	return m.take()
@@ -261,7 +265,7 @@ func (m *Machine) receive(j *job, l *link, f Frame) {
 // bar blames a link, and asks and takes nothing more of it for this block.
 func (m *Machine) bar(j *job, mate *mate, err error) {
 	mate.barred = true
-	mate.asked = Bitmap{}
+	mate.asked, j.calm = Bitmap{}, false
 	j.asks = slices.DeleteFunc(j.asks, func(a *ask) bool { return a.to == mate.link })
 	m.act(Blame{mate.link.ID, j.id, err})
 }

@@ -483,3 +483,68 @@ func TestProgressIsNotGivenUp(t *testing.T) {
 	}
 	require.Len(t, s.built(), 1)
 }
+
+// TestFramesThatChangeNothingAreCheap: what is missing is not looked for again with each frame
+// that leaves it as it was.
+func TestFramesThatChangeNothingAreCheap(t *testing.T) {
+	b, _ := block(transactions(0, 4_000, 250), func(h *wire.HeaderBody) { h.ChunkRoot, h.ChunkData, h.ChunkParity = wire.Hash{}, 0, 0 })
+	s := newStage(t, none, "a", "b", "c", "d")
+	s.open("a", b)
+	asks := only[*compact.Ask](s.pass(50*time.Millisecond), "a")
+	require.Len(t, asks, 1)
+	for name, frames := range map[string][]compact.Frame{
+		"have":    {&compact.Have{Block: b.ID()}},
+		"promise": {&compact.Fill{Block: b.ID(), ID: asks[0].ID, More: true}},
+	} {
+		s.receive("a", frames[0]) // the first may change something
+		allocs := testing.AllocsPerRun(50, func() { s.Receive(s.at, "a", frames[0]) })
+		require.Zero(t, allocs, name)
+	}
+}
+
+// TestNothingIsOverlooked: whatever comes in whatever order, what nobody is about to send is
+// asked for as soon as there is somebody to ask.
+func TestNothingIsOverlooked(t *testing.T) {
+	rng := rand.New(rand.NewPCG(seed(t), 3))
+	b, _ := block(transactions(0, 40, 250), nil)
+	links := []peerscore.PeerID{"a", "b", "c", "d", "e"}
+	for range 300 {
+		s := newStage(t, none, links[:1+rng.IntN(len(links))]...)
+		s.open("a", b, b.Txs()[:20]...)
+		asks, known := make(map[peerscore.PeerID][]*compact.Ask), 0
+		for range 60 {
+			for ; known < len(s.seen); known++ {
+				if send, ok := s.seen[known].(compact.Send); ok {
+					if ask, ok := send.Frame.(*compact.Ask); ok {
+						asks[send.To] = append(asks[send.To], ask)
+					}
+				}
+			}
+			l := links[rng.IntN(len(links))]
+			var ask *compact.Ask
+			if n := len(asks[l]); n > 0 {
+				ask = asks[l][rng.IntN(n)]
+			}
+			switch act := rng.IntN(8); {
+			case act == 0:
+				s.pass(time.Duration(rng.IntN(400)) * time.Millisecond)
+			case act == 1:
+				s.receive(l, &compact.Have{Block: b.ID(), Whole: true})
+			case act == 2:
+				s.take(s.DropLink(s.at, l))
+				delete(asks, l)
+			case act == 3:
+				require.NoError(t, s.SetLink(compact.Link{ID: l, Mesh: true, RTT: 100 * time.Millisecond}))
+			case act == 4:
+				s.Heard(l, b.ID())
+			case ask != nil:
+				k := min(rng.IntN(4), len(ask.Places))
+				f := answer(b, &compact.Ask{ID: ask.ID, Places: ask.Places[:k]})
+				f.More = rng.IntN(2) == 0
+				ask.Places = ask.Places[k:]
+				s.receive(l, f)
+			}
+			require.False(t, s.Overlooks(b.ID()))
+		}
+	}
+}
