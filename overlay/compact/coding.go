@@ -79,8 +79,9 @@ func newCode(l Layout) (reedsolomon.Encoder, error) {
 }
 
 // decode puts the transactions together from at least Data chunks, each of which has
-// proved; nil stands for one that is not there, and is filled in where it is data. An
-// error that is BadCoding means that the producer signed chunks of no body.
+// proved; nil stands for one that is not there, and is filled in where it is data. The chunks of
+// data are slices of the body afterwards, as the transactions are, so that it is in memory once.
+// An error that is BadCoding means that the producer signed chunks of no body.
 func decode(l Layout, count int, chunks [][]byte) ([]*wire.Transaction, error) {
 	code, err := newCode(l)
 	if err != nil {
@@ -90,6 +91,9 @@ func decode(l Layout, count int, chunks [][]byte) ([]*wire.Transaction, error) {
 		return nil, fmt.Errorf("compact: reconstruct: %w", err)
 	}
 	body := bytes.Join(chunks[:l.Data], nil)
+	for i := range l.Data {
+		chunks[i] = body[i*l.Chunk : (i+1)*l.Chunk : (i+1)*l.Chunk]
+	}
 	for _, b := range body[l.Size:] {
 		if b != 0 {
 			return nil, fmt.Errorf("%w: padding is not zero", BadCoding)

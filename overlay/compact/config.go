@@ -12,8 +12,9 @@ import (
 type Config struct {
 	// Links bounds the links, each of which costs some 200 bytes for each block.
 	Links int
-	// Blocks bounds the blocks kept, under way and to be served. Each costs its chunks
-	// and its body, up to about twice wire.MaxBlock.
+	// Blocks bounds the blocks kept, under way and to be served. Each costs its body, up to
+	// wire.MaxBlock, some 80 bytes for each transaction of it, and its parity or, once somebody
+	// wanted a chunk that was not given here, all chunks, 1.3 times the body.
 	Blocks int
 	// Keep is how long a block that is whole is kept to be served.
 	Keep time.Duration

@@ -257,7 +257,10 @@ func (m *Machine) built(j *job, parts []validation.Part) {
 
 // whole takes note that the body is known.
 func (m *Machine) whole(j *job, txs []*wire.Transaction) {
-	j.txs, j.lost = txs, false
+	if txs == nil {
+		txs = []*wire.Transaction{} // nil is not known
+	}
+	j.txs, j.draft, j.lost = txs, nil, false
 	for _, a := range j.asks {
 		if a.promised && len(a.places) > 0 {
 			j.mate(a.to).owes = true

@@ -104,10 +104,10 @@ func (m *Machine) sendChunk(j *job, t *mate, f Chunk) {
 // pieceOf is chunk i if we have it, or can make it.
 func (m *Machine) pieceOf(j *job, i int) (piece, bool) {
 	switch {
-	case j.have.Has(i):
-		return j.pieces[i], true
 	case j.coded != nil:
 		return j.coded.piece(i), true
+	case j.have.Has(i):
+		return j.pieces[i], true
 	case j.txs == nil || !j.chunked || j.broken:
 		return piece{}, false
 	}
@@ -119,7 +119,7 @@ func (m *Machine) pieceOf(j *job, i int) (piece, bool) {
 		j.broken = true
 		m.act(Accuse{j.checked, fmt.Errorf("%w: block %s", BadCoding, j.id)})
 	default:
-		j.coded = coded
+		j.coded, j.pieces = coded, nil
 		return coded.piece(i), true
 	}
 	return piece{}, false

@@ -192,6 +192,9 @@ func (m *Machine) tryDecode(j *job) {
 			parts[i] = validation.Part{Checked: known} // spares a signature check
 		}
 	}
+	for i := range j.have.each {
+		j.pieces[i].data = chunks[i]
+	}
 	j.how.Way = Chunks
 	m.built(j, parts)
 }

@@ -1,6 +1,7 @@
 package compact_test
 
 import (
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -279,4 +280,47 @@ func TestWhatWasAskedForDidNotComeAtOnce(t *testing.T) {
 	require.Equal(t, compact.Chunks, how.Way)
 	require.Equal(t, wanted, how.Wanted)
 	require.Zero(t, how.Rounds)
+}
+
+// TestMemoryOfABlock: what a machine keeps of the largest block, however it came and whatever of
+// it is asked for.
+func TestMemoryOfABlock(t *testing.T) {
+	b, coded := block(transactions(0, wire.MaxBlock/260, 250), nil)
+	layout := coded.Layout()
+	header, ids := b.Header(), wire.Compact(b.Block()).ShortIDs
+	var frames [][]byte // all chunks but the last of the data
+	for _, c := range chunksOf(t, b, coded) {
+		if c.Index != layout.Data-1 {
+			frames = append(frames, c.AppendTo(nil))
+		}
+	}
+	heap := func() int {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int(m.HeapAlloc)
+	}
+	before := heap()
+	s := newStage(t, none, "a", "b")
+	s.Open(s.at, "a", header, ids, slices.Values([]validation.CheckedTx(nil)))
+	built := 0
+	for _, raw := range frames {
+		f, err := compact.Decode(slices.Clone(raw))
+		require.NoError(t, err)
+		built += len(kindOf[compact.Built](s.Receive(s.at, "a", f)))
+	}
+	require.Equal(t, 1, built)
+	given := heap() - before
+	var last compact.Bitmap
+	last.Set(layout.Data - 1)
+	require.Len(t, only[*compact.Chunk](s.Receive(s.at, "b", &compact.Want{Block: b.ID(), Chunks: last}), "b"), 1)
+	coding := heap() - before
+	for _, kept := range []any{s, b, coded, frames, ids} { // or what a test holds would count as given back
+		runtime.KeepAlive(kept)
+	}
+	t.Logf("a body of %d bytes: %d when it is whole, %d once all chunks were wanted", header.Body().Size, given, coding)
+	body := int(header.Body().Size) + 80*len(ids)
+	chunks := layout.Total() * layout.Chunk
+	require.LessOrEqual(t, given, body+layout.Parity*layout.Chunk+body/10)
+	require.LessOrEqual(t, coding, body+chunks+body/10)
 }
