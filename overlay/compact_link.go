@@ -8,7 +8,6 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
-	"github.com/quic-go/quic-go"
 
 	"github.com/grapevine-p2p/grapevine/overlay/compact"
 	"github.com/grapevine-p2p/grapevine/wire"
@@ -31,6 +30,8 @@ type compactLink struct {
 	peer   peer.ID // constant
 	cancel context.CancelFunc
 	wake   chan struct{} // capacity 1
+
+	flight flight // owned by the compactor's run
 
 	mu    sync.Mutex      // guards what follows
 	hurry []compact.Frame // what is short, and overtakes
@@ -176,24 +177,4 @@ func (c *compactor) writeFrame(ctx context.Context, s network.Stream, p peer.ID,
 	}
 	call2(c.cfg.Hooks.CompactBytes, len(raw), 0)
 	return nil
-}
-
-// fillWindow is what may follow a header at once where the transport does not tell: what the
-// first flight of a connection has left behind 4,200 short ids. maxFillWindow keeps a link
-// with a large window from being sent for what others send too.
-const (
-	fillWindow    = 13 << 10
-	maxFillWindow = 64 << 10
-)
-
-// line is the round trip to a peer, and what may follow a header of that size at once.
-func (c *compactor) line(m member, header int) (rtt time.Duration, window int) {
-	for _, conn := range c.host.Network().ConnsToPeer(m.id) {
-		var q *quic.Conn
-		if conn.As(&q) && q != nil {
-			stats := q.ConnectionStats()
-			return stats.SmoothedRTT, min(max(int(stats.CongestionWindow)-header, 0), maxFillWindow)
-		}
-	}
-	return m.rtt, fillWindow
 }

@@ -84,6 +84,8 @@ func (c *compactor) begin() (err error) {
 func (c *compactor) run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	sampling := time.NewTicker(flightEvery)
+	defer sampling.Stop()
 	defer func() {
 		for _, l := range c.links {
 			l.cancel()
@@ -96,6 +98,9 @@ func (c *compactor) run(ctx context.Context) {
 			return
 		case event = <-c.events:
 		case <-timer.C:
+		case <-sampling.C:
+			c.sampleFlights(time.Now())
+			continue
 		}
 		c.step(event)
 		if at, ok := c.machine.Next(); ok {
@@ -210,7 +215,7 @@ func (c *compactor) refresh(now time.Time, header int) (actions []compact.Action
 		if c.links[m.id] == nil {
 			c.links[m.id] = &compactLink{peer: m.id, wake: make(chan struct{}, 1), cancel: func() {}}
 		}
-		rtt, window := c.line(m, header)
+		rtt, window := c.line(m, c.links[m.id].flight, header)
 		_ = c.machine.SetLink(compact.Link{ID: peerscore.PeerID(m.id), Mesh: c.mesh.has(m.id), RTT: rtt, Window: window}) // there is room
 	}
 	return actions
