@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -28,7 +29,7 @@ type shallowMuxer struct{ network.Multiplexer }
 
 // NewConn implements network.Multiplexer.
 func (m shallowMuxer) NewConn(c net.Conn, server bool, scope network.PeerScope) (network.MuxedConn, error) {
-	q := &unsent{changed: make(chan struct{})}
+	q := new(unsent)
 	inner, err := m.Multiplexer.NewConn(&sendingConn{c, q}, server, scope)
 	if err != nil {
 		return nil, err
@@ -36,12 +37,14 @@ func (m shallowMuxer) NewConn(c net.Conn, server bool, scope network.PeerScope) 
 	return &shallowConn{inner, q}, nil
 }
 
-// unsent counts what streams have written and the connection has not.
+// unsent counts what streams have written and the connection has not, and lets streams write
+// in turn: who has just written waits behind those that wait.
 type unsent struct {
 	mu      sync.Mutex // guards what follows
 	bytes   int        // for a moment below zero where something was sent before its writer could count it
 	over    bool       // the connection is closed
-	changed chan struct{}
+	waiting []chan struct{}
+	let     int // that waited, may write, and have not noticed yet
 }
 
 // add counts bytes written, or, where n is negative, sent.
@@ -49,9 +52,7 @@ func (u *unsent) add(n int) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.bytes += n
-	if n < 0 {
-		u.wakeLocked()
-	}
+	u.letLocked()
 }
 
 // end lets everybody through.
@@ -59,29 +60,46 @@ func (u *unsent) end() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.over = true
-	u.wakeLocked()
+	u.letLocked()
 }
 
-func (u *unsent) wakeLocked() {
-	close(u.changed)
-	u.changed = make(chan struct{})
-}
+func (u *unsent) freeLocked() bool { return u.over || u.bytes < maxUnsent && u.let == 0 }
 
-// wait returns when there is room, or stop is closed.
-func (u *unsent) wait(stop <-chan struct{}) {
-	for {
-		u.mu.Lock()
-		free, changed := u.over || u.bytes < maxUnsent, u.changed
-		u.mu.Unlock()
-		if free {
-			return
-		}
-		select {
-		case <-changed:
-		case <-stop:
-			return
-		}
+// letLocked lets all that wait write a piece each: one may be kept from it by its own reader,
+// which must not hold up the others.
+func (u *unsent) letLocked() {
+	if !u.freeLocked() {
+		return
 	}
+	for _, c := range u.waiting {
+		close(c)
+	}
+	u.let += len(u.waiting)
+	u.waiting = nil
+}
+
+// wait returns when it is the caller's turn and there is room, or stop is closed.
+func (u *unsent) wait(stop <-chan struct{}) {
+	u.mu.Lock()
+	if u.freeLocked() {
+		u.mu.Unlock()
+		return
+	}
+	turn := make(chan struct{})
+	u.waiting = append(u.waiting, turn)
+	u.mu.Unlock()
+	select {
+	case <-turn:
+	case <-stop:
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if k := slices.Index(u.waiting, turn); k >= 0 {
+		u.waiting = slices.Delete(u.waiting, k, k+1)
+		return
+	}
+	u.let--
+	u.letLocked()
 }
 
 // sendingConn is what the muxer writes its frames to, one with each call.

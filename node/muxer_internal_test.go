@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -96,6 +97,63 @@ func TestShortQueue(t *testing.T) {
 			})
 		})
 	}
+}
+
+// counted counts what goes out, and tells the count when a frame of that size does.
+type counted struct {
+	net.Conn
+	out   atomic.Int64
+	frame int
+	seen  chan int64
+}
+
+func (c *counted) Write(frame []byte) (int, error) {
+	out := c.out.Add(int64(len(frame)))
+	if len(frame) == c.frame {
+		c.seen <- out
+	}
+	return c.Conn.Write(frame)
+}
+
+// R101: a stream that has something to send now and then has its turn while others fill the line,
+// each time.
+func TestShortQueueIsShared(t *testing.T) {
+	const streams, small = 3, 1_000
+	a, b := net.Pipe()
+	line := &counted{Conn: a, frame: frameHeader + small, seen: make(chan int64, 1)}
+	muxer := shallowMuxer{yamux.DefaultTransport}
+	near, err := muxer.NewConn(line, false, nil)
+	require.NoError(t, err)
+	far, err := muxer.NewConn(b, true, nil)
+	require.NoError(t, err)
+	open := func() network.MuxedStream {
+		w, err := near.OpenStream(t.Context())
+		require.NoError(t, err)
+		_, err = w.Write([]byte{0}) // or the other end hears of it later
+		require.NoError(t, err)
+		r, err := far.AcceptStream()
+		require.NoError(t, err)
+		go func() { _, _ = io.Copy(io.Discard, r) }()
+		return w
+	}
+	late := open()
+	for range streams - 1 {
+		go fill(open(), new(int))
+	}
+	passed := 0 // by more than a turn of each
+	for range 200 {
+		time.Sleep(time.Millisecond)
+		before := line.out.Load()
+		_, err := late.Write(make([]byte, small))
+		require.NoError(t, err)
+		if <-line.seen-before > 2*(maxUnsent+streams*maxPiece) {
+			passed++
+		}
+	}
+	t.Logf("%d of 200 passed", passed)
+	require.LessOrEqual(t, passed, 10, "this machine may have had something else to do a few times")
+	require.NoError(t, near.Close())
+	require.NoError(t, far.Close())
 }
 
 // What is written arrives as it was, whole, however the pieces were cut.
