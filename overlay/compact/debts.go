@@ -87,10 +87,17 @@ func (m *Machine) settle(j *job) {
 	owed := 0
 	for _, l := range m.links {
 		t := j.mates[l.ID]
-		if t == nil || t.barred || t.excused {
+		if t != nil && (t.barred || t.excused) {
 			continue
 		}
-		if s := m.settled(j, t); s.Owed > 0 {
+		var s Settled
+		if t != nil {
+			s = m.settled(j, t)
+		}
+		if s.Unpaid == 0 {
+			l.forgive()
+		}
+		if s.Owed > 0 {
 			all = append(all, s)
 			owed += s.Owed
 		}

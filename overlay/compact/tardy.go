@@ -17,6 +17,10 @@ func (l *link) late(pieces int) { l.tardy = min(tardyLimit, l.tardy+tardyEach*pi
 // prompt notes one that did.
 func (l *link) prompt() { l.tardy = max(0, l.tardy-1) }
 
+// forgive notes a block over which nothing of it was missed: who is asked last may not have
+// been asked, and is tried again in the end.
+func (l *link) forgive() { l.tardy = max(0, l.tardy-1) }
+
 // rank is 0 for those that are asked first.
 func (l *link) rank() int {
 	if l.tardy >= tardyFrom {

@@ -77,3 +77,37 @@ func TestWhoAnsweredLateIsAskedLast(t *testing.T) {
 	}
 	require.Equal(t, 1, asked)
 }
+
+// R140: who is asked last is asked nothing, and can neither mend nor be found
+// out. So it is asked again after some blocks over which it owed nothing: seldom, and with each
+// answer that it keeps back less often.
+func TestWhoWasLateIsTriedAgain(t *testing.T) {
+	s := newStage(t, none, "a", "b", "c", "d", "e")
+	require.NoError(t, s.SetLink(compact.Link{ID: "e", Mesh: true, RTT: 10 * time.Millisecond, Window: 64 << 10}))
+	asked := make([]int, 20)
+	unpaid := 0
+	for k := range asked {
+		b, _ := block(transactions(k<<20, 400, 250), nil)
+		from := len(s.seen)
+		s.open("e", b, b.Txs()[:380]...)
+		for answered := false; !answered; {
+			s.pass(10 * time.Millisecond)
+			for _, l := range []peerscore.PeerID{"a", "b", "c", "d"} {
+				for _, a := range only[*compact.Ask](s.seen[from:], l) {
+					s.receive(l, answer(b, a))
+					answered = true
+				}
+			}
+		}
+		asked[k] = len(only[*compact.Ask](s.seen[from:], "e"))
+		s.pass(40 * time.Second)
+	}
+	for _, x := range kindOf[compact.Settled](s.seen) {
+		if x.Link == "e" {
+			unpaid += x.Unpaid
+		}
+	}
+	require.Equal(t, []int{1, 1, 0, 1, 0, 0, 0, 0, 1}, asked[:9])
+	require.GreaterOrEqual(t, unpaid, 5)
+	require.LessOrEqual(t, unpaid, 6)
+}
