@@ -36,15 +36,21 @@ var twinned = []string{"settle=12s", "blocks={producers: 3, slot: 1s}"}
 // withheld are blocks for long enough that what nobody gave counts as kept back.
 var withheld = []string{"txs.for=1s", "blocks={size: 128KiB, tx_size: 8KiB, every: 1s, count: 6, producers: 2, pooled: 0%}", "drain=45s"}
 
+// belated are enough of them for headers that come some slots late.
+var belated = []string{"txs.for=1s", "blocks={size: 128KiB, tx_size: 8KiB, every: 1s, count: 24, producers: 2, pooled: 0%}", "drain=45s"}
+
 // blockSieges are those of attackers of blocks.
 var blockSieges = []siege{
 	{kind: "tampered-list", count: 1, bare: "lenient", changes: sized, harm: all(lasts, charges), defended: charged},
 	{kind: "bad-chunks", count: 1, bare: "lenient", changes: sized, harm: all(lasts, charges), defended: charged},
 	{kind: "header-flood", count: 1, bare: "lenient", changes: sized, harm: all(lasts, wire(2)), defended: all(evicts, charged)},
 	{kind: "equivocator", params: "tells: both", count: 1, bare: "lenient", changes: twinned, harm: all(lasts, charges), defended: all(charged, evident)},
-	{kind: "bodiless", count: 1, bare: "lenient", changes: withheld, harm: all(lasts, charges), defended: charged},
+	{kind: "bodiless", params: "headers: one", count: 1, bare: "lenient", changes: withheld, harm: all(lasts, charges), defended: charged},
 	{kind: "block-withholder", params: "gives: nothing", count: 1, bare: "lenient", changes: withheld, harm: all(lasts, charges), defended: charged},
 	{kind: "block-withholder", params: "gives: some", count: 1, bare: "lenient", changes: withheld, harm: all(lasts, charges), defended: charged},
+	{kind: "block-withholder", params: "gives: coming", count: 1, bare: "lenient", changes: withheld, harm: all(lasts, charges), defended: charged},
+	{kind: "bodiless", params: "headers: twins", count: 1, bare: "lenient", changes: withheld, harm: all(lasts, charges), defended: all(charged, evident)},
+	{kind: "bodiless", params: "headers: late", count: 1, bare: "lenient", changes: belated, harm: all(lasts, charges), defended: charged},
 	{kind: "block-withholder", params: "gives: promises", count: 1, bare: "lenient", changes: withheld, harm: all(lasts, charges), defended: charged},
 }
 

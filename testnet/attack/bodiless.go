@@ -11,6 +11,7 @@ import (
 	"github.com/grapevine-p2p/grapevine/overlay"
 	"github.com/grapevine-p2p/grapevine/overlay/compact"
 	"github.com/grapevine-p2p/grapevine/testnet/shapes"
+	"github.com/grapevine-p2p/grapevine/validation/ledger"
 	"github.com/grapevine-p2p/grapevine/wire"
 )
 
@@ -23,10 +24,24 @@ type bodiless struct {
 	done uint64       // the last slot used
 	made []wire.BlockID
 	size int
+	how  string
+	late []lateHeader // oldest first
 }
 
+// lateHeader is a header that is announced some slots after its own.
+type lateHeader struct {
+	slot uint64 // to announce it in
+	body *wire.HeaderBody
+}
+
+// lateBy is how many slots later that is: as late as headers are passed on.
+const lateBy = ledger.LateSlots - 1
+
 func newBodiless(p *params) rule {
-	return &bodiless{size: p.number("size", "bytes that its blocks claim to have", 256<<10, compact.MinChunked, wire.MaxBlock)}
+	return &bodiless{
+		size: p.number("size", "bytes that its blocks claim to have", 256<<10, compact.MinChunked, wire.MaxBlock),
+		how:  p.word("headers", "how it announces them: one in each slot of its own, two of which each peer is told one, or one that is some slots late", "one", "twins", "late"),
+	}
 }
 
 func (b *bodiless) message(n *node, m *message) {
@@ -50,6 +65,10 @@ func (b *bodiless) frame(n *node, from peer.ID, f compact.Frame) {
 
 func (b *bodiless) beat(n *node, now time.Time) {
 	slot, begun := n.seat.Genesis.SlotAt(uint64(now.UnixMilli()))
+	for len(b.late) > 0 && b.late[0].slot <= slot {
+		b.announce(n, b.late[0].body, 1)
+		b.late = b.late[1:]
+	}
 	if n.seat.Producer == nil || b.head == nil || !begun || slot <= b.done {
 		return
 	}
@@ -63,15 +82,34 @@ func (b *bodiless) beat(n *node, now time.Time) {
 		Version: n.seat.Genesis.VersionAt(height), Height: height, Parent: b.head.ID(), Producer: self, FeeRecipient: self,
 		Slot: slot, Time: uint64(now.UnixMilli()),
 	}
-	topic := overlay.BlockTopic(n.network)
-	c := b.promise(n, body)
-	b.made = append(b.made, c.Header.ID())
-	m, err := n.compose(topic, c.AppendTo(nil))
-	if err != nil {
-		return
+	switch b.how {
+	case "late":
+		b.late = append(b.late, lateHeader{slot + lateBy, body})
+	case "twins":
+		b.announce(n, body, 2)
+	default:
+		b.announce(n, body, 1)
 	}
-	for _, l := range n.audience(topic) {
-		l.publish(m)
+}
+
+// announce tells each peer of one of so many headers of a turn.
+func (b *bodiless) announce(n *node, body *wire.HeaderBody, twins int) {
+	topic := overlay.BlockTopic(n.network)
+	for i := range twins {
+		twin := *body
+		c := b.promise(n, &twin, uint64(i))
+		b.made = append(b.made, c.Header.ID())
+		m, err := n.compose(topic, c.AppendTo(nil))
+		if err != nil {
+			return
+		}
+		// What comes back is passed on to nobody, as an equivocator's.
+		n.keep(&message{id: idOf(n.network, m), carried: m})
+		for k, l := range n.audience(topic) {
+			if k%twins == i {
+				l.publish(m)
+			}
+		}
 	}
 }
 
@@ -79,8 +117,8 @@ func (b *bodiless) beat(n *node, now time.Time) {
 const claimedTx = 1 << 10
 
 // promise completes and signs a header whose transactions and chunks are made up.
-func (b *bodiless) promise(n *node, body *wire.HeaderBody) *wire.CompactBlock {
-	binary.BigEndian.PutUint64(body.Salt[:], body.Slot)
+func (b *bodiless) promise(n *node, body *wire.HeaderBody, twin uint64) *wire.CompactBlock {
+	binary.BigEndian.PutUint64(body.Salt[:], body.Slot<<1|twin)
 	layout, _ := compact.LayoutFor(b.size) // it is large enough
 	body.Size, body.TxCount = uint32(b.size), uint32(max(1, b.size/claimedTx))
 	body.ChunkData, body.ChunkParity = uint32(layout.Data), uint32(layout.Parity)

@@ -2,6 +2,7 @@ package attack
 
 import (
 	"slices"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
@@ -16,6 +17,7 @@ type stingy struct {
 	parts
 	gives string
 	kept  map[wire.BlockID]map[int]*compact.Chunk // chunks that it gives
+	said  []*compact.Have                         // what it says to be on its way, of the last blocks
 	order []wire.BlockID                          // keys of kept, oldest first
 }
 
@@ -25,7 +27,7 @@ const blocksKept = 4
 func newStingy(p *params) rule {
 	return &stingy{
 		kept:  make(map[wire.BlockID]map[int]*compact.Chunk),
-		gives: p.word("gives", "what of a body that it is asked for", "nothing", "some", "promises"),
+		gives: p.word("gives", "what of a body that it is asked for", "nothing", "some", "promises", "coming"),
 	}
 }
 
@@ -36,6 +38,16 @@ func (s *stingy) message(n *node, m *message) {
 		return
 	}
 	id := c.Header.ID()
+	if layout, ok := compact.LayoutOf(c.Header.Body()); ok && s.gives == "coming" {
+		f := &compact.Have{Block: id, Coming: true}
+		for i := range layout.Total() {
+			f.Chunks.Set(i)
+		}
+		if s.said = append(s.said, f); len(s.said) > blocksKept {
+			s.said = s.said[1:]
+		}
+		return
+	}
 	if s.gives != "some" {
 		s.tell(n, &compact.Have{Block: id, Whole: true})
 		return
@@ -47,6 +59,16 @@ func (s *stingy) message(n *node, m *message) {
 	s.kept[id] = make(map[int]*compact.Chunk)
 	if !c.Header.Body().ChunkRoot.IsZero() {
 		s.tell(n, &compact.Have{Block: id, Seeking: true})
+	}
+}
+
+// beat says again what is on its way, and never comes.
+func (s *stingy) beat(n *node, _ time.Time) {
+	if !n.attacking() {
+		return
+	}
+	for _, f := range s.said {
+		s.tell(n, f)
 	}
 }
 
