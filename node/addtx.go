@@ -63,7 +63,8 @@ func (c *chain) lapse(tx validation.CheckedTx) {
 // retryEarly gives the pool local transactions again that it did not take, or keep, because
 // of others of their sender. Those before them may have been missing: a node that was killed
 // has its own on disk, and gets what others submitted elsewhere from its peers. Or they were
-// too many: a rollback gives back more than there is room for.
+// too many: a rollback gives back more than there is room for. Or the store was damaged, and
+// the chain is being fetched again.
 func (c *chain) retryEarly() {
 	txs := c.locals.waiting()
 	if len(txs) == 0 {
@@ -72,13 +73,13 @@ func (c *chain) retryEarly() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var stuck wire.Address // whose others, with higher nonces, wait for the same
-	now := validation.UnixMillis(c.now())
+	now, behind := validation.UnixMillis(c.now()), c.behindRescueLocked()
 	for _, tx := range txs {
 		if tx.Terms().ExpiredAt(now) {
 			c.refusedLocked(tx, validation.Expired)
 			continue
 		}
-		if tx.Terms().Sender == stuck {
+		if tx.Terms().Sender == stuck || behind {
 			continue
 		}
 		err := c.addOwnLocked(tx, keptSource)

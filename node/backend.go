@@ -176,6 +176,7 @@ func (b backend) Status(context.Context) (api.Status, error) {
 	if n.home.producer != nil {
 		status.Producer = n.producerStatus(head)
 	}
+	status.SetAside = n.store.Aside()
 	status.Waiting = n.waiting(status)
 	status.Ready = len(status.Waiting) == 0
 	return status, nil

@@ -33,6 +33,7 @@ type chain struct {
 	watch   watcher
 	locals  *locals
 	archive *archive
+	rescued uint64 // the slot in which a damaged store was set aside, 0 for never
 
 	writer sync.Mutex // taken before mu, by whoever changes the ledger
 
@@ -101,11 +102,10 @@ func newChain(cfg Config, g *wire.Genesis, s *store.Store, w *events) (*chain, e
 	} else if c.ledger, err = ledger.New(g, bodies{c}); err == nil {
 		err = s.Init(c.ledger.Save())
 	}
+	if err == nil {
+		c.rescued, err = s.RescueSlot()
+	}
 	if err != nil {
-		var damage ledger.Damage
-		if errors.As(err, &damage) {
-			err = fmt.Errorf("%w; restore %s from a backup, or move it away: the node then fetches the chain again", err, dataDir(cfg.Home))
-		}
 		return nil, fmt.Errorf("load the chain: %w", err)
 	}
 	if err := c.archive.restore(c.ledger); err != nil {

@@ -42,6 +42,17 @@ func (c *chain) ownRefusalLocked(tx validation.CheckedTx, err error) error {
 	return err
 }
 
+// behindRescueLocked says whether the chain is still being fetched again that a damaged store had:
+// until then its accounts say nothing of what was accepted here.
+func (c *chain) behindRescueLocked() bool { return c.ledger.Head().Slot < c.rescued }
+
+// keepEarly has a transaction wait that was accepted.
+func (l *locals) keepEarly(tx validation.CheckedTx) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.early[tx.ID()] = tx
+}
+
 // waiting returns what the pool may take by now, in the order of nonces.
 func (l *locals) waiting() []validation.CheckedTx {
 	l.mu.Lock()

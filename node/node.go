@@ -17,6 +17,8 @@ import (
 	"github.com/grapevine-p2p/grapevine/node/api"
 	"github.com/grapevine-p2p/grapevine/node/store"
 	"github.com/grapevine-p2p/grapevine/overlay"
+	"github.com/grapevine-p2p/grapevine/validation"
+	"github.com/grapevine-p2p/grapevine/validation/ledger"
 	"github.com/grapevine-p2p/grapevine/wire"
 )
 
@@ -79,21 +81,11 @@ func (n *Node) open() error {
 		feed: feed, metrics: newMeters(), observe: n.cfg.Observe, prefix: g.AddressPrefix, now: n.cfg.Now,
 		included: n.included, bans: make(chan struct{}, 1), journeys: newJourneys(),
 	}
-	n.store, err = store.Open(dataDir(n.cfg.Home), store.Options{
-		FS: n.cfg.FS, Network: g.ID(), CacheBytes: n.cfg.CacheBytes, Logger: n.cfg.Logger,
-		Synced: func(took time.Duration) { n.events.metrics.syncS.Observe(took.Seconds()) },
-	})
-	if err != nil {
-		return err
-	}
-	if n.chain, err = newChain(n.cfg, g, n.store, n.events); err != nil {
+	if err := n.openStore(g); err != nil {
 		return err
 	}
 	n.events.metrics.at(n.chain.ends())
 	n.events.metrics.watch("mempool_floor", "Fee per 1,000 bytes below which nothing enters the mempool.", n.chain.feeFloor)
-	if err := n.chain.restoreLocals(); err != nil {
-		return err
-	}
 	n.announcer = newAnnouncer(n.cfg.Logger, n.chain.announceable)
 	n.private = newPrivate(n.chain, n.cfg.Logger)
 	n.reach = &reach{log: n.cfg.Logger}
@@ -107,6 +99,42 @@ func (n *Node) open() error {
 	cfg.Genesis, cfg.Metrics, cfg.Logger = g, n.events.metrics.handler(), n.cfg.Logger
 	n.api, err = api.NewServer(cfg, n.Backend())
 	return err
+}
+
+// openStore opens the store and loads the chain and what was accepted from it. Where reading says that it is
+// damaged it is set aside, and opened anew.
+func (n *Node) openStore(g *wire.Genesis) error {
+	err := n.loadStore(g)
+	if n.store == nil || !isDamage(err) {
+		return err
+	}
+	if err := errors.Join(n.store.Condemn(err), n.store.Close()); err != nil {
+		return err
+	}
+	return n.loadStore(g)
+}
+
+func (n *Node) loadStore(g *wire.Genesis) (err error) {
+	n.store, err = store.Open(dataDir(n.cfg.Home), store.Options{
+		FS: n.cfg.FS, Network: g.ID(), CacheBytes: n.cfg.CacheBytes, Logger: n.cfg.Logger,
+		Synced: func(took time.Duration) { n.events.metrics.syncS.Observe(took.Seconds()) },
+		Slot: func() uint64 {
+			slot, _ := g.SlotAt(validation.UnixMillis(n.cfg.Now()) + uint64(g.Limits.ClockToleranceMillis))
+			return slot
+		},
+	})
+	if err != nil {
+		return err
+	}
+	if n.chain, err = newChain(n.cfg, g, n.store, n.events); err != nil {
+		return err
+	}
+	return n.chain.restoreLocals()
+}
+
+func isDamage(err error) bool {
+	var damage ledger.Damage
+	return errors.Is(err, store.Damaged) || errors.As(err, &damage)
 }
 
 // Close lets go of the home of a node that is never run. After Run it does

@@ -245,6 +245,10 @@ func (c *chain) restoreLocals() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, tx := range pending {
+		if c.behindRescueLocked() {
+			c.locals.keepEarly(tx)
+			continue
+		}
 		if err := c.addOwnLocked(tx, mempool.Own); err != nil {
 			c.lapsedLocked(tx, err)
 		}

@@ -69,6 +69,9 @@ func printStatus(w io.Writer, s api.Status, evidence []api.Equivocation, faults 
 	if s.OneSidedLinks > 0 {
 		pairs = append(pairs, "eclipse?", fmt.Sprintf("on %d links outside the mesh, peers keep knowing transactions that the mesh does not bring", s.OneSidedLinks))
 	}
+	for _, aside := range s.SetAside {
+		pairs = append(pairs, "damaged", "the store was, and is now in "+aside+": see the log for what could not be read; remove the folder when it is not needed")
+	}
 	if s.Syncing.Active {
 		pairs = append(pairs, "catching up", catchingUp(s.Syncing))
 	}

@@ -153,6 +153,7 @@ type Status struct {
 	Producer       *Producer      `json:"producer,omitempty"`
 	Equivocations  int            `json:"equivocations" doc:"Known cases of a producer that signed two headers for one slot: GET /v1/evidence."`
 	ProducerFaults int            `json:"producer_faults" doc:"Blocks since the start whose producers signed what is not valid: GET /v1/producer-faults. At most four of one producer."`
+	SetAside       []string       `json:"set_aside,omitempty" doc:"Folders to which damaged stores were moved. What peers have was fetched again; transactions that could not be read are forgotten: send them again. Remove a folder when it is not needed any more."`
 	Started        uint64         `json:"started" doc:"Unix milliseconds."`
 	Uptime         uint64         `json:"uptime_s"`
 	Ready          bool           `json:"ready"`

@@ -37,7 +37,7 @@ func (s *Store) open() (*database, error) {
 	if err := s.inspect(s.opt.FS); err != nil {
 		return nil, err
 	}
-	d := &database{store: s, failure: failure{done: make(chan struct{})}}
+	d := &database{store: s, failure: newFailure()}
 	d.disk = diskFS{s.opt.FS, &d.failure}
 	d.mark.files, d.mark.name = d.disk, d.disk.PathJoin(s.dir, markName)
 	var err error
@@ -58,6 +58,9 @@ func (s *Store) open() (*database, error) {
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.end(d))
+	}
+	for _, name := range d.failure.whole() {
+		_ = d.disk.Remove(name)
 	}
 	return d, nil
 }
@@ -266,15 +269,24 @@ func (s *Store) end(d *database) error {
 		return err
 	case <-d.failure.done:
 	}
+	go d.failure.release()
 	select {
 	case err := <-done:
 		return errors.Join(d.failure.err(), err)
 	case <-time.After(closeFailed):
-		s.mu.Lock()
-		s.abandoned++
-		s.mu.Unlock()
-		return fmt.Errorf("close store %s: given up: %w", s.dir, d.failure.err())
 	}
+	s.abandon(1)
+	go func() {
+		<-done
+		s.abandon(-1)
+	}()
+	return fmt.Errorf("close store %s: given up: %w", s.dir, d.failure.err())
+}
+
+func (s *Store) abandon(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.abandoned += n
 }
 
 func (d *database) close() (err error) {

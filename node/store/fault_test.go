@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"sync"
 	"syscall"
 	"testing"
@@ -239,13 +240,14 @@ func TestAFullDiskIsWaitedFor(t *testing.T) {
 		Reopened: func(took time.Duration) { reopened <- took },
 	})
 	require.NoError(t, s.PutLocalTx(tx(1, 100), time.UnixMilli(1)))
-	for round := range 3 {
+	before := runtime.NumGoroutine()
+	for round := range 20 { // more often than databases may be left behind
 		faults.Fail(syscall.ENOSPC)
 		err := s.SetSignedSlot(uint64(round) + 1)
 		require.ErrorIs(t, err, store.Failed)
 		require.ErrorIs(t, err, syscall.ENOSPC)
 		require.ErrorIs(t, <-failed, store.Failed)
-		for range 3 {
+		for range 2 {
 			require.ErrorIs(t, <-retried, syscall.ENOSPC)
 			require.ErrorIs(t, s.Err(), store.Failed)
 			_, ok, err := s.LocalTx(tx(1, 100).ID())
@@ -259,6 +261,8 @@ func TestAFullDiskIsWaitedFor(t *testing.T) {
 		require.NoError(t, s.Err())
 		require.NoError(t, s.SetSignedSlot(uint64(round)+1))
 	}
+	require.Eventually(t, func() bool { return runtime.NumGoroutine() < before+20 }, 10*time.Second, 50*time.Millisecond,
+		"a database that failed comes to its end")
 }
 
 // TestClosingWhileTheDiskIsFull neither hangs nor keeps the folder locked.

@@ -28,11 +28,15 @@ const asideSuffix = ".damaged"
 // WriteFile replaces a file. After a crash, of the process or of the machine, it is the old
 // one or the new one.
 func (s *Store) WriteFile(file File, b []byte) error {
-	files, name := s.opt.FS, s.path(file)
-	err := s.Err() // leave the space to those who need it
-	if err == nil {
-		err = writeSynced(files, name+newSuffix, b)
+	if err := s.Err(); err != nil { // leave the space to those who need it
+		return fmt.Errorf("write %s: %w", s.path(file), err)
 	}
+	return s.replaceFile(file, b)
+}
+
+func (s *Store) replaceFile(file File, b []byte) error {
+	files, name := s.opt.FS, s.path(file)
+	err := writeSynced(files, name+newSuffix, b)
 	if err == nil {
 		err = files.Rename(name+newSuffix, name)
 	}
@@ -98,7 +102,7 @@ func (s *Store) SetAside(file File) (string, error) {
 // aside.
 func isFile(name string) bool {
 	name = strings.TrimSuffix(strings.TrimSuffix(name, newSuffix), asideSuffix)
-	return slices.Contains([]File{PeersFile, ReputationFile}, File(name))
+	return slices.Contains([]File{PeersFile, ReputationFile, rescuedName, condemnedName}, File(name))
 }
 
 func (s *Store) path(file File) string { return s.opt.FS.PathJoin(s.dir, string(file)) }

@@ -11,7 +11,7 @@ import (
 // that keys sort by them.
 const (
 	tableStamp    = 'm' // → schema, network id
-	tableState    = 's' // name → head, final, signed slot or number of the last batch
+	tableState    = 's' // name → head, final, signed slot, slot of a rescue or number of the last batch
 	tableAccount  = 'a' // address → balance, nonce
 	tableBlock    = 'b' // block id, part → piece of the block
 	tableTree     = 'n' // height, block id → nothing: the blocks above final that the ledger knows
@@ -27,6 +27,7 @@ func keyStamp() []byte             { return []byte{tableStamp} }
 func keyHead() []byte              { return []byte{tableState, 'h'} }
 func keyFinal() []byte             { return []byte{tableState, 'f'} }
 func keySlot() []byte              { return []byte{tableState, 's'} }
+func keyRescue() []byte            { return []byte{tableState, 'r'} }
 func keyMark() []byte              { return []byte{tableState, 'm'} }
 func keyTx(id wire.TxID) []byte    { return append([]byte{tableTx}, id[:]...) }
 func keyLocal(id wire.TxID) []byte { return append([]byte{tableLocal}, id[:]...) }

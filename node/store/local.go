@@ -140,7 +140,9 @@ func (s *Store) EndLocalTxs(end string, ids ...wire.TxID) error {
 func (s *Store) pruneEnded(b *pebble.Batch, e *ended) error {
 	for ; e.next-e.first > MaxEnded; e.first++ {
 		v, err := s.get(keyEnded(e.first))
-		if err != nil {
+		if errors.Is(err, NotFound) { // it was lost with a damaged store
+			continue
+		} else if err != nil {
 			return err
 		} else if len(v) != len(wire.TxID{}) {
 			return refuse(s.dir, Damaged, fmt.Errorf("ended transaction's entry of %d bytes", len(v)))

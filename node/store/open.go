@@ -27,6 +27,11 @@ type Options struct {
 	CacheBytes int64                    // memory for blocks of files read; the write buffer takes a quarter of it. 0 means DefaultCacheBytes
 	Logger     *slog.Logger             // nil discards
 	Synced     func(took time.Duration) // told of every write that reached the disk; may be nil, must not block
+
+	// Slot returns the slot that is now, with all that a clock may be wrong by: nothing was signed
+	// for a later one. With it a damaged store is set aside, and a new one takes its place; without
+	// it such a store is refused.
+	Slot func() uint64
 }
 
 // DefaultCacheBytes suits a node that has a machine to itself.
@@ -60,6 +65,8 @@ type Store struct {
 	local sync.Mutex // serialises changes of local transactions' records
 	ended ended      // guarded by local
 
+	rescued *Rescue // constant once it is open: what became of a damaged one, if it was
+
 	reopening chan struct{} // holds a token while a database is being replaced
 
 	// current is nil while there is none: between two of them, and once the
@@ -74,7 +81,8 @@ type Store struct {
 
 // Open opens the store in dir, or makes one where dir is absent or empty. The
 // error names dir and the remedy; it wraps Locked, Foreign, WrongNetwork, Newer
-// or Damaged where that is the reason.
+// or Damaged where that is the reason. A damaged one is set aside where the options
+// say so, and then what became of it is in [Store.Rescued].
 func Open(dir string, opt Options) (*Store, error) {
 	if opt.FS == nil {
 		opt.FS = vfs.Default
@@ -105,7 +113,7 @@ func Open(dir string, opt Options) (*Store, error) {
 		dir: dir, opt: opt, lock: lock, logger: opt.Logger, synced: opt.Synced,
 		cache: pebble.NewCache(opt.CacheBytes), reopening: make(chan struct{}, 1),
 	}
-	db, err := s.open()
+	db, err := s.openOrRescue()
 	if err != nil {
 		s.cache.Unref()
 		return nil, errors.Join(err, lock.Close())
@@ -144,15 +152,19 @@ func makeDir(files vfs.FS, dir string) error {
 	return nil
 }
 
+// isOwnFile knows what lies beside the database, but for its mark.
+func isOwnFile(name string) bool {
+	return slices.Contains([]string{lockName, probeName, snapshotName, snapshotName + newSuffix}, name) ||
+		isFile(name) || strings.HasPrefix(name, asidePrefix)
+}
+
 // inspect refuses a folder with files in it that no store of ours made.
 func (s *Store) inspect(files vfs.FS) error {
 	names, err := files.List(s.dir)
 	if err != nil {
 		return fmt.Errorf("open store %s: %w; check the path and its permissions", s.dir, err)
 	}
-	names = slices.DeleteFunc(names, func(name string) bool {
-		return slices.Contains([]string{lockName, markName, probeName, snapshotName, snapshotName + newSuffix}, name) || isFile(name)
-	})
+	names = slices.DeleteFunc(names, func(name string) bool { return name == markName || isOwnFile(name) })
 	if len(names) == 0 {
 		return nil
 	}

@@ -15,8 +15,8 @@ const (
 	// the files again. Space that comes back is to be found within seconds.
 	reopenFirst = 50 * time.Millisecond
 	reopenMost  = time.Second
-	// maxAbandoned is how many databases may have failed and never ended: each
-	// keeps its goroutines and write buffers until the process ends.
+	// maxAbandoned is how many databases may have failed and not come to their end,
+	// as on a disk that does not answer: each keeps its goroutines and write buffers.
 	maxAbandoned = 16
 )
 
@@ -32,7 +32,8 @@ type Watch struct {
 // then returns nil. While they are not open for writing everything that would
 // write returns an error that wraps Failed; reading goes on but for a moment. An
 // error means that the files are damaged, or that the disk failed too often for
-// one process: what to do is in it.
+// one process: what to do is in it. Damaged ones are set aside at the next opening, if the options
+// say so.
 func (s *Store) Run(ctx context.Context, w Watch) error {
 	for {
 		d := s.current.Load()
@@ -46,6 +47,9 @@ func (s *Store) Run(ctx context.Context, w Watch) error {
 		}
 		begun, err := time.Now(), d.failure.err()
 		if errors.Is(err, Damaged) {
+			if s.opt.Slot != nil {
+				err = errors.Join(err, s.Condemn(err))
+			}
 			return err
 		}
 		if w.Failed != nil {
@@ -108,7 +112,7 @@ func (s *Store) attempt(old *database) error {
 	tooMany := s.abandoned >= maxAbandoned
 	s.mu.Unlock()
 	if tooMany {
-		return fmt.Errorf("store %s: the disk failed %d times; start the node again: nothing that it accepted is lost", s.dir, maxAbandoned)
+		return fmt.Errorf("store %s: the disk failed %d times and does not answer; start the node again: nothing that it accepted is lost", s.dir, maxAbandoned)
 	}
 	if s.current.CompareAndSwap(old, nil) {
 		_ = s.end(old) // its error is the failure that is known
