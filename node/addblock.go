@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/grapevine-p2p/grapevine/mempool"
@@ -24,6 +25,10 @@ func (c *chain) addBlock(b validation.CheckedBlock, own bool) error {
 	c.writer.Lock()
 	defer c.writer.Unlock()
 
+	if err := c.readAhead(b.Header().Body().Parent); err != nil {
+		return ours(b, err)
+	}
+	defer func() { c.ahead = nil }()
 	c.mu.Lock()
 	c.observeLocked(b.Header()) // what comes by sync, nobody has looked at
 	change, err := c.ledger.Prepare(b)
@@ -55,6 +60,7 @@ func (c *chain) addBlock(b validation.CheckedBlock, own bool) error {
 	c.watch.moved(ready)
 	c.settleLocked(news)
 	c.mu.Unlock()
+	c.giveBack(news)
 
 	c.locals.finalized(change.NewlyFinal)
 	c.watch.headChanged(news)
@@ -74,10 +80,14 @@ func (c *chain) stored(refs []ledger.Ref, atHand validation.CheckedBlock) ([]val
 			blocks[i] = atHand
 			continue
 		}
-		raw, err := c.body(r.ID)
-		if err != nil {
-			return nil, err
+		raw := c.ahead[r.ID]
+		if raw == nil {
+			var err error
+			if raw, err = c.body(r.ID); err != nil {
+				return nil, err
+			}
 		}
+		var err error
 		if blocks[i], err = c.checker.Stored(raw); err != nil {
 			return nil, err
 		}
@@ -85,9 +95,7 @@ func (c *chain) stored(refs []ledger.Ref, atHand validation.CheckedBlock) ([]val
 	return blocks, nil
 }
 
-// settleLocked makes the pool follow the ledger: what was included leaves, then
-// what a lost fork had included comes back, oldest first, and last what only the
-// accounts of the old head forbade.
+// settleLocked makes the pool follow the ledger: what was included leaves.
 func (c *chain) settleLocked(news headNews) {
 	var touched []mempool.Touched
 	for _, a := range news.change.Accounts {
@@ -101,15 +109,36 @@ func (c *chain) settleLocked(news headNews) {
 		c.poolChangedLocked(c.pool.Settle(c.now(), touched, included))
 	}
 	c.locals.moved(time.Now(), news.lost, news.applied, news.change.Head.Height)
-	for i := len(news.lost) - 1; i >= 0; i-- {
-		for _, tx := range news.lost[i].Txs() {
+}
+
+// giveBack gives the pool what a lost fork had included, oldest first, and then what only the
+// accounts of the old head forbade. In between it lets others have the pool, who find it without
+// room until all is back. The caller holds writer.
+func (c *chain) giveBack(news headNews) {
+	for _, b := range slices.Backward(news.lost) {
+		c.inTurns(b.Txs(), func(tx validation.CheckedTx) {
 			c.refusedLocked(tx, c.returnLocked(tx)) // where the new chain has it, or leaves no place for it
-		}
+		})
 	}
-	for _, tx := range c.locals.revivable(news.change.Accounts) {
+	c.inTurns(c.locals.revivable(news.change.Accounts), func(tx validation.CheckedTx) {
 		if err := c.returnLocked(tx); waits(err) {
 			c.lapsedLocked(tx, err)
 		}
+	})
+	for more := true; more; {
+		c.mu.Lock()
+		more = c.trimSomeLocked()
+		c.mu.Unlock()
 	}
-	c.trimLocked()
+}
+
+// inTurns does something with each transaction and with mu held, but not for long.
+func (c *chain) inTurns(txs []validation.CheckedTx, do func(tx validation.CheckedTx)) {
+	for some := range slices.Chunk(txs, c.turn) {
+		c.mu.Lock()
+		for _, tx := range some {
+			do(tx)
+		}
+		c.mu.Unlock()
+	}
 }

@@ -152,10 +152,14 @@ func (c *chain) addOwnLocked(tx validation.CheckedTx, from mempool.Source) error
 // trimLocked removes what there is no room for since something was returned.
 func (c *chain) trimLocked() {
 	for more := true; more; {
-		var change mempool.Change
-		change, more = c.pool.Trim(c.now())
-		c.poolChangedLocked(change)
+		more = c.trimSomeLocked()
 	}
+}
+
+func (c *chain) trimSomeLocked() (more bool) {
+	change, more := c.pool.Trim(c.now())
+	c.poolChangedLocked(change)
+	return more
 }
 
 // returnLocked gives back to the pool what a lost block had taken. The caller trims.

@@ -33,9 +33,11 @@ type chain struct {
 	watch   watcher
 	locals  *locals
 	archive *archive
+	turn    int    // how many transactions are done at a time while others wait for mu
 	rescued uint64 // the slot in which a damaged store was set aside, 0 for never
 
-	writer sync.Mutex // taken before mu, by whoever changes the ledger
+	writer sync.Mutex                   // taken before mu, by whoever changes the ledger; guards ahead
+	ahead  map[wire.BlockID]*wire.Block // what a block makes the ledger read, while that is added
 
 	mu     sync.RWMutex // guards what follows
 	ledger *ledger.Ledger
@@ -82,7 +84,7 @@ const (
 // newChain loads what the store holds, or begins with genesis.
 func newChain(cfg Config, g *wire.Genesis, s *store.Store, w *events) (*chain, error) {
 	c := &chain{genesis: g, network: g.ID(), store: s, now: cfg.Now, watch: w, blocks: make(blockNotes), recent: mempool.NewRecent(recentTxs, recentBytes)}
-	c.locals, c.archive = newLocals(s, cfg.Mempool), newArchive(s)
+	c.locals, c.archive, c.turn = newLocals(s, cfg.Mempool), newArchive(s), cfg.Mempool.MaxSweep
 	w.locals = c.locals
 	var err error
 	policy := cfg.Mempool

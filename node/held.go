@@ -124,11 +124,31 @@ func (c *chain) release() (int, error) {
 	return before - len(c.held.queue), err
 }
 
-// bodies reads blocks for the ledger, which asks with mu held.
+// readAhead reads what the ledger will ask for if a child of parent takes the lead, so that others
+// need not wait for the disk. The caller holds writer.
+func (c *chain) readAhead(parent wire.BlockID) error {
+	c.mu.RLock()
+	path := c.ledger.Path(parent)
+	c.mu.RUnlock()
+	c.ahead = make(map[wire.BlockID]*wire.Block, len(path))
+	for _, id := range path {
+		block, err := c.body(id)
+		if err != nil {
+			return err
+		}
+		c.ahead[id] = block
+	}
+	return nil
+}
+
+// bodies reads blocks for the ledger, which asks with mu and writer held.
 type bodies struct{ c *chain }
 
 // Block implements ledger.Blocks.
 func (b bodies) Block(id wire.BlockID) (*wire.Block, error) {
+	if block := b.c.ahead[id]; block != nil {
+		return block, nil
+	}
 	if block := b.c.held.blocks[id]; block != nil {
 		return block, nil
 	}

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
 	"github.com/grapevine-p2p/grapevine/mempool"
@@ -129,4 +130,76 @@ func TestWhatComesBackAloneIsTrimmedToo(t *testing.T) {
 	require.NoError(t, err)
 	require.ErrorIs(t, b.chain.AddTx(t.Context(), checked, ""), validation.PoolFull)
 	require.Equal(t, api.Evicted, b.state(t, ours))
+}
+
+// R147: what takes long with the pool lets others have it in between.
+func TestOthersHaveThePoolWhileManyComeBackOrExpire(t *testing.T) {
+	const many = 20
+	b := newBench(t, 1, vfs.NewMem())
+	b.cfg.Mempool.MaxSweep = 1
+	b.restart(t)
+	fork := b.chain.Head()
+	b.at(20)
+	ends := uint64(b.clock.UnixMilli()) + 60_000
+	var lost []*wire.Transaction
+	for nonce := range uint64(many) {
+		lost = append(lost, b.sign(100, wire.TxBody{Nonce: nonce, ExpiresAt: ends}))
+		require.Equal(t, api.Pending, b.submit(t, lost[nonce]))
+	}
+	_, stop := b.chain.WatchTxs(func([]wire.TxID, []wire.TxID) { time.Sleep(2 * time.Millisecond) })
+	defer stop()
+
+	between := func(do func()) (seen int) {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			do()
+		}()
+		lens := make(map[int]bool)
+		for {
+			b.chain.mu.Lock()
+			lens[b.chain.pool.Len()] = true
+			b.chain.mu.Unlock()
+			select {
+			case <-done:
+				delete(lens, 0)
+				delete(lens, many)
+				return len(lens)
+			default:
+			}
+		}
+	}
+	b.forge(t, fork, 21, lost...)
+	require.NotZero(t, between(func() { b.forge(t, b.forge(t, fork, 22), 23) }))
+	require.Equal(t, many, b.chain.pool.Len())
+	b.clock = b.clock.Add(2 * time.Minute)
+	require.NotZero(t, between(b.chain.expire))
+}
+
+// R147: what a reorganisation reads is read before anybody has to wait for it.
+func TestAReorganisationReadsAhead(t *testing.T) {
+	b := newBench(t, 5, vfs.NewMem())
+	genesis := b.chain.Head()
+	first := b.forge(t, genesis, 2)
+	second := b.forge(t, first, 3)
+	side := b.forge(t, genesis, 4)
+	side2, err := b.tryForge(side, 5)
+	require.NoError(t, err)
+	require.Equal(t, second.ID, b.chain.Head().ID, "the side is later")
+	for parent, want := range map[wire.BlockID][]wire.BlockID{
+		side2.ID:  {first.ID, second.ID, side.ID, side2.ID},
+		side.ID:   {first.ID, second.ID, side.ID}, // as high as the head: the lower slot decides
+		second.ID: nil,
+		first.ID:  {second.ID},
+	} {
+		require.NoError(t, b.chain.readAhead(parent))
+		require.Len(t, b.chain.ahead, len(want))
+		for _, id := range want {
+			require.Contains(t, b.chain.ahead, id)
+		}
+	}
+	b.chain.ahead = nil
+	top := b.forge(t, side2, 6)
+	require.Equal(t, top.ID, b.chain.Head().ID)
+	require.Nil(t, b.chain.ahead)
 }

@@ -2,8 +2,9 @@
 //
 // It guarantees that what a method reports done survives a crash of the process
 // or of the machine; that a block is whole or absent; that the head, the
-// accounts and the indexes always belong together; and that a damaged, foreign,
-// newer or locked store is refused with what to do, never reset.
+// accounts and the indexes always belong together; that a foreign, newer or locked
+// store is refused with what to do; and that a damaged one is too, or is set aside,
+// as the caller chose, and never removed.
 //
 // It needs of the caller one store per folder, and that Run runs: after a write
 // that the disk refused, every write is refused with an error that wraps Failed

@@ -15,7 +15,8 @@ import (
 )
 
 // MaxEnded is how many ended local transactions are remembered, for wallets
-// that ask later; the oldest make room.
+// that ask later; the oldest make room. Their bytes are not kept, so that they take a
+// few megabytes at most, however large they were.
 const MaxEnded = 20_000
 
 // maxEnd bounds the text that says how a transaction ended.
@@ -23,10 +24,10 @@ const maxEnd = 255
 
 // LocalTx is a transaction that this node accepted from a user of its own.
 type LocalTx struct {
-	Tx  *wire.Transaction
-	At  time.Time // when it was accepted
-	End string    // how it ended; empty while it is the node's duty
-	seq uint64    // place among the ended
+	Tx  *wire.Transaction // nil for one that has ended: of those only that is kept
+	At  time.Time         // when it was accepted
+	End string            // how it ended; empty while it is the node's duty
+	seq uint64            // place among the ended
 }
 
 // ended is the range of sequence numbers in use by ended transactions.
@@ -182,10 +183,13 @@ func appendLocal(b []byte, t LocalTx) []byte {
 	b = binary.BigEndian.AppendUint64(b, uint64(t.At.UnixMilli()))
 	b = binary.BigEndian.AppendUint64(b, t.seq)
 	b = append(append(b, byte(len(t.End))), t.End...)
+	if t.End != "" {
+		return b
+	}
 	return append(b, t.Tx.Bytes()...)
 }
 
-// parseLocal reads a record; the transaction keeps v.
+// parseLocal reads a record; the transaction keeps v. Former versions kept those that had ended, too.
 func (s *Store) parseLocal(id wire.TxID, v []byte) (t LocalTx, err error) {
 	const fixed = 8 + 8 + 1
 	if len(v) < fixed || len(v) < fixed+int(v[16]) {
@@ -195,6 +199,9 @@ func (s *Store) parseLocal(id wire.TxID, v []byte) (t LocalTx, err error) {
 	t.seq = binary.BigEndian.Uint64(v[8:])
 	end := fixed + int(v[16])
 	t.End = string(v[fixed:end])
+	if t.End != "" {
+		return t, nil
+	}
 	t.Tx, err = wire.DecodeTransaction(v[end:])
 	if err == nil && t.Tx.ID() != id {
 		err = fmt.Errorf("it is %s", t.Tx.ID())

@@ -147,7 +147,7 @@ func accounted(s *store.Store) (missing int, err error) {
 			return 0, err
 		case !ok:
 			missing++
-		case local.Tx.ID() != id, local.End != "" && (n%3 != 2 || local.End != "final"):
+		case local.End == "" && local.Tx.ID() != id, local.End != "" && (n%3 != 2 || local.End != "final"):
 			return 0, fmt.Errorf("transaction %d is %v", n, local)
 		}
 	}

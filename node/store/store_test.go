@@ -236,6 +236,33 @@ func TestEndedTransactionsAreBounded(t *testing.T) {
 	require.Equal(t, over, kept, "those that ended anew are not pruned for their first end")
 }
 
+// What has ended is remembered without its bytes: a wallet that sends the largest transactions must
+// not fill the disk with what nobody needs.
+func TestEndedTransactionsTakeLittle(t *testing.T) {
+	files := vfs.NewMem()
+	s := open(t, files)
+	const count, large = 50, 100_000
+	var ids []wire.TxID
+	for n := range uint64(count) {
+		require.NoError(t, s.PutLocalTx(tx(n, large), time.UnixMilli(1)))
+		ids = append(ids, tx(n, large).ID())
+	}
+	require.NoError(t, s.EndLocalTxs("final", ids...))
+	require.NoError(t, s.Close())
+	s = open(t, files)
+	for _, id := range ids {
+		local, ok, err := s.LocalTx(id)
+		require.NoError(t, err)
+		require.True(t, ok)
+		require.Equal(t, "final", local.End)
+		require.Nil(t, local.Tx)
+	}
+	require.NoError(t, s.PutLocalTx(tx(0, large), time.UnixMilli(2)))
+	local, _, err := s.LocalTx(ids[0])
+	require.NoError(t, err)
+	require.Equal(t, ids[0], local.Tx.ID(), "it lives again")
+}
+
 func TestTheSignedSlotStays(t *testing.T) {
 	fs := crashdisk.New()
 	s := open(t, fs)

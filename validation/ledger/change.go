@@ -112,6 +112,23 @@ func (l *Ledger) place(b validation.CheckedBlock) (n *node, known bool, err erro
 	return newNode(b.Header().Header(), parent), false, nil
 }
 
+// Path lists the blocks whose bodies Prepare asks for if a child of parent takes the lead: those of
+// the best chain that it leaves behind, and those that it stands on. It is empty where the child
+// follows the head, or cannot lead. Who holds a lock on the ledger may read them before.
+func (l *Ledger) Path(parent wire.BlockID) (ids []wire.BlockID) {
+	from := l.tree[parent]
+	if from == nil || from == l.head() || from.ref.Height+1 < l.head().ref.Height {
+		return nil
+	}
+	fork := forkOf(l.head(), from)
+	for _, tip := range []*node{l.head(), from} {
+		for n := tip; n != fork; n = n.parent {
+			ids = append(ids, n.ref.ID)
+		}
+	}
+	return ids
+}
+
 // choose finds the best tip whose chain is valid and carries the accounts
 // there. It fails if candidate turns out invalid.
 func (l *Ledger) choose(c *Change, body *wire.Block, candidate *node) (*diff, error) {
