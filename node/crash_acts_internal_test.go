@@ -279,7 +279,7 @@ func (w *crashes) flush() { _ = w.chain.locals.flush() }
 
 // snapshot writes down what the pool holds. Whoever asks for it has that, too.
 func (w *crashes) snapshot() {
-	w.saveSnapshot()
+	w.saveSnapshot(time.Minute)
 	for _, d := range w.deeds {
 		d.public = d.public || w.chain.HasTx(d.tx.ID())
 	}

@@ -57,7 +57,7 @@ func TestLookersShareTheChain(t *testing.T) {
 		"account":   func() error { _, err := asked.Account(t.Context(), keyfile.Address(benchKey(100))); return err },
 		"status":    func() error { _, err := asked.TxStatus(t.Context(), tx.ID()); return err },
 		"announcer": func() error { b.chain.untold(0, 10); return nil },
-		"snapshot":  func() error { b.saveSnapshot(); return nil },
+		"snapshot":  func() error { b.saveSnapshot(time.Minute); return nil },
 	} {
 		t.Run(name, func(t *testing.T) {
 			done := make(chan error, 1)

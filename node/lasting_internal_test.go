@@ -94,7 +94,7 @@ func TestARestartEndsNothingBeforeTheSnapshotIsRead(t *testing.T) {
 		ours = append(ours, b.sign(byte(101+i), wire.TxBody{Nonce: 1}))
 		require.Equal(t, api.Pending, b.submit(t, ours[i]))
 	}
-	b.saveSnapshot()
+	b.saveSnapshot(time.Minute)
 	b.restart(t)
 	for _, tx := range ours {
 		require.Equal(t, api.Accepted, b.state(t, tx))

@@ -199,7 +199,7 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 	err := n.run(ctx)
 	if n.loaded.Load() { // else the last one holds what the pool lacks
-		n.saveSnapshot()
+		n.saveSnapshot(snapshotAtStop)
 	}
 	return errors.Join(err, n.release())
 }

@@ -203,3 +203,20 @@ func TestAReorganisationReadsAhead(t *testing.T) {
 	require.Equal(t, top.ID, b.chain.Head().ID)
 	require.Nil(t, b.chain.ahead)
 }
+
+// A stop does not wait until a slow disk has taken all of a full pool: what is best is written first,
+// and what is written can be read.
+func TestASnapshotEndsInTime(t *testing.T) {
+	b := newWalletsBench(t, func(*mempool.Config) {})
+	for i := range wallets {
+		require.NoError(t, b.fromPeer(t, b.sign(byte(101+i), wire.TxBody{Fee: uint64(1_000 * (i + 1))})))
+	}
+	for within, least := range map[time.Duration]int{0: 0, time.Minute: wallets} {
+		begun := time.Now()
+		b.saveSnapshot(within)
+		require.Less(t, time.Since(begun), within+time.Second)
+		raws, err := b.store.ReadSnapshot()
+		require.NoError(t, err)
+		require.Len(t, raws, least)
+	}
+}

@@ -27,7 +27,7 @@ func (n *Node) runSnapshots(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			n.saveSnapshot()
+			n.saveSnapshot(snapshotEvery)
 		}
 	}
 }
@@ -59,14 +59,21 @@ func (n *Node) loadSnapshot(ctx context.Context) (whole bool) {
 	return true
 }
 
-// saveSnapshot writes down what peers sent; the rest is in the store anyway.
-func (n *Node) saveSnapshot() {
-	c := n.chain
+// snapshotAtStop is how long a stop waits for the snapshot, of the time that it has in all.
+const snapshotAtStop = time.Second
+
+// saveSnapshot writes down what peers sent, the best first, and as much of it as a disk takes within
+// that time; the rest is in the store anyway.
+func (n *Node) saveSnapshot(within time.Duration) {
+	c, until := n.chain, time.Now().Add(within)
 	c.mu.RLock()
 	list := c.pool.List()
 	c.mu.RUnlock()
 	_, err := n.store.WriteSnapshot(func(yield func([]byte) bool) {
 		for tx := range list.All() {
+			if time.Now().After(until) {
+				return
+			}
 			if local, _ := c.locals.has(tx.ID()); !local && !yield(tx.Tx().Bytes()) {
 				return
 			}
