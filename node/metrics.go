@@ -105,7 +105,7 @@ func newMeters() *meters {
 			lacking:   counters("recon_differences_total", "Transactions that an exchange found on one side only, by side (theirs, ours).", "side"),
 			bytes:     counters("recon_bytes_total", "Bytes of frames of reconciliation, by direction (in, out).", "direction"),
 			fetched:   counter("transactions_fetched_total", "Transactions that peers sent on request, after reconciliation."),
-			oneSided:  gauge("recon_one_sided_links", "Links outside the mesh on which the peer keeps knowing what the mesh does not bring."),
+			oneSided:  gauge("recon_one_sided_links", "Links outside the mesh on which peers keep giving what the mesh does not bring."),
 		},
 		storeFailed:   gauge("store_failed", "1 while the disk takes no writes, else 0."),
 		storeFailures: counter("store_failures_total", "Times that the disk refused a write and the store was opened again."),

@@ -34,8 +34,8 @@ type Hooks struct {
 	ReconCompared func(with peerscore.PeerID, theirs, ours int)
 	// ReconBytes reports bytes of frames of reconciliation.
 	ReconBytes func(sent, received int)
-	// ReconOneSided reports on how many links outside the mesh the peer keeps knowing what
-	// our mesh does not bring.
+	// ReconOneSided reports on how many links outside the mesh peers keep giving what our mesh
+	// does not bring; 0 if that is over.
 	ReconOneSided func(links int)
 	// TxFetched reports how many transactions a peer gave on request.
 	TxFetched func(from peerscore.PeerID, n int)

@@ -128,7 +128,7 @@ func New(cfg Config) (*Overlay, error) {
 		return nil, err
 	}
 	if o.recon != nil {
-		o.txs.judged = o.recon.inbox.judged
+		o.txs.judged, o.txs.came = o.recon.inbox.judged, o.recon.came
 	}
 	if o.members, err = newMembers(o); err != nil {
 		return nil, err
@@ -403,8 +403,8 @@ func (o *Overlay) Peers() []PeerInfo {
 	return list
 }
 
-// OneSidedLinks is on how many links outside its mesh the peer keeps knowing transactions
-// that the mesh does not bring. More than none for long says that this node may be surrounded
+// OneSidedLinks is on how many links outside its mesh peers keep giving transactions that the
+// mesh does not bring, if all of these together are enough for an alarm. More than none for long says that this node may be surrounded
 // by peers that keep things from it.
 func (o *Overlay) OneSidedLinks() int {
 	if o.recon == nil {

@@ -59,6 +59,7 @@ type reconciler struct {
 	holders *holders
 
 	inbox  reconInbox
+	hidden *eclipse
 	wake   chan struct{} // capacity 1
 	loaded chan struct{} // closed when known holds the pool
 	scans  chan struct{} // reconScans places
@@ -72,7 +73,7 @@ type reconciler struct {
 	pledges  pledges
 	sessions map[reconKey]*reconSession
 	pauses   map[peer.ID]reconPeer // wanted peers without a session of ours
-	alarms   int
+	oneSided int
 	hurry    time.Time // when to tell everybody of much that came into the pool at once; zero if it is told
 	rolled   bool      // much came in, and those on our chain are not told yet
 	much     time.Time // when much came in last, by a rollback or by fetching
@@ -115,7 +116,7 @@ func newReconciler(o *Overlay) (*reconciler, error) {
 			starved: func() bool { return o.sentry.giving() < o.cfg.Gossip.Reserve },
 			pulled:  o.txs.pulled,
 		},
-		fetches:  make(map[peer.ID]map[*fetching]bool),
+		fetches: make(map[peer.ID]map[*fetching]bool), hidden: newEclipse(),
 		sessions: make(map[reconKey]*reconSession), pauses: make(map[peer.ID]reconPeer),
 	}, nil
 }
@@ -217,6 +218,7 @@ func (r *reconciler) turn(ctx context.Context) time.Duration {
 	if now.Sub(r.looked) >= reconTick {
 		r.looked = now
 		r.settle(now)
+		r.watch(now)
 		r.lookAfterLinks(ctx, now)
 	}
 	if !r.hurry.IsZero() && !now.Before(r.hurry) {

@@ -176,8 +176,8 @@ func (r *reconciler) fetchFrom(ctx, within context.Context, f *fetching) (got in
 		places <- struct{}{}
 		judging.Go(func() {
 			defer func() { <-places }()
-			if r.txs.takeFetched(ctx, f.peer, tx) {
-				r.accepted(f.peer)
+			if r.txs.takeFetched(ctx, f.peer, tx) && !r.links.has(f.peer) {
+				r.hidden.gives(time.Now(), f.peer, id)
 			}
 		})
 	}
@@ -192,15 +192,6 @@ func (r *reconciler) arrived(f *fetching, id wire.TxID) {
 	r.tracker.Arrived(id)
 	r.known.tried.put(now, id)
 	r.pledges.gave(now, f.peer)
-}
-
-// accepted counts what a peer told us, and we lacked and took.
-func (r *reconciler) accepted(p peer.ID) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if s := r.sessions[reconKey{p, true}]; s != nil {
-		s.lacked++
-	}
 }
 
 // missed has a transaction asked of somebody else, since a peer denies that it has it.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"slices"
 	"testing"
@@ -182,54 +181,6 @@ func TestReconInboxIsBounded(t *testing.T) {
 	require.True(t, lost)
 	_, _, lost = b.take()
 	require.False(t, lost)
-}
-
-// R67: a link outside the mesh that stays one-sided is told of.
-func TestOneSided(t *testing.T) {
-	start := time.Unix(1_700_000_000, 0)
-	type exchange struct{ after, theirs, ours int }
-	for name, test := range map[string]struct {
-		exchanges []exchange
-		want      bool
-	}{
-		"stays":        {[]exchange{{0, 20, 0}, {8, 20, 1}, {16, 30, 0}, {24, 9, 1}}, true},
-		"too short":    {[]exchange{{0, 20, 0}, {3, 20, 1}, {6, 30, 0}, {9, 9, 1}}, false},
-		"too few":      {[]exchange{{0, 20, 0}, {30, 20, 1}, {60, 30, 0}}, false},
-		"interrupted":  {[]exchange{{0, 20, 0}, {8, 0, 0}, {16, 30, 0}, {24, 9, 0}, {32, 9, 0}}, false},
-		"both ways":    {[]exchange{{0, 20, 20}, {8, 20, 20}, {16, 20, 20}, {24, 20, 20}}, false},
-		"small":        {[]exchange{{0, 7, 0}, {8, 7, 0}, {16, 7, 0}, {24, 7, 0}}, false},
-		"over and out": {[]exchange{{0, 20, 0}, {8, 20, 0}, {16, 20, 0}, {24, 20, 0}, {30, 0, 0}}, false},
-	} {
-		var o oneSided
-		on := false
-		for _, e := range test.exchanges {
-			on = o.note(start.Add(time.Duration(e.after)*time.Second), e.theirs, e.ours)
-		}
-		require.Equal(t, test.want, on, name)
-	}
-}
-
-// R67: the node counts such links, as long as they are one-sided and outside its mesh.
-func TestOneSidedLinksAreCounted(t *testing.T) {
-	var told []int
-	r := &reconciler{
-		log: slog.New(slog.DiscardHandler), links: newLinks(), pauses: make(map[peer.ID]reconPeer),
-		cfg: Config{Hooks: Hooks{ReconOneSided: func(n int) { told = append(told, n) }}},
-	}
-	o := &Overlay{recon: r}
-	outside, meshed := &reconSession{key: reconKey{peer: "outside"}}, &reconSession{key: reconKey{peer: "meshed"}}
-	r.links.set("meshed", true)
-	now := time.Unix(1_700_000_000, 0)
-	for range oneSidedTimes {
-		now = now.Add(oneSidedFor / 2)
-		outside.lacked, meshed.lacked = 100, 100
-		r.compared(now, outside, recon.Compared{Theirs: 100})
-		r.compared(now, meshed, recon.Compared{Theirs: 100})
-	}
-	require.Equal(t, 1, o.OneSidedLinks())
-	r.compared(now, outside, recon.Compared{Theirs: 100})
-	require.Zero(t, o.OneSidedLinks(), "nothing of that was wanted")
-	require.Equal(t, []int{1, 0}, told)
 }
 
 // Who did what in a session is charged by one table, and a stop of ours or theirs by none.

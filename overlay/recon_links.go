@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
@@ -13,6 +14,9 @@ const (
 	// reconOutside is how many peers outside the mesh are reconciled with: an adversary that
 	// holds the mesh has to hold these too.
 	reconOutside = 3
+	// reconDialled of them at least are peers that we dialled, if there are so many: who comes
+	// in is who wants to.
+	reconDialled = 2
 	// reconYoung peers that came less than reconYouth ago are reconciled with beside these:
 	// when a partition heals, mesh and old acquaintances are all of our own side. To a node
 	// that has just begun itself, everybody came lately, and any will do.
@@ -92,7 +96,10 @@ func (r *reconciler) choose(now time.Time, peers []member) map[peer.ID]bool {
 		}
 		return left
 	}
-	left := take(reconOutside, func(_ *member, group string) bool { return !groups[group] })
+	dialled := func(m *member) bool { return m.direction == network.DirOutbound }
+	left := take(reconDialled, func(m *member, group string) bool { return dialled(m) && !groups[group] })
+	left = take(left, func(m *member, _ string) bool { return dialled(m) }) + reconOutside - reconDialled
+	left = take(left, func(_ *member, group string) bool { return !groups[group] })
 	take(left, func(*member, string) bool { return true })
 	take(reconYoung, func(m *member, _ string) bool {
 		return now.Sub(m.opened) < reconYouth && m.opened.Sub(r.began) > reconYouth

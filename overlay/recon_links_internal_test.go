@@ -65,6 +65,39 @@ func TestWhoCameLatelyIsReconciledWith(t *testing.T) {
 	require.Equal(t, first, r.choose(now, peers), "who has a session keeps it")
 }
 
+// R67: of the peers outside the mesh that are reconciled with, most are of those that we dialled,
+// however many came in, and even if those have sessions already.
+func TestWeDialledMostOfWhoWatchesTheMesh(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	r := &reconciler{
+		roster: newRoster(Limits{}, unplugged{}, time.Now, nil, nil), links: newLinks(),
+		sessions: make(map[reconKey]*reconSession), pauses: make(map[peer.ID]reconPeer),
+	}
+	var peers []member
+	add := func(kind string, count int, direction network.Direction) {
+		for i := range count {
+			peers = append(peers, member{id: peer.ID(fmt.Sprint(kind, i)), direction: direction, opened: now.Add(-time.Hour)})
+		}
+	}
+	add("came in", 100, network.DirInbound)
+	for p := range r.choose(now, peers) {
+		r.sessions[reconKey{p, true}] = new(reconSession)
+	}
+	require.Len(t, r.sessions, reconOutside, "if there is nobody else")
+	add("dialled", 8, network.DirOutbound)
+	for range 100 {
+		dialled := 0
+		wanted := r.choose(now, peers)
+		for p := range wanted {
+			if p[0] == 'd' {
+				dialled++
+			}
+		}
+		require.Len(t, wanted, reconOutside)
+		require.Equal(t, reconDialled, dialled)
+	}
+}
+
 // onChain is a chain with one block.
 type onChain struct {
 	Chain

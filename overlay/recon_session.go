@@ -49,13 +49,11 @@ type reconSession struct {
 
 	over      bool
 	exchanges int
-	one       oneSided
 	// agreed are ids that the peer has told us, and that we had and do not want. They count as
 	// known to both, so that they are told once a session.
 	agreed map[wire.TxID]bool
 	apart  bool      // the peer was on another branch when the session began
 	forked time.Time // until when the session waits for the peer and us to be on one chain; zero if it does not
-	lacked int       // transactions that the peer gave since the last exchange, and that we took
 }
 
 // maxAgreed bounds what is agreed in a session. What is beyond is told again in each exchange.
@@ -198,7 +196,6 @@ func (r *reconciler) end(s *reconSession, err error) {
 		return
 	}
 	delete(r.sessions, s.key)
-	r.alarm(s, false)
 	if r.sessions[reconKey{s.key.peer, !s.key.asks}] == nil {
 		r.tracker.Gone(peerscore.PeerID(s.key.peer))
 	}
@@ -278,36 +275,6 @@ func (r *reconciler) scan(s *reconSession, scan *recon.Scan) {
 	})
 }
 
-// oneSided follows a link outside the mesh: a peer of another part of the network that keeps
-// knowing what we do not says that our mesh hides something.
-type oneSided struct {
-	since time.Time // of the first of the exchanges in a row; zero if the last was none
-	times int
-	alarm bool
-}
-
-const (
-	// oneSidedTimes exchanges in a row, over oneSidedFor, in which the peer told at least
-	// oneSidedLeast ids that we lack and want, and eight times what was ours only. What we
-	// refused ourselves proves nothing.
-	oneSidedTimes = 4
-	oneSidedFor   = 20 * time.Second
-	oneSidedLeast = 8
-)
-
-// note takes the result of an exchange and says whether the alarm is on.
-func (o *oneSided) note(now time.Time, lacked, ours int) bool {
-	if lacked < oneSidedLeast || lacked < 8*ours {
-		o.times = 0
-		return false
-	}
-	if o.times == 0 {
-		o.since = now
-	}
-	o.times++
-	return o.times >= oneSidedTimes && now.Sub(o.since) >= oneSidedFor
-}
-
 // compared takes note of what differed.
 func (r *reconciler) compared(now time.Time, s *reconSession, c recon.Compared) {
 	call3(r.cfg.Hooks.ReconCompared, peerscore.PeerID(s.key.peer), c.Theirs, c.Ours)
@@ -316,30 +283,28 @@ func (r *reconciler) compared(now time.Time, s *reconSession, c recon.Compared) 
 		p.pause, p.doubts = 0, 0
 		r.pauses[s.key.peer] = p
 	}
-	lacked := s.lacked
-	s.lacked = 0
-	on := s.one.note(now, lacked, c.Ours) && !r.links.has(s.key.peer)
-	if on && !s.one.alarm {
-		r.log.Warn("a peer outside our mesh keeps knowing transactions that our mesh does not bring; are we surrounded?",
-			"peer", s.key.peer, "lacking", lacked)
+}
+
+// came is told of all transactions that are judged.
+func (r *reconciler) came(id wire.TxID, from peer.ID, accepted bool) {
+	r.hidden.judged(time.Now(), id, r.links.has(from), accepted)
+}
+
+// watch says so when the mesh begins to hide something, or no longer does.
+func (r *reconciler) watch(now time.Time) {
+	links := r.hidden.look(now)
+	if links == r.oneSided {
+		return
 	}
-	r.alarm(s, on)
+	if r.oneSided == 0 {
+		r.log.Warn("peers outside our mesh keep giving transactions that our mesh does not bring; are we surrounded?", "links", links)
+	}
+	r.oneSided = links
+	call(r.cfg.Hooks.ReconOneSided, links)
 }
 
 func (r *reconciler) oneSidedLinks() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.alarms
-}
-
-func (r *reconciler) alarm(s *reconSession, on bool) {
-	if s.one.alarm == on {
-		return
-	}
-	if s.one.alarm = on; on {
-		r.alarms++
-	} else {
-		r.alarms--
-	}
-	call(r.cfg.Hooks.ReconOneSided, r.alarms)
+	return r.oneSided
 }

@@ -229,3 +229,27 @@ func TestSlowPeersAreNotAskedBesideEachOther(t *testing.T) {
 	require.Less(t, sent, int64(count)*6/5) // 658, where expiry knew nothing of their size
 	require.Zero(t, n.seen.blamed())
 }
+
+// R67: where the mesh hides everything, and several peers outside of it share what they give.
+func TestAnEclipseIsSeenByAllWhoAreOutside(t *testing.T) {
+	g, c := testGenesis("eclipse"), newClock()
+	n, _ := startSource(t, g, c)
+	var outside []*teller
+	for range 3 {
+		f := newTeller(t, g)
+		greet(t, f, n)
+		outside = append(outside, f)
+	}
+	count := 0
+	for began := time.Now(); time.Since(began) < 2*patience && n.OneSidedLinks() == 0; time.Sleep(20 * time.Millisecond) {
+		for ; count < int(time.Since(began).Seconds()*6); count++ {
+			tx := transfer(g, fmt.Sprint("wallet ", count%8), uint64(count/8))
+			for _, f := range outside {
+				f.add(tx.ID(), tx.Bytes())
+			}
+		}
+	}
+	t.Logf("%d links after %d transactions", n.OneSidedLinks(), count)
+	require.Positive(t, n.OneSidedLinks())
+	require.Zero(t, n.seen.blamed())
+}

@@ -45,6 +45,8 @@ type txRoad struct {
 	beside    func(raw []byte)              // passes on beside the mesh what is published; set before Run, may be nil
 	spare     func(on []peer.ID) bool       // whether that reaches one of these; set before Run, may be nil
 	judged    func(id wire.TxID, err error) // told of verdicts on what has terms; set before Run, may be nil
+	// came is told who brought it, and whether it was accepted; set before Run, may be nil.
+	came func(id wire.TxID, from peer.ID, accepted bool)
 }
 
 func newTxRoad(cfg Config, self peer.ID, l *links, r *roster, c *court, w *crew) *txRoad {
@@ -104,6 +106,9 @@ func (t *txRoad) judge(from peer.ID, r validation.TxResult) validation.Verdict {
 		t.chargeAvoidable(from, r.Err)
 	}
 	verdict := validation.Judge(r.Err)
+	if (r.ID != wire.TxID{}) {
+		call3(t.came, r.ID, from, verdict == validation.Accept)
+	}
 	if verdict == validation.Accept {
 		t.roster.brought(from, false)
 		t.firsts.note(r.ID, from)

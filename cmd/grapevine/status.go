@@ -67,7 +67,7 @@ func printStatus(w io.Writer, s api.Status, evidence []api.Equivocation, faults 
 		pairs = append(pairs, "reachability", string(r.State))
 	}
 	if s.OneSidedLinks > 0 {
-		pairs = append(pairs, "eclipse?", fmt.Sprintf("on %d links outside the mesh, peers keep knowing transactions that the mesh does not bring", s.OneSidedLinks))
+		pairs = append(pairs, "eclipse?", fmt.Sprintf("on %d links outside the mesh, peers keep giving transactions that the mesh does not bring", s.OneSidedLinks))
 	}
 	for _, aside := range s.SetAside {
 		pairs = append(pairs, "damaged", "the store was, and is now in "+aside+": see the log for what could not be read; remove the folder when it is not needed")

@@ -146,7 +146,7 @@ type Status struct {
 	Syncing        Syncing        `json:"syncing"`
 	Peers          int            `json:"peers"`
 	Guests         int            `json:"guests" doc:"Those among the peers that do not speak hello."`
-	OneSidedLinks  int            `json:"one_sided_links" doc:"Links outside the mesh on which the peer keeps knowing transactions that the mesh does not bring. More than 0 for long: this node may be eclipsed."`
+	OneSidedLinks  int            `json:"one_sided_links" doc:"Links outside the mesh on which peers keep giving transactions that the mesh does not bring. More than 0 for long: this node may be eclipsed."`
 	Reachability   *Reachability  `json:"reachability,omitempty" doc:"Whether peers can dial this node, as they found out; absent with the profile testnet."`
 	Members        *MemberCount   `json:"members,omitempty" doc:"The network as far as this node knows it; absent while the node starts, and without membership."`
 	Mempool        Mempool        `json:"mempool"`
