@@ -2,6 +2,7 @@ package overlay
 
 import (
 	"context"
+	"encoding/binary"
 	"io"
 	"slices"
 	"sync"
@@ -116,13 +117,14 @@ func (l *lane) hearHeaders(mesh *links) func(from peer.ID, head []byte) (done fu
 	}
 }
 
-// writeHeaders returns how RPCs of the block topic are written.
+// writeHeaders returns how frames of the block topic, an RPC with its length before it each, are
+// written.
 func (l *lane) writeHeaders(mesh *links) func(context.Context, network.Stream, peer.ID, []byte) (int, error) {
-	return func(ctx context.Context, s network.Stream, p peer.ID, rpc []byte) (int, error) {
-		if beginsBlock(rpc) {
+	return func(ctx context.Context, s network.Stream, p peer.ID, frame []byte) (int, error) {
+		if _, n := binary.Uvarint(frame); n > 0 && beginsBlock(frame[n:]) {
 			defer l.header(ctx, mesh.has(p))()
 		}
-		return s.Write(rpc)
+		return s.Write(frame)
 	}
 }
 

@@ -3,6 +3,7 @@ package overlay
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -139,7 +140,8 @@ func TestBlocksAreToldByWhatTheyAre(t *testing.T) {
 			rpc   []byte
 			holds time.Duration
 		}{{small, txPatience}, {carrying(t, nil), 0}} {
-			go func() { _, _ = write(t.Context(), slowStream{}, "near", c.rpc) }()
+			frame := append(binary.AppendUvarint(nil, uint64(len(c.rpc))), c.rpc...) // as the router writes it
+			go func() { _, _ = write(t.Context(), slowStream{}, "near", frame) }()
 			synctest.Wait()
 			require.Equal(t, c.holds, l.held(t.Context(), "near"))
 			time.Sleep(time.Second)
