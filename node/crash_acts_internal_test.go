@@ -36,6 +36,7 @@ var acts = slices.Concat(
 	often(3, act{"block", (*crashes).block}),
 	often(2, act{"fork", (*crashes).fork}),
 	often(2, act{"time goes by", (*crashes).wait}),
+	often(1, act{"clock is set back", (*crashes).setBack}),
 	often(2, act{"ends are written", (*crashes).flush}),
 	often(1, act{"snapshot", (*crashes).snapshot}),
 	often(1, act{"disk fails", (*crashes).fail}),
@@ -270,9 +271,17 @@ func (w *crashes) fork() {
 // wait lets time go by, and the node keep its house.
 func (w *crashes) wait() {
 	w.clock = w.clock.Add(time.Duration(w.pick(4, "time")) * 700 * time.Millisecond)
+	if w.clock.After(w.latest) {
+		w.latest = w.clock
+	}
 	w.chain.expire()
 	w.chain.retryEarly()
 	w.private.sweep()
+}
+
+// setBack corrects a clock that was ahead.
+func (w *crashes) setBack() {
+	w.clock = w.clock.Add(-time.Duration(w.pick(10, "back")) * 700 * time.Millisecond)
 }
 
 func (w *crashes) flush() { _ = w.chain.locals.flush() }

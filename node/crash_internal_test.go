@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
@@ -55,8 +56,9 @@ type crashes struct {
 	ending *sync.WaitGroup
 	disk   *crashdisk.Disk
 	faults *crashdisk.Faults
-	narrow bool // the pool is small
-	dying  bool // the power goes while this step is done
+	narrow bool      // the pool is small
+	dying  bool      // the power goes while this step is done
+	latest time.Time // that the clock ever said
 
 	deeds  []*deed
 	byID   map[wire.TxID]int // of deeds
@@ -87,9 +89,10 @@ func newCrashes(t *rapid.T, b *bench, cfg Config, ending *sync.WaitGroup) *crash
 		byID: make(map[wire.TxID]int), points: make(map[wire.BlockID]*point),
 	}
 	if w.narrow {
-		w.cfg.Mempool.MaxCount, w.cfg.Mempool.MaxPerSender, w.cfg.Mempool.MaxWaiting, w.cfg.Mempool.MaxNonceGap = 8, 4, 4, 2
+		w.cfg.Mempool.MaxCount, w.cfg.Mempool.MaxPerSender, w.cfg.Mempool.MaxWaiting, w.cfg.Mempool.MaxNonceGap = 3, 3, 2, 2 // two senders are too many for it
 	}
 	w.at(20)
+	w.latest = w.clock
 	w.start(crashdisk.New())
 	genesis := &point{ref: w.chain.Head(), accounts: make(map[wire.Address]ledger.Account)}
 	for _, a := range w.Genesis().Allocations {

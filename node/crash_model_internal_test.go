@@ -170,9 +170,10 @@ func (w *crashes) lookAt(d *deed, s api.TxStatus, head *point, started bool) {
 		require.NoError(w, err)
 		require.True(w, !started || by.public || kept, "%s: replaced by %s, which nobody has", d, by)
 	case api.Expired:
-		require.True(w, d.terms().ExpiredAt(uint64(w.clock.UnixMilli())), "%s", d)
+		require.True(w, d.terms().ExpiredAt(uint64(w.latest.UnixMilli())), "%s", d)
 	case api.Evicted:
 		require.True(w, w.narrow, "%s: the pool has room", d)
+		w.lookAtEviction(d, started)
 	case api.Included, api.Final: // look has compared them with the chain
 	case api.Invalid:
 		record, _, err := w.store.LocalTx(id)
@@ -184,6 +185,38 @@ func (w *crashes) lookAt(d *deed, s api.TxStatus, head *point, started bool) {
 	if started && d.acked && s.State == api.Pending {
 		require.Contains(w, w.announcer.queue, id, "%s is announced again", d)
 	}
+}
+
+// lookAtEviction demands that whoever was just told that others pay more finds the pool full of them, or
+// closed to what pays so little.
+func (w *crashes) lookAtEviction(d *deed, started bool) {
+	record, _, err := w.store.LocalTx(d.tx.ID())
+	require.NoError(w, err)
+	if d.state == api.Evicted || started && record.End != "" { // it was decided before
+		return
+	}
+	pool, rate := w.chain.pool, float64(d.terms().Fee)/float64(d.tx.Size())
+	if pool.Stats().FeeFloor > rate {
+		return
+	}
+	require.GreaterOrEqual(w, pool.Len(), w.cfg.Mempool.MaxCount, "%s: the pool has room", d)
+	for tx := range pool.All() {
+		o := w.deeds[w.byID[tx.ID()]]
+		if pool.Executable(tx.ID()) && tx.Terms().Sender != d.terms().Sender && d.state == api.Pending {
+			require.GreaterOrEqual(w, w.worth(o), w.worth(d), "%s stays, and pays less than %s", o, d)
+		}
+	}
+}
+
+// worth is the least fee per byte of a transaction and what is pooled of its sender before it.
+func (w *crashes) worth(d *deed) float64 {
+	worth := float64(d.terms().Fee) / float64(d.tx.Size())
+	for _, tx := range w.chain.pool.BySender(d.terms().Sender) {
+		if tx.Terms().Nonce < d.terms().Nonce {
+			worth = min(worth, float64(tx.Terms().Fee)/float64(tx.Size()))
+		}
+	}
+	return worth
 }
 
 // lookAtEnd demands that an end on disk is one until its user submits the transaction again.

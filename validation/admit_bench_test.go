@@ -38,7 +38,9 @@ const (
 // With bad signatures, all of one peer, the rounds are as the overlay has them:
 // after the batch that it spoilt the peer's messages are verified apart, and once
 // peerscore bans it they are refused. In the rounds "strangers" every batch is
-// spoilt by a peer that nobody has met: the worst that ever happens. A run fails
+// spoilt by a peer that nobody has met, so that nothing that was learnt helps, and
+// every equation of it ([wire.TxBatch]) has a bad signature: all are verified twice.
+// Only a larger share of bad ones would cost the honest ones more. A run fails
 // that costs more than it may; docs/figures/admit.md has the last figures.
 func BenchmarkAdmit(b *testing.B) {
 	for _, bc := range []struct {
