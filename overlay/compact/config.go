@@ -23,7 +23,7 @@ type Config struct {
 	GiveUp  time.Duration
 	Longest time.Duration
 
-	// EarlyBytes bounds, for each link, frames that came before their block's header,
+	// EarlyBytes bounds, for each link, the memory of frames that came before their block's header,
 	// and EarlyFor how long they wait: they travel on other streams than the header, and
 	// need no check, so that they overtake it.
 	EarlyBytes int
@@ -111,7 +111,7 @@ func (c Config) Validate() error {
 	if c.Longest < c.GiveUp {
 		errs = append(errs, fmt.Errorf("compact: Longest is %v, want at least GiveUp=%v", c.Longest, c.GiveUp))
 	}
-	if c.EarlyBytes < MaxChunk+frameHead+MaxProof*bytesOfHash {
+	if c.EarlyBytes < MaxChunk+frameHead+MaxProof*bytesOfHash+earlyHead {
 		errs = append(errs, fmt.Errorf("compact: EarlyBytes is %d, want room for a chunk", c.EarlyBytes))
 	}
 	return errors.Join(errs...)

@@ -8,8 +8,12 @@ import (
 	"github.com/grapevine-p2p/grapevine/wire"
 )
 
-// maxUnknown bounds the fields of a newer version that a frame may carry.
-const maxUnknown = 16
+// maxUnknown bounds the fields of a newer version that a frame may carry, and maxUnknownBytes
+// what they take in all: what is kept of a frame keeps all of its bytes in memory.
+const (
+	maxUnknown      = 16
+	maxUnknownBytes = 256
+)
 
 // Decode reads one frame of up to MaxFrame bytes. Chunks and transactions are slices of
 // b, which the caller must not change, and are not decoded themselves. A frame of a kind
@@ -196,7 +200,8 @@ type fields struct {
 	typ     protowire.Type
 	seen    uint64
 	again   bool
-	unknown int
+	unknown int // fields that were skipped
+	skipped int // bytes of their values
 	err     error
 }
 
@@ -245,8 +250,11 @@ func (r *fields) skip() {
 		r.fail(wire.TooMany)
 	case n < 0:
 		r.fail(wire.Truncated)
+	case r.skipped+n > maxUnknownBytes:
+		r.fail(wire.TooLarge)
 	default:
 		r.rest = r.rest[n:]
+		r.skipped += n
 	}
 }
 

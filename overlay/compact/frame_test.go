@@ -90,6 +90,8 @@ func TestBadFrames(t *testing.T) {
 		"number as bytes":      {field(16, id, field(2, []byte{1})), wire.WrongType},
 		"a group":              {field(18, id, protowire.AppendTag(nil, 9, protowire.StartGroupType)), wire.Truncated},
 		"unknown fields":       {field(18, id, many(17, number(9, 1))), wire.TooMany},
+		"a large unknown":      {field(18, id, field(9, make([]byte, 256))), wire.TooLarge},
+		"large unknowns":       {field(18, id, many(2, field(77, make([]byte, 128)))), wire.TooLarge},
 		"no places":            {field(16, id, number(2, 1)), wire.Missing},
 		"ask for nothing":      {field(16, id, number(2, 1), field(3, nil)), wire.Missing},
 		"ask of number 0":      {field(16, id, number(2, 0), field(3, []byte{1})), wire.Missing},

@@ -390,12 +390,33 @@ type early struct {
 type waiting struct {
 	frame Frame
 	until time.Time
+	bytes int // that it holds
+}
+
+// What a frame holds beside its bytes: earlyHead at most for what it skipped, its own fields and
+// its place here, and lists that it was decoded into.
+const (
+	earlyHead    = maxUnknownBytes + 256
+	bytesOfPlace = 4
+	bytesOfSlice = 24
+)
+
+// held is about what a frame keeps in memory.
+func held(f Frame) int {
+	size := f.Size() + earlyHead
+	switch f := f.(type) {
+	case *Ask:
+		size += cap(f.Places) * bytesOfPlace
+	case *Fill:
+		size += cap(f.Places)*bytesOfPlace + cap(f.Txs)*bytesOfSlice
+	}
+	return size
 }
 
 // put keeps f if there is room; otherwise it is as if it had been lost.
 func (e *early) put(until time.Time, f Frame, limit int) {
-	if size := f.Size(); e.bytes+size <= limit {
-		e.frames = append(e.frames, waiting{f, until})
+	if size := held(f); e.bytes+size <= limit {
+		e.frames = append(e.frames, waiting{f, until, size})
 		e.bytes += size
 	}
 }
@@ -417,7 +438,7 @@ func (e *early) remove(which func(waiting) bool) []Frame {
 			return false
 		}
 		out = append(out, w.frame)
-		e.bytes -= w.frame.Size()
+		e.bytes -= w.bytes
 		return true
 	})
 	return out
