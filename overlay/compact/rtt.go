@@ -8,8 +8,13 @@ type roundTrip struct {
 	smooth, swing time.Duration
 }
 
-// guessRTT stands for a link that nobody has measured: that of an intercontinental line.
-const guessRTT = 200 * time.Millisecond
+const (
+	// guessRTT stands for a link that nobody has measured: that of an intercontinental line.
+	guessRTT = 200 * time.Millisecond
+	// maxPatience is how long at most others are not asked for the sake of a round trip: what it
+	// is measured by, a peer can be late with. No line but by satellite is as long.
+	maxPatience = 3 * guessRTT
+)
 
 func (r *roundTrip) sample(d time.Duration) {
 	if d <= 0 {
@@ -23,17 +28,19 @@ func (r *roundTrip) sample(d time.Duration) {
 	r.smooth += (d - r.smooth) / 8
 }
 
+// mean is about how long an answer takes, at most maxPatience.
 func (r *roundTrip) mean() time.Duration {
 	if r.smooth == 0 {
 		return guessRTT
 	}
-	return r.smooth
+	return min(r.smooth, maxPatience)
 }
 
-// patience is how long an answer may take beside the time for its bytes.
+// patience is how long an answer may take beside the time for its bytes before others are
+// asked, at most maxPatience.
 func (r *roundTrip) patience() time.Duration {
 	if r.smooth == 0 {
-		return 3 * guessRTT
+		return maxPatience
 	}
-	return r.smooth + 4*r.swing
+	return min(r.smooth+4*r.swing, maxPatience)
 }

@@ -111,3 +111,38 @@ func TestWhoWasLateIsTriedAgain(t *testing.T) {
 	require.GreaterOrEqual(t, unpaid, 5)
 	require.LessOrEqual(t, unpaid, 6)
 }
+
+// R186: a peer can make its round trip as long as it likes, and then keep back what it is asked
+// for: others are asked as soon as a line of 600 ms would have answered.
+func TestLongRoundTripsAreNotWaitedFor(t *testing.T) {
+	for _, rtt := range []time.Duration{2 * time.Second, 9 * time.Second, time.Hour} {
+		for missing, atMost := range map[int]time.Duration{1: 650 * time.Millisecond, 1_000: 800 * time.Millisecond} {
+			s := newStage(t, none, "a", "b")
+			require.NoError(t, s.SetLink(compact.Link{ID: "z", Mesh: true, RTT: rtt}))
+			b, coded := block(transactions(0, 1_000, 250), nil)
+			s.open("z", b, b.Txs()[missing:]...)
+			s.receive("z", &compact.Have{Block: b.ID(), Whole: true})
+			out := s.pass(50 * time.Millisecond)
+			if missing == 1 {
+				require.Len(t, only[*compact.Ask](out, "z"), 1)
+				require.Empty(t, only[*compact.Ask](s.seen, "a"))
+				out = s.pass(atMost)
+				require.Len(t, append(only[*compact.Ask](out, "a"), only[*compact.Ask](out, "b")...), 1, "%v", rtt)
+				continue
+			}
+			require.NotEmpty(t, only[*compact.Want](s.seen, "z"))
+			out = s.receive("a", &compact.Have{Block: b.ID(), Whole: true})
+			chunks := chunksOf(t, b, coded)
+			for wants := only[*compact.Want](out, "a"); len(wants) > 0; wants = only[*compact.Want](out, "a") {
+				out = nil
+				for _, c := range chunks {
+					if wants[0].Chunks.Has(c.Index) {
+						out = append(out, s.receive("a", &compact.Chunk{Block: c.Block, Index: c.Index, Data: c.Data, Proof: c.Proof})...)
+					}
+				}
+			}
+			require.Empty(t, s.built(), "z has its share to give")
+			require.NotEmpty(t, only[*compact.Want](s.pass(atMost), "a"), "%v", rtt)
+		}
+	}
+}
