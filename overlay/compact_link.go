@@ -122,7 +122,7 @@ func (c *compactor) next(ctx context.Context, l *compactLink) compact.Frame {
 
 // write sends what is put until ctx ends.
 func (c *compactor) write(ctx context.Context, l *compactLink) {
-	var stream network.Stream
+	var stream *partsStream
 	for {
 		f := c.next(ctx, l)
 		if f == nil {
@@ -140,7 +140,7 @@ func (c *compactor) write(ctx context.Context, l *compactLink) {
 		}
 		c.log.Debug("sending parts of blocks failed", "peer", l.peer, "err", err)
 		if stream != nil {
-			_ = stream.Reset()
+			stream.giveUp()
 			stream = nil
 		}
 		l.lose()
@@ -152,7 +152,19 @@ func (c *compactor) write(ctx context.Context, l *compactLink) {
 	}
 }
 
-func (c *compactor) openStream(ctx context.Context, p peer.ID) (network.Stream, error) {
+// partsStream is a stream of parts to a peer, which is reset when its link ends.
+type partsStream struct {
+	network.Stream
+	release func() bool // of what waits for the end of the link
+}
+
+// giveUp ends a stream before its link does: a link may outlive many.
+func (s *partsStream) giveUp() {
+	s.release()
+	_ = s.Reset()
+}
+
+func (c *compactor) openStream(ctx context.Context, p peer.ID) (*partsStream, error) {
 	within, cancel := context.WithTimeout(ctx, linkOpen)
 	defer cancel()
 	s, err := c.host.NewStream(network.WithNoDial(within, "only connected peers get parts of blocks"), p, c.protocol)
@@ -160,8 +172,7 @@ func (c *compactor) openStream(ctx context.Context, p peer.ID) (network.Stream, 
 		return nil, fmt.Errorf("overlay: open %s: %w", c.protocol, err)
 	}
 	// The stream knows no context: its end must wake who writes.
-	context.AfterFunc(ctx, func() { _ = s.Reset() })
-	return s, nil
+	return &partsStream{s, context.AfterFunc(ctx, func() { _ = s.Reset() })}, nil
 }
 
 func (c *compactor) writeFrame(ctx context.Context, s network.Stream, p peer.ID, f compact.Frame) error {
