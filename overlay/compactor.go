@@ -24,6 +24,10 @@ import (
 // compactLinks bounds the peers that parts of blocks are exchanged with.
 const compactLinks = 64
 
+// seekLinkEvery is how often a frame of a peer that is no link may have the links looked at: a
+// peer that has just come is found, and one that is never a link costs its frames and no more.
+const seekLinkEvery = 100 * time.Millisecond
+
 // ServiceFrames, in the services of a hello, says that a peer takes frames of blocks on
 // compact/1, and not only requests.
 const ServiceFrames = 1 << 0
@@ -49,6 +53,7 @@ type compactor struct {
 
 	machine *compact.Machine // owned by run, as links
 	links   map[peer.ID]*compactLink
+	sought  time.Time // when a frame of a peer that is no link last had the links looked at
 	debts   *debtBook
 
 	mu       sync.Mutex // guards what follows
@@ -320,7 +325,8 @@ func (c *compactor) receive(ctx context.Context, m *member, raw []byte) error {
 	if f != nil {
 		c.tell(func(now time.Time) []compact.Action {
 			actions := []compact.Action(nil)
-			if c.links[m.id] == nil {
+			if c.links[m.id] == nil && now.Sub(c.sought) >= seekLinkEvery {
+				c.sought = now
 				actions = c.refresh(now, 0)
 			}
 			return append(actions, c.machine.Receive(now, peerscore.PeerID(m.id), f)...)

@@ -201,7 +201,8 @@ func (m *Machine) onFill(j *job, t *mate, f *Fill) error {
 		}
 		a.places = slices.Delete(a.places, at, at+1)
 	}
-	j.calm = j.calm && len(f.Places) == 0 && f.More && a.promised // said again
+	// A promise that is said again, or kept in part, leaves nobody else to ask.
+	calm := j.calm && f.More && a.promised && len(a.places) > 0
 	if !a.late && len(f.Places) > 0 {
 		t.link.prompt()
 	}
@@ -219,7 +220,9 @@ func (m *Machine) onFill(j *job, t *mate, f *Fill) error {
 		}
 		a.places = nil
 	}
-	return m.accept(j, t, f, &j.how.Asked)
+	err := m.accept(j, t, f, &j.how.Asked)
+	j.calm = calm
+	return err
 }
 
 // accept puts the transactions of one frame into the draft, and counts those that were

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -495,11 +496,39 @@ func TestFramesThatChangeNothingAreCheap(t *testing.T) {
 	for name, frames := range map[string][]compact.Frame{
 		"have":    {&compact.Have{Block: b.ID()}},
 		"promise": {&compact.Fill{Block: b.ID(), ID: asks[0].ID, More: true}},
+		"whole":   {&compact.Have{Block: b.ID(), Whole: true}},
 	} {
 		s.receive("a", frames[0]) // the first may change something
 		allocs := testing.AllocsPerRun(50, func() { s.Receive(s.at, "a", frames[0]) })
 		require.Zero(t, allocs, name)
 	}
+}
+
+// R187: who gives a block in as many frames as it has transactions has us look at each, and not
+// at all that are missing with each.
+func TestPiecemealAnswersAreCheap(t *testing.T) {
+	b, _ := block(transactions(0, 4_000, 250), func(h *wire.HeaderBody) { h.ChunkRoot, h.ChunkData, h.ChunkParity = wire.Hash{}, 0, 0 })
+	s := newStage(t, none, "a", "b", "c", "d")
+	s.open("a", b)
+	ask := only[*compact.Ask](s.pass(50*time.Millisecond), "a")[0]
+	for _, l := range []peerscore.PeerID{"a", "b", "c", "d"} {
+		s.receive(l, &compact.Have{Block: b.ID(), Whole: true})
+	}
+	s.receive("a", &compact.Fill{Block: b.ID(), ID: ask.ID, More: true})
+	s.pass(5 * time.Second) // all have been asked for it
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	const frames = 500
+	for k := range frames {
+		f := answer(b, &compact.Ask{ID: ask.ID, Places: ask.Places[k : k+1]})
+		f.More = true
+		s.Receive(s.at, "a", f)
+	}
+	runtime.ReadMemStats(&after)
+	require.False(t, s.Overlooks(b.ID()))
+	each := (after.TotalAlloc - before.TotalAlloc) / frames
+	require.Less(t, each, uint64(4*len(b.Txs())/2), "bytes a frame: a list of what is missing takes twice as much")
+	require.Empty(t, kindOf[compact.Blame](s.seen))
 }
 
 // TestNothingIsOverlooked: whatever comes in whatever order, what nobody is about to send is
