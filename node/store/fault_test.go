@@ -61,10 +61,14 @@ func newErrands(t *testing.T, s *store.Store) *errands {
 	return e
 }
 
+// patience is how long a write may go on failing after the disk is well. How soon it succeeds is
+// tested elsewhere; here sixteen stores are opened again at once, under the race detector too.
+const patience = time.Minute
+
 // insist does one write until it succeeds. A refusal says that the disk failed,
 // and why.
 func (e *errands) insist(what string, do func() error) error {
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(patience)
 	for {
 		err := do()
 		if err == nil {
