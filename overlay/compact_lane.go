@@ -24,6 +24,9 @@ const (
 	othersPatience = 150 * time.Millisecond
 	bodyPatience   = 200 * time.Millisecond
 	txPatience     = 25 * time.Millisecond
+	// headerHold is how long a header counts that is being written: who does not read it holds up
+	// a part of a body once, as long as that waits anyway, and not each that follows.
+	headerHold = bodyPatience
 	// txPiece bounds the bytes of transactions that are handed to a connection at a time, and
 	// so what is before a block in its queue.
 	txPiece = 16 << 10
@@ -58,7 +61,18 @@ func (l *lane) hold() (release func()) {
 	defer l.mu.Unlock()
 	l.lull.pass()
 	l.mesh++
-	return func() { l.leave(&l.mesh) }
+	return l.leaving(&l.mesh)
+}
+
+// leaving returns what is to be called once a header is written, which otherwise happens of
+// itself. Calling it again does nothing.
+func (l *lane) leaving(count *int) (done func()) {
+	leave := sync.OnceFunc(func() { l.leave(count) })
+	timer := time.AfterFunc(headerHold, leave)
+	return func() {
+		timer.Stop()
+		leave()
+	}
 }
 
 func (l *lane) leave(count *int) {
@@ -103,7 +117,7 @@ func (l *lane) header(ctx context.Context, inMesh bool) (done func()) {
 		l.queued--
 		l.others++
 	}
-	return func() { l.leave(&l.others) }
+	return l.leaving(&l.others)
 }
 
 // hearHeaders returns what is to be told of frames of the block topic that begin to come in,

@@ -46,18 +46,43 @@ func TestLane(t *testing.T) {
 		}
 		require.Equal(t, 50*time.Millisecond, <-body)
 
-		defer l.hold()() // who does not read must not hold up the others for ever
 		for patience, wait := range map[time.Duration]func(context.Context){
 			txPatience: func(ctx context.Context) { l.txs(ctx, "a") }, bodyPatience: l.body, othersPatience: func(ctx context.Context) { l.header(ctx, false)() },
 		} {
+			defer l.hold()() // who does not read must not hold up the others for ever
 			began := time.Now()
 			wait(ctx)
 			require.Equal(t, patience, time.Since(began))
 		}
+		defer l.hold()()
 		stopped, cancel := context.WithCancel(ctx)
 		cancel()
 		began := time.Now()
 		l.body(stopped)
 		require.Zero(t, time.Since(began))
+	})
+}
+
+// R189: a peer that does not read a header holds up what goes to others for a fifth of a second,
+// and not each part for as long; what was written in time is let go at once.
+func TestLaneIsNotHeldByWhoDoesNotRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, ctx := newLane(func(peer.ID) bool { return false }), t.Context()
+		for _, inMesh := range []bool{true, false} {
+			began := time.Now()
+			done := l.header(ctx, inMesh)
+			for range 16 {
+				l.body(ctx)
+			}
+			require.Equal(t, headerHold, time.Since(began))
+			done() // after all
+			began = time.Now()
+			written := l.header(ctx, inMesh)
+			time.AfterFunc(10*time.Millisecond, written)
+			l.body(ctx)
+			require.Equal(t, 10*time.Millisecond, time.Since(began))
+			time.Sleep(time.Second)
+			require.True(t, l.idle(), "each counted once")
+		}
 	})
 }
