@@ -31,7 +31,9 @@ type compactLink struct {
 	cancel context.CancelFunc
 	wake   chan struct{} // capacity 1
 
-	flight flight // owned by the compactor's run
+	// Owned by the compactor's run.
+	flight flight
+	in     bool // it is a link of the machine
 
 	mu    sync.Mutex      // guards what follows
 	hurry []compact.Frame // what is short, and overtakes

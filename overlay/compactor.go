@@ -21,8 +21,10 @@ import (
 	"github.com/grapevine-p2p/grapevine/wire"
 )
 
-// compactLinks bounds the peers that parts of blocks are exchanged with.
-const compactLinks = 64
+// compactLinks bounds the peers that parts of blocks are exchanged with: as many as the machine
+// takes, which is three times the peers of a public node. Each costs up to half a megabyte of
+// frames that came too early, and some 600 KB of what it is known to have.
+const compactLinks = compact.MaxLinks
 
 // seekLinkEvery is how often a frame of a peer that is no link may have the links looked at: a
 // peer that has just come is found, and one that is never a link costs its frames and no more.
@@ -51,9 +53,9 @@ type compactor struct {
 	gaveUp   func(id wire.BlockID, why error)
 	events   chan compactEvent
 
-	machine *compact.Machine // owned by run, as links
-	links   map[peer.ID]*compactLink
-	sought  time.Time // when a frame of a peer that is no link last had the links looked at
+	machine *compact.Machine         // owned by run, as links
+	links   map[peer.ID]*compactLink // to all that speak frames, in the machine or not
+	sought  time.Time                // when a frame of a peer that is no link last had the links looked at
 	debts   *debtBook
 
 	mu       sync.Mutex // guards what follows
@@ -185,8 +187,10 @@ func (c *compactor) send(p peer.ID, f compact.Frame) {
 	}
 }
 
-// refresh makes the links of the machine those peers that speak frames, the mesh first if
-// there are too many. header is the size of the compact block that is about to go out.
+// refresh makes the links of the machine those peers that speak frames. If there are too many,
+// the mesh comes first, and then who is in: what is on its way on a link is worth more than
+// the height that a peer claims. Others are only answered. header is the size of the compact
+// block that is about to go out.
 func (c *compactor) refresh(now time.Time, header int) (actions []compact.Action) {
 	var wanted []member
 	for _, m := range c.roster.heads() {
@@ -194,12 +198,22 @@ func (c *compactor) refresh(now time.Time, header int) (actions []compact.Action
 			wanted = append(wanted, m)
 		}
 	}
+	here := make(map[peer.ID]bool, len(wanted))
+	for _, m := range wanted {
+		here[m.id] = true
+		if c.links[m.id] == nil {
+			c.links[m.id] = &compactLink{peer: m.id, wake: make(chan struct{}, 1), cancel: func() {}}
+		}
+	}
 	if len(wanted) > compactLinks {
 		rank := func(m member) int {
-			if c.mesh.has(m.id) {
+			switch {
+			case c.mesh.has(m.id):
 				return 0
+			case c.links[m.id].in:
+				return 1
 			}
-			return 1
+			return 2
 		}
 		slices.SortStableFunc(wanted, func(a, b member) int { return rank(a) - rank(b) })
 		wanted = wanted[:compactLinks]
@@ -210,16 +224,17 @@ func (c *compactor) refresh(now time.Time, header int) (actions []compact.Action
 	}
 	c.holders.keep(stays)
 	for id, l := range c.links {
-		if !stays[id] {
+		if !here[id] {
 			l.cancel()
 			delete(c.links, id)
+		}
+		if l.in && !stays[id] {
+			l.in = false
 			actions = append(actions, c.machine.DropLink(now, peerscore.PeerID(id))...)
 		}
 	}
 	for _, m := range wanted {
-		if c.links[m.id] == nil {
-			c.links[m.id] = &compactLink{peer: m.id, wake: make(chan struct{}, 1), cancel: func() {}}
-		}
+		c.links[m.id].in = true
 		rtt, window := c.line(m, c.links[m.id].flight, header)
 		_ = c.machine.SetLink(compact.Link{ID: peerscore.PeerID(m.id), Mesh: c.mesh.has(m.id), RTT: rtt, Window: window}) // there is room
 	}
@@ -250,7 +265,8 @@ func (c *compactor) open(r *rebuild, known []validation.CheckedTx, linked func(b
 			b, ok := a.(compact.Built)
 			return ok && b.Block == r.header.ID()
 		}) {
-			linked(c.links[r.from] != nil)
+			l := c.links[r.from]
+			linked(l != nil && l.in)
 		}
 		return actions
 	})

@@ -73,7 +73,7 @@ type Config struct {
 // DefaultConfig returns the configuration of a public node.
 func DefaultConfig() Config {
 	return Config{
-		Links:      64,
+		Links:      MaxLinks,
 		Blocks:     8,
 		Keep:       30 * time.Second,
 		GiveUp:     10 * time.Second,
@@ -105,8 +105,8 @@ func (c Config) Validate() error {
 			errs = append(errs, fmt.Errorf("compact: %s is %v, want > 0", v.Type().Field(i).Name, v.Field(i)))
 		}
 	}
-	if c.Links > maxLinks {
-		errs = append(errs, fmt.Errorf("compact: Links is %d, want at most %d", c.Links, maxLinks))
+	if c.Links > MaxLinks {
+		errs = append(errs, fmt.Errorf("compact: Links is %d, want at most %d", c.Links, MaxLinks))
 	}
 	if c.Longest < c.GiveUp {
 		errs = append(errs, fmt.Errorf("compact: Longest is %v, want at least GiveUp=%v", c.Longest, c.GiveUp))
@@ -117,5 +117,5 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// maxLinks is what a byte can count.
-const maxLinks = 255
+// MaxLinks bounds the links of one machine: what a byte can count.
+const MaxLinks = 255

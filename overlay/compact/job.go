@@ -16,6 +16,8 @@ type job struct {
 	checked validation.CheckedHeader
 	header  *wire.HeaderBody
 	opened  time.Time
+	born    uint64           // the machine's count when it was opened
+	again   bool             // it was known before, and things were owed over it
 	own     bool             // made here
 	sender  peerscore.PeerID // of the header; empty if it is no link any more
 
@@ -104,6 +106,10 @@ func (j *job) mate(l *link) *mate {
 	}
 	return t
 }
+
+// mayOwe reports whether something may have been asked of a link over this block that nothing
+// is known of: before the link was dropped and taken up, or before the block was forgotten.
+func (j *job) mayOwe(l *link) bool { return j.again || l.born > j.born }
 
 // tx is transaction i as far as it is known.
 func (j *job) tx(i uint32) *wire.Transaction {

@@ -39,12 +39,14 @@ type Machine struct {
 	order  []*job    // of blocks, oldest first
 	owing  []*job    // forgotten for want of room, but for what is owed; at most maxOwing, oldest first
 	askID  uint32    // of the last Ask; four thousand million do not come in a life
+	count  uint64    // of links and blocks so far
 	now    time.Time // of the call that is under way
 	out    []Action
 }
 
 type link struct {
 	Link
+	born    uint64 // the count when it became a link
 	rtt     roundTrip
 	early   early
 	excused time.Time      // when it was last forgiven what it owed
@@ -86,7 +88,7 @@ func New(cfg Config, known Known, rng *rand.Rand) (*Machine, error) {
 }
 
 // SetLink adds a link, or changes what is known of one. An error means that there are as
-// many as allowed; its frames are then ignored.
+// many as allowed; it is then told that there is nothing for it, and else ignored.
 func (m *Machine) SetLink(l Link) error {
 	l.Window = min(max(l.Window, 0), MaxFill)
 	k, ok := m.find(l.ID)
@@ -94,7 +96,8 @@ func (m *Machine) SetLink(l Link) error {
 		if len(m.links) >= m.cfg.Links {
 			return fmt.Errorf("compact: link %q: there are %d, as many as allowed", l.ID, len(m.links))
 		}
-		m.links = slices.Insert(m.links, k, &link{})
+		m.count++
+		m.links = slices.Insert(m.links, k, &link{born: m.count})
 		for _, j := range m.order {
 			j.calm = false
 		}
@@ -219,10 +222,15 @@ func (m *Machine) Arrived(now time.Time, id wire.BlockID, txs []*wire.Transactio
 	return m.take()
 }
 
-// Receive takes a frame from a link. A frame for a block that is not known yet waits.
+// Receive takes a frame from a link. A frame for a block that is not known yet waits. Who is
+// no link is told that there is nothing for it, lest it wait.
 func (m *Machine) Receive(now time.Time, from peerscore.PeerID, f Frame) []Action {
 	m.now = now
 	l := m.linkOf(from)
+	if a, ok := f.(*Ask); ok && l == nil {
+		m.act(Send{from, &Fill{Block: a.Block, ID: a.ID}})
+		return m.take()
+	}
 	if l == nil || f == nil {
 		return nil
 	}
@@ -351,10 +359,14 @@ func (m *Machine) keep(j *job) {
 			j.mate(l).header = true
 		}
 	}
+	m.count++
+	j.born = m.count
 	m.blocks[j.id] = j
 	m.order = append(m.order, j)
 	// What is owed from before cannot be told from what will be.
+	before := len(m.owing)
 	m.owing = slices.DeleteFunc(m.owing, func(other *job) bool { return other.id == j.id })
+	j.again = len(m.owing) < before
 }
 
 func (m *Machine) forget(j *job) {

@@ -308,7 +308,9 @@ func TestBounds(t *testing.T) {
 	}
 	tooMuch := &compact.Fill{Block: wire.BlockID{9}, ID: 1, Places: []uint32{0}, Txs: [][]byte{make([]byte, cfg.EarlyBytes)}}
 	require.Empty(t, s.receive("a", tooMuch))
-	require.Empty(t, s.receive("stranger", &compact.Ask{Block: b.ID(), ID: 1, Places: []uint32{0}}))
+	require.Equal(t, []compact.Action{compact.Send{To: "stranger", Frame: &compact.Fill{Block: b.ID(), ID: 1}}},
+		s.receive("stranger", &compact.Ask{Block: b.ID(), ID: 1, Places: []uint32{0}}), "who waits for nothing is told so")
+	require.Empty(t, s.receive("stranger", &compact.Want{Block: b.ID()}))
 	require.Empty(t, s.receive("a", &compact.Ask{Block: wire.BlockID{9}, ID: 3, Places: []uint32{0}}))
 	require.Contains(t, s.pass(cfg.EarlyFor), compact.Send{To: "a", Frame: &compact.Fill{Block: wire.BlockID{9}, ID: 3}})
 }

@@ -113,7 +113,7 @@ func (m *Machine) onChunk(j *job, t *mate, f *Chunk) error {
 	case t.got.Has(f.Index):
 		m.act(Missed{t.link.ID, j.id, Again})
 		return nil
-	case !f.Pushed && !t.wanted.Has(f.Index):
+	case !f.Pushed && !t.wanted.Has(f.Index) && !j.mayOwe(t.link):
 		return fmt.Errorf("%w: chunk %d of block %s", Unasked, f.Index, j.id)
 	}
 	if t.asked.Has(f.Index) {

@@ -324,3 +324,41 @@ func TestMemoryOfABlock(t *testing.T) {
 	require.LessOrEqual(t, given, body+layout.Parity*layout.Chunk+body/10)
 	require.LessOrEqual(t, coding, body+chunks+body/10)
 }
+
+// TestChunksOfAFormerLink: what was asked of a link that was dropped and taken up again was asked
+// for, and counts.
+func TestChunksOfAFormerLink(t *testing.T) {
+	b, coded := cold()
+	chunks := chunksOf(t, b, coded)
+	asked := func() (*stage, *compact.Chunk) {
+		s := newStage(t, none, "a", "b")
+		s.open("b", b)
+		wants := only[*compact.Want](s.receive("a", &compact.Have{Block: b.ID(), Whole: true}), "a")
+		require.NotEmpty(t, wants)
+		k := slices.IndexFunc(chunks, func(c *compact.Chunk) bool { return wants[0].Chunks.Has(c.Index) })
+		f := *chunks[k]
+		f.Pushed, f.Onward = false, false
+		return s, &f
+	}
+	s, f := asked()
+	s.take(s.DropLink(s.at, "a"))
+	require.NoError(t, s.SetLink(compact.Link{ID: "a", RTT: 50 * time.Millisecond}))
+	s.receive("a", f)
+	require.Empty(t, kindOf[compact.Blame](s.seen))
+
+	s, f = asked()
+	s.take(s.DropLink(s.at, "a"))
+	require.NoError(t, s.SetLink(compact.Link{ID: "a", RTT: 50 * time.Millisecond}))
+	f.Proof = slices.Clone(f.Proof)
+	f.Proof[0][0] ^= 1
+	s.receive("a", f)
+	require.Equal(t, []peerscore.PeerID{"a"}, s.blamed(compact.BadProof), "but it has to prove")
+
+	s, _ = asked()
+	for _, c := range chunks {
+		f := *c
+		f.Pushed, f.Onward = false, false
+		s.receive("a", &f)
+	}
+	require.Equal(t, []peerscore.PeerID{"a"}, s.blamed(compact.Unasked), "a link that was there all the time")
+}
