@@ -60,7 +60,7 @@ func (c *compactor) in() (n int) {
 	return n
 }
 
-// TestAllPeersTakePartInBlocks: a public node exchanges parts with all that it has seats for.
+// R195: a public node exchanges parts with all that it has seats for.
 func TestAllPeersTakePartInBlocks(t *testing.T) {
 	seats := DefaultDial().Inbound + DefaultDial().Outbound
 	c, _ := crowded(t, seats)
@@ -68,7 +68,7 @@ func TestAllPeersTakePartInBlocks(t *testing.T) {
 	require.Equal(t, seats, c.in())
 }
 
-// TestLinksOfBlocksStay: whatever heights peers claim, who is in stays in while there is no more
+// R195: whatever heights peers claim, who is in stays in while there is no more
 // room, unless the mesh needs it; and who is out is answered all the same.
 func TestLinksOfBlocksStay(t *testing.T) {
 	c, all := crowded(t, compactLinks+20)
