@@ -71,6 +71,7 @@ func TestStreamsThatWereResetAreForgotten(t *testing.T) {
 			l.put(&compact.Want{Block: wire.BlockID{1}})
 			time.Sleep(linkPause + time.Millisecond)
 		}
+		synctest.Wait()
 		require.Len(t, h.opened, streams)
 		runtime.GC()
 		runtime.GC()

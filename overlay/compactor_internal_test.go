@@ -22,6 +22,8 @@ func TestFramesOfStrangersAreCheap(t *testing.T) {
 		r := newRoster(DefaultLimits(), h.Network(), time.Now, newLinks(), newLinks())
 		join := func(id peer.ID, services uint64) *member {
 			m := &member{id: id, standing: greeted, hello: &wire.Hello{Services: services}, budget: newBudget(DefaultLimits())}
+			r.mu.Lock()
+			defer r.mu.Unlock()
 			r.members[id] = m
 			return m
 		}
@@ -41,6 +43,7 @@ func TestFramesOfStrangersAreCheap(t *testing.T) {
 		for range 5_000 {
 			require.NoError(t, c.receive(ctx, stranger, raw))
 		}
+		synctest.Wait()
 		looks := int(time.Since(began)/seekLinkEvery) + 1
 		samples := int(time.Since(began)/flightEvery) + 1
 		require.Less(t, looks+samples, 1_000)
