@@ -58,8 +58,12 @@ func DefaultConfig() Config {
 	}
 }
 
-// maxMembers bounds MaxMembers: the short ids of one bucket fit a frame.
-const maxMembers = buckets * maxEntries
+// maxMembers bounds MaxMembers; maxPerBucket, the members of one bucket: with ourselves
+// their entries fit a frame.
+const (
+	maxMembers   = buckets * maxEntries
+	maxPerBucket = maxEntries - 1
+)
 
 // Validate lists everything that is wrong with c.
 func (c Config) Validate() error {

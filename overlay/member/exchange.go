@@ -11,6 +11,11 @@ import (
 // within MaxFrame whatever else it carries.
 const maxPushed = 24 << 10
 
+// spreadEvery is the least time between two versions of a record that we pass on unasked.
+// The answer to an accusation goes on to wherever that was believed; a node that is made to
+// answer all the time does not have everybody talk of it.
+const spreadEvery = 5 * time.Second
+
 // hurry is the time to the next exchange when one could not carry all.
 const hurry = time.Second
 
@@ -92,19 +97,26 @@ func (m *Machine) record(from peerscore.PeerID, l *link, sealed []byte, out []Ac
 		return append(out, Fault{from, BadSignature})
 	}
 	r.Sealed = slices.Clone(sealed)
+	news := false
 	if s == nil {
 		if s = m.view.put(r, m.now, m.links[r.Peer] != nil); s == nil {
 			return out
 		}
+		news = true
 		out = append(out, Learned{r, from}, Changed{r.Peer, Alive})
 	} else {
-		m.view.regroup(s.Record.Group, -1)
-		m.view.regroup(r.Group, 1)
-		s.Record, s.fresh, s.accusers = r, m.now, nil
+		news = s.State != Alive || len(s.accusers) > 0
+		if !m.view.update(s, r, m.now) {
+			return out
+		}
 		out = append(out, Learned{r, from})
 		out = m.lives(r.Peer, out)
 	}
 	s.grace = m.now.Add(m.config.Grace)
+	if !news && m.now.Sub(s.spread) < spreadEvery {
+		return out // digests bring it
+	}
+	s.spread = m.now
 	for _, p := range m.some(m.config.Fanout, from, r.Peer) {
 		f := m.to(p)
 		f.records = append(f.records, r.Sealed)

@@ -92,11 +92,13 @@ type Machine struct {
 	broken error     // why own could not be sealed; nil if it could
 	view   view
 	links  map[peerscore.PeerID]*link
-	order  []peerscore.PeerID // of links, sorted
-	probes []*probe           // under way, oldest first
-	heard  time.Time          // last frame of anybody
-	health int                // Lifeguard's: 0 is well, up to maxHealth
-	left   bool               // we said farewell
+	order  []peerscore.PeerID              // of links, sorted
+	spent  map[peerscore.PeerID]allowances // of links that are gone and may return
+	swept  time.Time                       // when spent was looked through
+	probes []*probe                        // under way, oldest first
+	heard  time.Time                       // last frame of anybody
+	health int                             // Lifeguard's: 0 is well, up to maxHealth
+	left   bool                            // we said farewell
 	counts Counts
 	synAt  time.Time
 	out    []*outbox // frames of this step, in the order of their making
@@ -104,10 +106,13 @@ type Machine struct {
 
 // link is what is known of one connection.
 type link struct {
-	due                      time.Time // when it is probed, should it be quiet until then
-	unanswered               time.Time // when we first asked since we heard; zero if we did not
-	records, accuse, request allowance
+	due        time.Time // when it is probed, should it be quiet until then
+	unanswered time.Time // when we first asked since we heard; zero if we did not
+	allowances
 }
+
+// allowances are what a link may cost us.
+type allowances struct{ records, accuse, defence, request allowance }
 
 // maxLinks bounds the links that a Machine takes; the node's own bound is lower.
 const maxLinks = 4096
@@ -132,7 +137,7 @@ func New(config Config, network [32]byte, self peerscore.PeerID, records Records
 	}
 	return &Machine{
 		config: config, network: network, self: self, records: records, signer: signer, rng: rng,
-		own: own, view: newView(config, rng), links: make(map[peerscore.PeerID]*link),
+		own: own, view: newView(config, rng), links: make(map[peerscore.PeerID]*link), spent: make(map[peerscore.PeerID]allowances),
 	}, nil
 }
 
@@ -208,7 +213,8 @@ func (m *Machine) connected(p peerscore.PeerID) {
 	if p == m.self || m.links[p] != nil || len(m.links) >= maxLinks {
 		return
 	}
-	m.links[p] = &link{due: m.now.Add(m.spread(m.config.QuietMost))}
+	m.links[p] = &link{due: m.now.Add(m.spread(m.config.QuietMost)), allowances: m.spent[p]}
+	delete(m.spent, p)
 	i, _ := slices.BinarySearch(m.order, p)
 	m.order = slices.Insert(m.order, i, p)
 	m.view.pin(p, true)
@@ -218,10 +224,12 @@ func (m *Machine) connected(p peerscore.PeerID) {
 }
 
 func (m *Machine) gone(ev Gone, out []Action) []Action {
-	if m.links[ev.Peer] == nil {
+	l := m.links[ev.Peer]
+	if l == nil {
 		return out
 	}
 	delete(m.links, ev.Peer)
+	m.keep(ev.Peer, l.allowances)
 	m.order = slices.DeleteFunc(m.order, func(p peerscore.PeerID) bool { return p == ev.Peer })
 	m.view.pin(ev.Peer, false)
 	if s := m.view.get(ev.Peer); s != nil && s.State == Alive {
@@ -354,7 +362,31 @@ const (
 	recordsAtOnce, recordsPerSecond   = 512, 20
 	accuseAtOnce, accusePerSecond     = 64, 4
 	requestsAtOnce, requestsPerSecond = 64, 16
+
+	// Accusations of ourselves that their author tells us, and that we answer: a peer gets
+	// no answer of ours some times an hour where a fifth of the packets is lost.
+	defenceAtOnce, defencePerSecond = 8, 1. / 30
+
+	// refilled is the time after which all of that is there again.
+	refilled = defenceAtOnce * 30 * time.Second
 )
+
+// keep remembers what a link that is gone has used up, or opening another would fill it
+// again. There are at most maxLinks of them; beyond, nobody's is remembered until some
+// are full.
+func (m *Machine) keep(p peerscore.PeerID, a allowances) {
+	if m.now.Sub(m.swept) >= refilled {
+		m.swept = m.now
+		for q, b := range m.spent { // in whatever order: all that are full go
+			if m.now.Sub(later(later(b.records.at, b.accuse.at), later(b.defence.at, b.request.at))) >= refilled {
+				delete(m.spent, q)
+			}
+		}
+	}
+	if len(m.spent) < maxLinks {
+		m.spent[p] = a
+	}
+}
 
 func (a *allowance) take(now time.Time, most, perSecond float64) bool {
 	a.used = max(0, a.used-perSecond*now.Sub(a.at).Seconds())

@@ -35,8 +35,7 @@ func (m *Machine) accuse(p peerscore.PeerID, out []Action) []Action {
 // accused takes an accusation that from passed on.
 func (m *Machine) accused(from peerscore.PeerID, l *link, a accusation, out []Action) []Action {
 	if a.suspect == m.self {
-		m.refute(from, a.seq)
-		return out
+		return m.refute(from, l, a, out)
 	}
 	s, near := m.view.get(a.suspect), m.links[a.suspect]
 	switch {
@@ -94,6 +93,7 @@ func (m *Machine) farewell(from peerscore.PeerID, l *link, s *member, a accusati
 		m.view.suspects--
 	}
 	s.State, s.Since, s.accusers = Dead, m.now, []accusation{a}
+	m.view.sum(s)
 	m.counts.Died++
 	m.probes = slices.DeleteFunc(m.probes, func(p *probe) bool { return p.target == a.suspect })
 	for _, p := range m.some(m.config.Fanout, from, a.suspect) {
@@ -181,6 +181,7 @@ func (m *Machine) driveSuspects(out []Action) []Action {
 			continue
 		}
 		s.State, s.Since = Dead, m.now
+		m.view.sum(s)
 		m.view.suspects--
 		m.counts.Died++
 		out = append(out, Changed{s.Record.Peer, Dead})
@@ -202,21 +203,31 @@ func (m *Machine) clear(s *member, out []Action) []Action {
 		m.counts.Revived++
 	}
 	s.State, s.Since, s.accusers, s.asked = Alive, m.now, nil, 0
+	m.view.sum(s)
 	return append(out, Changed{s.Record.Peer, Alive})
 }
 
-// refute answers an accusation of our version seq with a newer one. Who accuses
-// an older one gets what we have.
-func (m *Machine) refute(from peerscore.PeerID, seq uint64) {
-	if seq == m.own.Seq && m.now.Sub(m.sealed) >= m.config.RefuteEvery {
-		m.unwell() // somebody waited for us in vain
-		m.counts.Refuted++
-		m.renew(seq)
-	}
-	if seq < m.own.Seq {
+// refute answers an accusation of our present version with a newer one, if it is signed
+// by whom it names. Who accuses an older one gets what we have.
+func (m *Machine) refute(from peerscore.PeerID, l *link, a accusation, out []Action) []Action {
+	switch {
+	case a.seq < m.own.Seq:
 		f := m.to(from)
 		f.records = append(f.records, m.own.Sealed)
+		return out
+	case a.seq > m.own.Seq || m.now.Sub(m.sealed) < m.config.RefuteEvery:
+		return out
+	case from == a.accuser && !l.defence.take(m.now, defenceAtOnce, defencePerSecond):
+		return out // if it tells others as well, they tell us
+	case !l.accuse.take(m.now, accuseAtOnce, accusePerSecond):
+		return out
+	case !m.signer.Verify(a.accuser, a.message(m.network), a.signature):
+		return append(out, Fault{from, BadSignature})
 	}
+	m.unwell() // somebody waited for us in vain
+	m.counts.Refuted++
+	m.renew(a.seq)
+	return out
 }
 
 func (s *member) accusedBy(p peerscore.PeerID) bool {

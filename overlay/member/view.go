@@ -40,8 +40,10 @@ type Member struct {
 type member struct {
 	Member
 	short    shortID
+	summed   uint64    // what of it is in the digest; 0 of the dead
 	rank     uint64    // lowest stay in a view that is full
 	fresh    time.Time // when the record came
+	spread   time.Time // when we last passed a version on
 	accused  time.Time // first, of this version; says nothing without accusers
 	grace    time.Time // until when accusations are not heard
 	deadline time.Time // of a suspect
@@ -61,6 +63,8 @@ type view struct {
 	short    map[shortID]*member
 	list     []*member // by peer id
 	groups   map[netip.Prefix]int
+	filled   [buckets]int    // members of each bucket
+	digest   [buckets]uint64 // sums over the living of each
 	suspects int
 	crowded  bool // somebody was left out for room
 }
@@ -90,7 +94,9 @@ func (v *view) pin(p peerscore.PeerID, on bool) {
 }
 
 // put takes a new member into the view if there is room for it, or it outranks
-// another whose place it takes.
+// another whose place it takes. Which bucket a member is in is its own choice, so
+// that a bucket has a bound, too: a crowded one would fit no frame, and nobody in it
+// would be exchanged any more.
 func (v *view) put(r Record, now time.Time, link bool) *member {
 	s := &member{
 		Member: Member{Record: r, State: Alive, Since: now, Proof: now, Link: link}, short: shortOf(r.Peer), fresh: now,
@@ -99,9 +105,10 @@ func (v *view) put(r Record, now time.Time, link bool) *member {
 	if v.short[s.short] != nil {
 		return nil
 	}
-	inGroup := func(o *member) bool { return o.Record.Group == r.Group }
+	b := s.short.bucket()
+	inBucket := func(o *member) bool { return o.short.bucket() == b }
 	anybody := func(*member) bool { return true }
-	if v.groups[r.Group] >= v.perGroup && !v.makeRoom(s, inGroup) || len(v.list) >= v.limit && !v.makeRoom(s, anybody) {
+	if !v.roomIn(r.Group, s) || v.filled[b] >= maxPerBucket && !v.makeRoom(s, inBucket) || len(v.list) >= v.limit && !v.makeRoom(s, anybody) {
 		v.crowded = true
 		return nil
 	}
@@ -109,7 +116,29 @@ func (v *view) put(r Record, now time.Time, link bool) *member {
 	i, _ := v.find(r.Peer)
 	v.list = slices.Insert(v.list, i, s)
 	v.groups[r.Group]++
+	v.filled[b]++
+	v.sum(s)
 	return s
+}
+
+// update gives s the next version of its record. If that leads into a group that is
+// full, s takes a place in it as a newcomer would, or loses the one that it had.
+func (v *view) update(s *member, r Record, now time.Time) (stays bool) {
+	if r.Group != s.Record.Group && !v.roomIn(r.Group, s) && !s.Link {
+		v.crowded = true
+		v.remove(s)
+		return false
+	}
+	v.regroup(s.Record.Group, -1)
+	v.regroup(r.Group, 1)
+	s.Record, s.fresh, s.accusers = r, now, nil
+	v.sum(s)
+	return true
+}
+
+// roomIn says whether a group has room for s, and makes it if s outranks another.
+func (v *view) roomIn(g netip.Prefix, s *member) bool {
+	return v.groups[g] < v.perGroup || v.makeRoom(s, func(o *member) bool { return o.Record.Group == g })
 }
 
 // makeRoom removes the one of those that are eligible who ranks last: a dead
@@ -150,6 +179,8 @@ func (v *view) remove(s *member) {
 		v.list = slices.Delete(v.list, i, i+1)
 	}
 	v.regroup(s.Record.Group, -1)
+	v.filled[s.short.bucket()]--
+	v.digest[s.short.bucket()] ^= s.summed
 }
 
 func (v *view) regroup(g netip.Prefix, by int) {
@@ -165,16 +196,23 @@ func (v *view) find(p peerscore.PeerID) (int, bool) {
 }
 
 // sums is the digest of the view and of ourselves: the sum of the entries of
-// each bucket, without the dead. Views that are equal have equal sums.
+// each bucket, without the dead. Views that are equal have equal sums. Whoever is
+// linked may ask us to compare ours, so that it is kept and not worked out.
 func (v *view) sums(own entry) []uint64 {
-	sums := make([]uint64, buckets)
+	sums := slices.Clone(v.digest[:])
 	sums[own.id.bucket()] ^= own.hash()
-	for _, s := range v.list {
-		if s.State != Dead {
-			sums[s.short.bucket()] ^= entry{s.short, s.Record.Seq}.hash()
-		}
-	}
 	return sums
+}
+
+// sum notes in the digest what s is now. It is called whenever its record, or whether
+// it is dead, has changed.
+func (v *view) sum(s *member) {
+	v.digest[s.short.bucket()] ^= s.summed
+	s.summed = 0
+	if s.State != Dead {
+		s.summed = entry{s.short, s.Record.Seq}.hash()
+	}
+	v.digest[s.short.bucket()] ^= s.summed
 }
 
 // Members returns the view by peer id, the dead included, ourselves not.
