@@ -4,11 +4,19 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
+)
+
+// A gossip stream that cannot be opened is tried again after the first of these pauses, and
+// at last every so often.
+const (
+	reopenFirst = 100 * time.Millisecond
+	reopenLast  = 10 * time.Second
 )
 
 // gate decides who may talk to pubsub, and bounds what they may say.
@@ -71,12 +79,9 @@ func (h *boundedHost) SetStreamHandler(id protocol.ID, handle network.StreamHand
 
 // NewStream opens the stream on which pubsub talks to a peer, once the peer is welcome.
 func (h *boundedHost) NewStream(ctx context.Context, p peer.ID, ids ...protocol.ID) (network.Stream, error) {
-	if err := h.gate.admit(ctx, p); err != nil {
-		return nil, err
-	}
-	s, err := h.Host.NewStream(network.WithNoDial(ctx, "pubsub talks to connected peers"), p, ids...)
+	s, err := h.open(ctx, p, ids)
 	if err != nil {
-		return nil, fmt.Errorf("overlay: open gossip stream: %w", err)
+		return nil, err
 	}
 	if !h.track(s) {
 		_ = s.Reset()
@@ -90,6 +95,38 @@ func (h *boundedHost) NewStream(ctx context.Context, p peer.ID, ids ...protocol.
 		t.sentry.opened(t)
 	}
 	return t, nil
+}
+
+// open tries for as long as the peer is connected. A node that starts says hello before it
+// gossips, so the first try may come too early; and pubsub, which asks once and overlooks
+// what it hears of a peer meanwhile, would after an error not talk to that peer again.
+func (h *boundedHost) open(ctx context.Context, p peer.ID, ids []protocol.ID) (network.Stream, error) {
+	s, err := h.try(ctx, p, ids)
+	for wait := reopenFirst; err != nil; wait = min(2*wait, reopenLast) {
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		if h.Network().Connectedness(p) != network.Connected {
+			return nil, err
+		}
+		if known, _ := h.Peerstore().SupportsProtocols(p, ids...); len(known) > 0 {
+			s, err = h.try(ctx, p, ids)
+		}
+	}
+	return s, nil
+}
+
+func (h *boundedHost) try(ctx context.Context, p peer.ID, ids []protocol.ID) (network.Stream, error) {
+	if err := h.gate.admit(ctx, p); err != nil {
+		return nil, err
+	}
+	s, err := h.Host.NewStream(network.WithNoDial(ctx, "pubsub talks to connected peers"), p, ids...)
+	if err != nil {
+		return nil, fmt.Errorf("overlay: open gossip stream: %w", err)
+	}
+	return s, nil
 }
 
 func (h *boundedHost) track(s network.Stream) bool {
