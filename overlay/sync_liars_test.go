@@ -296,9 +296,9 @@ func TestADrippingPeerIsLeftForAQuickerOne(t *testing.T) {
 func TestASlowPeerIsFollowedWhereThereIsNoOther(t *testing.T) {
 	g, c := testGenesis("slow source"), newClock()
 	source := start(t, g, c)
-	last := source.grow(10, "", 0)
-	n := start(t, g, c, func(c *overlay.Config) { c.Sync.Patience = 500 * time.Millisecond })
-	addr := liar(t, g, 10, giving(source.chain, 300*time.Millisecond))
+	last := source.grow(12, "", 0)
+	n := start(t, g, c, func(c *overlay.Config) { c.Sync.Patience = 1500 * time.Millisecond })
+	addr := liar(t, g, 12, giving(source.chain, 300*time.Millisecond))
 	require.NoError(t, n.Connect(t.Context(), addr))
 	eventually(t, func() bool { return n.chain.Head().ID == last.ID() }, "all blocks, slowly")
 	require.False(t, n.log.has("gives blocks too slowly"))
