@@ -15,6 +15,10 @@ func hearsNoBeat(c *overlay.Config) {
 	c.Gossip.Heartbeat, c.Limits.AnnounceAfter, c.Recon = time.Hour, time.Hour, false
 }
 
+// missTheBeat lets the one beat pass that there is, a while after the start. It would take
+// whoever is there into the mesh.
+func missTheBeat() { time.Sleep(3 * pubsub.GossipSubHeartbeatInitialDelay) }
+
 // besieged is a node whose mesh is one peer that passes on nothing.
 func besieged(t *testing.T, n *node) {
 	t.Helper()
@@ -31,7 +35,7 @@ func TestReserveTakesTheMeshsPlace(t *testing.T) {
 	n, dialled := start(t, g, c, hearsNoBeat), start(t, g, c, hearsNoBeat)
 	besieged(t, n)
 	besieged(t, dialled)
-	time.Sleep(3 * pubsub.GossipSubHeartbeatInitialDelay) // the one beat there is comes so long after the start
+	missTheBeat()
 	n.join(dialled)
 	stranger := newPuppet(t, n)
 	stranger.subscribe(true, stranger.topic)
@@ -47,6 +51,7 @@ func TestWhoIsOutsideHearsAtOnce(t *testing.T) {
 	g, c := testGenesis("prompt"), newClock()
 	n := start(t, g, c, hearsNoBeat)
 	besieged(t, n)
+	missTheBeat()
 	stranger := newPuppet(t, n)
 	stranger.subscribe(true, stranger.topic)
 	tx := transfer(g, "wallet 0", 0)
