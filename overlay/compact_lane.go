@@ -127,7 +127,7 @@ func (l *lane) hearHeaders(mesh *links) func(from peer.ID, head []byte) (done fu
 		if !beginsBlock(head) || !mesh.has(from) {
 			return func() {}
 		}
-		return l.lull.hear()
+		return l.lull.hear(from)
 	}
 }
 

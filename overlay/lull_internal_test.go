@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -31,7 +32,7 @@ func TestLullIsFromTheFirstBytesToTheLast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, ctx := newLane(func(p peer.ID) bool { return p == "full" }), t.Context()
 		begun := time.Now()
-		done := l.lull.hear()
+		done := l.lull.hear("first")
 		passed := make(chan time.Duration, 2)
 		go func() {
 			l.held(ctx, "full")
@@ -44,7 +45,7 @@ func TestLullIsFromTheFirstBytesToTheLast(t *testing.T) {
 		}()
 		require.Zero(t, l.held(ctx, "free"), "a line that is not full carries both")
 		time.Sleep(60 * time.Millisecond)
-		copied := l.lull.hear() // another copy of the header, which comes in for long
+		copied := l.lull.hear("second") // another copy of the header, which comes in for long
 		done()
 		release := l.hold() // the header is being passed on
 		require.Equal(t, txPatience, l.held(ctx, "free"))
@@ -64,11 +65,11 @@ func TestLullIsFromTheFirstBytesToTheLast(t *testing.T) {
 func TestLullForNothingIsShort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLane(func(peer.ID) bool { return true })
-		l.lull.hear()()
+		l.lull.hear("near")()
 		require.Equal(t, lullJudging, l.held(t.Context(), "full"))
 		stopped, cancel := context.WithCancel(t.Context())
 		time.Sleep(time.Minute)
-		l.lull.hear()
+		l.lull.hear("near")
 		cancel()
 		require.Zero(t, l.held(stopped, "full"))
 	})
@@ -79,22 +80,99 @@ func TestLullForNothingIsShort(t *testing.T) {
 func TestLullsAreShortAndRare(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, ctx := newLane(func(peer.ID) bool { return true }), t.Context()
-		done := l.lull.hear()
+		done := l.lull.hear("near")
 		require.Equal(t, lullTime, l.held(ctx, "full"))
-		require.Zero(t, l.held(ctx, "full"))
-		require.Zero(t, l.held(ctx, "full"), "it has not ended, but is over")
+		require.Zero(t, l.held(ctx, "full"), "its header still comes, but it is over")
 		done()
 		time.Sleep(lullJudging)
 
 		begun, waited := time.Now(), time.Duration(0)
-		for time.Since(begun) < time.Minute {
-			done := l.lull.hear()
+		for i := 0; time.Since(begun) < time.Minute; i++ {
+			done := l.lull.hear(peer.ID(strconv.Itoa(i)))
 			waited += l.held(ctx, "full")
 			done()
 			time.Sleep(lullJudging + time.Millisecond)
 		}
 		require.Greater(t, waited, 3*time.Second, "honest headers get their lulls all the same")
 		require.LessOrEqual(t, waited, time.Since(begun)/(1+lullRest)+lullTime)
+	})
+}
+
+// R117: who begins a frame and takes its time over it takes away one lull, and none of the next
+// minute; and its frame keeps up no other.
+func TestLullIsNotSpentByWhoTrickles(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, ctx := newLane(func(peer.ID) bool { return true }), t.Context()
+		trickled := l.lull.hear("trickles")
+		time.Sleep(lullTime + lullRest*lullTime)
+		honest := l.lull.hear("honest")
+		honest()
+		require.Equal(t, lullJudging, l.held(ctx, "full"))
+
+		time.Sleep(slowBar - lullTime - lullRest*lullTime - lullJudging)
+		l.lull.hear("trickles")
+		require.Zero(t, l.held(ctx, "full"))
+		time.Sleep(lullTime)
+		l.lull.hear("trickles")
+		require.Equal(t, lullTime, l.held(ctx, "full"), "it is forgotten after a minute")
+		trickled()
+		time.Sleep(time.Minute) // for the timers
+	})
+}
+
+// R117: who sends what is not passed on begins lulls a second apart, and takes none from who
+// sends what is.
+func TestLullIsNotSpentByWhoSendsNothingNew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, ctx := newLane(func(peer.ID) bool { return true }), t.Context()
+		begun, lulls := time.Now(), 0
+		for time.Since(begun) < time.Minute {
+			l.lull.hear("repeats")()
+			if l.held(ctx, "full") > 0 {
+				lulls++
+			}
+			time.Sleep(lullJudging)
+		}
+		require.InDelta(t, time.Minute/idleBar, lulls, 2)
+
+		time.Sleep(idleBar)
+		l.lull.hear("repeats")()
+		require.Equal(t, lullJudging, l.held(ctx, "full"))
+		release := l.hold() // a header is passed on so soon after
+		time.AfterFunc(txPatience, release)
+		require.Equal(t, txPatience+publishing, l.held(ctx, "full"))
+	})
+}
+
+// R117: a peer that brings what is passed on begins a lull with each block.
+func TestLullOfWhoBringsBlocks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, ctx := newLane(func(peer.ID) bool { return true }), t.Context()
+		for range 10 {
+			done := l.lull.hear("brings")
+			began := time.Now()
+			time.AfterFunc(60*time.Millisecond, func() {
+				done()
+				l.hold()()
+			})
+			l.held(ctx, "full")
+			require.Equal(t, 60*time.Millisecond+publishing, time.Since(began))
+			time.Sleep(time.Second)
+		}
+	})
+}
+
+// R117: peers that begin no lull are remembered within bounds.
+func TestBarredAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var l lull
+		for i := range 2 * maxBarred {
+			l.barLocked(peer.ID(strconv.Itoa(i)), slowBar)
+		}
+		require.Len(t, l.barred, maxBarred)
+		time.Sleep(slowBar)
+		l.barLocked("new", slowBar)
+		require.Len(t, l.barred, 1)
 	})
 }
 
@@ -178,11 +256,12 @@ func TestLullsAreForHeadersFromTheMesh(t *testing.T) {
 func TestLullBeforeAnOwnBlock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, ctx := newLane(func(peer.ID) bool { return true }), t.Context()
-		l.lull.hear()()
-		require.Equal(t, lullJudging, l.held(ctx, "full"))
-		l.lull.hear()()
+		release := l.hold()
+		time.AfterFunc(lullJudging, release)
+		require.Equal(t, lullJudging+publishing, l.held(ctx, "full"))
+		l.lull.hear("near")()
 		require.Zero(t, l.held(ctx, "full"), "a second header so soon finds no lull")
-		time.Sleep(ownRest * lullJudging)
+		time.Sleep(ownRest * (lullJudging + publishing))
 		l.lull.expect()
 		time.AfterFunc(BlockLead, func() {
 			release := l.hold()
