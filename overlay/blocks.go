@@ -37,7 +37,7 @@ type blockRoad struct {
 	seek     func(p peer.ID, height uint64) // asks sync for what gossip cannot give
 	ctx      context.Context                //nolint:containedctx // that of Run: a rebuild outlives its validator
 	places   chan struct{}                  // bodies that are checked, or fetched whole, at once
-	requests chan struct{}                  // requests that are answered at once
+	requests *seats                         // requests that are answered at once
 	mesh     atomic.Pointer[mesh]
 	shelf    *waitingRoom
 	twins    *twins
@@ -54,7 +54,7 @@ func newBlockRoad(ctx context.Context, cfg Config, self peer.ID, r *roster, c *c
 		self: self, protocol: CompactProtocol(cfg.Genesis.ID()), cfg: cfg, log: cfg.Logger, roster: r, court: c, crew: w, desk: d,
 		parts: parts, seek: seek, ctx: ctx,
 		places:     make(chan struct{}, cfg.Limits.Rebuilds),
-		requests:   make(chan struct{}, cfg.Limits.ServeCompact),
+		requests:   newSeats(cfg.Limits.ServeCompact),
 		shelf:      newWaitingRoom(cfg.Limits),
 		twins:      newTwins(cfg.Limits.TwinsAfter),
 		glanced:    g,

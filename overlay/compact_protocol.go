@@ -31,15 +31,17 @@ func (b *blockRoad) answerCompact(ctx context.Context, x *exchange) error {
 	case len(raw) > wire.MaxCompactRequest:
 		return fmt.Errorf("overlay: read compact request: %w", FrameTooLarge)
 	}
-	select {
-	case b.requests <- struct{}{}:
-		defer func() { <-b.requests }()
-	default:
-		return errBusy
-	}
 	_ = x.SetDeadline(end)
 	ctx, cancel := context.WithDeadline(ctx, end)
 	defer cancel()
+	leave, ok := b.requests.take(x.peer(), func() {
+		cancel()
+		x.refuse()
+	})
+	if !ok {
+		return errBusy
+	}
+	defer leave()
 	return b.answerRequest(ctx, x, raw)
 }
 

@@ -1,6 +1,7 @@
 package overlay_test
 
 import (
+	"encoding/binary"
 	"testing"
 	"time"
 
@@ -50,4 +51,38 @@ func TestUnfinishedRequestsKeepNobodyOut(t *testing.T) {
 			require.Zero(t, n.seen.blamed())
 		})
 	}
+}
+
+// R118: a few peers that ask for whole blocks and do not read them keep nobody from asking for one.
+func TestUnreadBlocksKeepNobodyOut(t *testing.T) {
+	g, c := testGenesis("unread"), newClock()
+	n := start(t, g, c)
+	var txs []*wire.Transaction
+	for i := range uint64(16) {
+		txs = append(txs, transfer(g, "wallet 0", i, func(b *wire.TxBody) { b.Payload, b.Fee = make([]byte, 60<<10), 100_000 }))
+	}
+	block := seal(g, n.chain.Head(), 1, txs)
+	n.add(block)
+	id := overlay.CompactProtocol(g.ID())
+	ask := (&wire.CompactRequest{ID: 1, Block: block.ID(), Whole: true}).AppendTo(nil)
+	honest := greetedHost(t, n)
+	for range 7 {
+		h := greetedHost(t, n)
+		for range 6 {
+			s, err := h.NewStream(t.Context(), n.host.ID(), id)
+			require.NoError(t, err)
+			_, err = s.Write(append(binary.AppendUvarint(nil, uint64(len(ask))), ask...))
+			require.NoError(t, err)
+		}
+	}
+	places := overlay.DefaultLimits().ServeCompact
+	eventually(t, func() bool { return overlay.Serving(n.Overlay, id) == places }, "all places are taken")
+	for range 5 {
+		raw, err := request(t, honest, n.host.ID(), id, ask)
+		require.NoError(t, err)
+		a, err := wire.DecodeCompactAnswer(raw)
+		require.NoError(t, err)
+		require.Equal(t, block.AppendTo(nil), a.Block)
+	}
+	require.Zero(t, n.seen.blamed())
 }

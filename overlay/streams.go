@@ -54,6 +54,9 @@ func (x *exchange) hurryFirst(within time.Duration) error {
 
 func (x *exchange) write(frame []byte) error { return writeFrame(x.Stream, frame) }
 
+// refuse ends the exchange and tells the peer that we are busy.
+func (x *exchange) refuse() { _ = x.ResetWithError(network.StreamResourceLimitExceeded) }
+
 // peer is who is at the other end.
 func (x *exchange) peer() peer.ID { return x.Conn().RemotePeer() }
 
@@ -151,7 +154,7 @@ func (d *desk) serve(ctx context.Context, s service, stream network.Stream) (err
 	defer release()
 	leave, ok := s.places.take(x.peer(), func() {
 		cancel()
-		_ = stream.ResetWithError(network.StreamResourceLimitExceeded)
+		x.refuse()
 	})
 	if !ok {
 		return errBusy
