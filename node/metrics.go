@@ -78,7 +78,7 @@ func newMeters() *meters {
 		rollbacks:  counter("blocks_rolled_back_total", "Blocks that left the best chain."),
 		height:     gauge("chain_height", "Height of the best chain."),
 		final:      gauge("chain_final_height", "Height of the last final block."),
-		rebuilt:    counters("blocks_rebuilt_total", "Announced blocks put together, by how (at_once, rounds, chunks, whole).", "how"),
+		rebuilt:    counters("blocks_rebuilt_total", "Announced blocks put together, by how (at_once, rounds, chunks, whole, or empty).", "how"),
 		parts:      newPartMeters(counters, counter),
 		rebuildS: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: "grapevine", Name: "block_rebuild_seconds", Help: "Time from a header to its block in the chain.",
@@ -211,7 +211,11 @@ func (e *events) hooks() overlay.Hooks {
 		}
 	}
 	h.BlockRebuilt = func(id wire.BlockID, how overlay.Rebuilt) {
-		m.rebuilt.WithLabelValues(how.Way()).Inc()
+		way := how.Way()
+		if how.Empty() {
+			way = "empty"
+		}
+		m.rebuilt.WithLabelValues(way).Inc()
 		m.parts.rebuilt(how)
 		m.rebuildS.Observe(how.Took.Seconds())
 		if next.BlockRebuilt != nil {

@@ -2,6 +2,7 @@ package overlay_test
 
 import (
 	"errors"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -88,6 +89,7 @@ func TestWaysOfBlocks(t *testing.T) {
 		for _, how := range hows {
 			require.Equal(t, way, how.Way())
 			require.Equal(t, way != "at_once", how.Requested())
+			require.Equal(t, reflect.ValueOf(how).IsZero(), how.Empty())
 		}
 	}
 }

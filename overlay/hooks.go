@@ -116,6 +116,11 @@ type Rebuilt struct {
 	Took     time.Duration      // from header to body; in BlockRebuilt, to chain
 }
 
+// Empty says whether the block has no transactions, so that nothing had to be put together.
+func (r Rebuilt) Empty() bool {
+	return r.FromPool+r.Filled+r.Asked+r.Chunks == 0 && !r.Requested()
+}
+
 // Requested says whether anything had to be asked for.
 func (r Rebuilt) Requested() bool { return r.Way() != string(compact.AtOnce) }
 

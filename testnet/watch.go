@@ -259,7 +259,7 @@ func (w *watch) added(node int, id wire.BlockID, txs []wire.TxID, own bool, now 
 func (w *watch) rebuilt(how overlay.Rebuilt) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.closed || how.FromPool+how.Filled == 0 && !how.Requested() {
+	if w.closed || how.Empty() {
 		return // an empty block needs no rebuilding and proves nothing
 	}
 	w.totals.rebuilt++

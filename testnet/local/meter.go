@@ -23,7 +23,7 @@ type reading struct {
 	copies  float64 // transaction messages that peers handed over
 	dropped float64 // messages given up for load
 	blamed  float64 // offences charged to peers
-	rebuilt float64 // blocks put together
+	rebuilt float64 // blocks put together that hold transactions
 	asked   float64 // of these, those that needed a request
 	cpu     float64 // seconds
 	heap    float64 // bytes, garbage included
@@ -172,9 +172,12 @@ func parseMetrics(text io.Reader) (r reading, err error) {
 		case "grapevine_offences_total":
 			r.blamed += v
 		case "grapevine_blocks_rebuilt_total":
-			r.rebuilt += v
-			if !strings.Contains(labels, `how="at_once"`) {
-				r.asked += v
+			switch {
+			case strings.Contains(labels, `how="empty"`): // they prove nothing
+			case strings.Contains(labels, `how="at_once"`):
+				r.rebuilt += v
+			default:
+				r.rebuilt, r.asked = r.rebuilt+v, r.asked+v
 			}
 		case "grapevine_stream_bytes_total":
 			r.counts = true

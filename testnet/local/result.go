@@ -171,7 +171,7 @@ func (r *run) explain(rep *report.Report, t tallied) {
 		rep.Note("bytes.wire is what crossed the loopback interface, all headers included, for all programs of this machine; packets that the kernel handed over in one piece have one header")
 	}
 	rep.Note("resources are of the daemons alone, without attackers, the event streams that they serve to the observers included; heap includes garbage")
-	rep.Note("rebuilt_without_request_ratio counts empty blocks too")
+	rep.Note("rebuilt_without_request_ratio leaves out empty blocks")
 	if len(r.o.Cores) > 0 {
 		rep.Note("daemons were pinned to cores %v, in turns", r.o.Cores)
 	}

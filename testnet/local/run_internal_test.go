@@ -244,6 +244,7 @@ grapevine_messages_dropped_total{side="send",topic="tx"} 2
 grapevine_offences_total{offence="invalid message"} 3
 grapevine_offences_total{offence="flood"} 4
 grapevine_blocks_rebuilt_total{how="at_once"} 10
+grapevine_blocks_rebuilt_total{how="empty"} 20
 grapevine_blocks_rebuilt_total{how="rounds"} 2
 grapevine_blocks_rebuilt_total{how="whole"} 1
 process_cpu_seconds_total 1.25
