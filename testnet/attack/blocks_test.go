@@ -57,7 +57,8 @@ var blockSieges = []siege{
 // TestAttacksOnBlocks: the scenarios as they ship.
 func TestAttacksOnBlocks(t *testing.T) {
 	for _, name := range []string{
-		"attack-tampered-list", "attack-bodiless", "attack-block-withholder", "attack-bad-chunks", "attack-header-flood", "attack-twin-blocks", "attack-open-twins",
+		"attack-tampered-list", "attack-bodiless", "attack-bodiless-twins", "attack-bodiless-late", "attack-block-withholder", "attack-block-withholder-coming",
+		"attack-bad-chunks", "attack-header-flood", "attack-twin-blocks", "attack-open-twins",
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := holds(t, shipped(t, name))

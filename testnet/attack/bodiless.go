@@ -25,6 +25,7 @@ type bodiless struct {
 	made []wire.BlockID
 	size int
 	how  string
+	by   uint64       // slots, of those that are late
 	late []lateHeader // oldest first
 }
 
@@ -34,13 +35,14 @@ type lateHeader struct {
 	body *wire.HeaderBody
 }
 
-// lateBy is how many slots later that is: as late as headers are passed on.
+// lateBy is how many slots later that is at the most: as late as headers are passed on.
 const lateBy = ledger.LateSlots - 1
 
 func newBodiless(p *params) rule {
 	return &bodiless{
 		size: p.number("size", "bytes that its blocks claim to have", 256<<10, compact.MinChunked, wire.MaxBlock),
 		how:  p.word("headers", "how it announces them: one in each slot of its own, two of which each peer is told one, or one that is some slots late", "one", "twins", "late"),
+		by:   uint64(p.number("slots", "how many slots late those are", lateBy, 1, lateBy)),
 	}
 }
 
@@ -84,7 +86,7 @@ func (b *bodiless) beat(n *node, now time.Time) {
 	}
 	switch b.how {
 	case "late":
-		b.late = append(b.late, lateHeader{slot + lateBy, body})
+		b.late = append(b.late, lateHeader{slot + b.by, body})
 	case "twins":
 		b.announce(n, body, 2)
 	default:
