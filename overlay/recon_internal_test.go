@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/grapevine-p2p/grapevine/mempool"
 	"github.com/grapevine-p2p/grapevine/overlay/fetch"
 	"github.com/grapevine-p2p/grapevine/overlay/recon"
 	"github.com/grapevine-p2p/grapevine/peerscore"
@@ -152,6 +153,11 @@ func TestAgreedIsBounded(t *testing.T) {
 	require.Len(t, s.agreed, maxAgreed)
 }
 
+// What policy refused is kept in mind. What found no place among others of its sender is not: a block
+// frees those, and it is fetched again then.
+//
+// R141: a transaction for which its sender had no place left is asked of who tells it again, as soon as
+// it may have been judged.
 func TestOnlyPolicyMakesKnown(t *testing.T) {
 	for _, err := range append(slices.Collect(func(yield func(error) bool) {
 		for _, r := range validation.Refusals() {
@@ -159,10 +165,11 @@ func TestOnlyPolicyMakesKnown(t *testing.T) {
 				return
 			}
 		}
-	}), nil, errors.New("disk full"), validation.BadSignature) {
+	}), nil, errors.New("disk full"), validation.BadSignature, fmt.Errorf("while doing: %w", mempool.ErrSenderFull)) {
 		var b reconInbox
 		b.judged(testID(1), err)
 		policy := errors.Is(err, validation.Underpriced) || errors.Is(err, validation.FeeTooLow) || errors.Is(err, validation.PoolFull)
+		policy = policy && !errors.Is(err, mempool.ErrSenderFull)
 		require.Equal(t, policy, len(b.news) == 1, "%v", err)
 	}
 }

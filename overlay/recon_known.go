@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/grapevine-p2p/grapevine/mempool"
 	"github.com/grapevine-p2p/grapevine/overlay/recon"
 	"github.com/grapevine-p2p/grapevine/validation"
 	"github.com/grapevine-p2p/grapevine/wire"
@@ -107,8 +108,12 @@ func (b *reconInbox) changed(added, removed []wire.TxID) (many bool) {
 }
 
 // judged is told of every verdict. Only what policy refused counts: what the ledger does not
-// take now it may take with the next block.
+// take now it may take with the next block, and so it is with a sender's places, of which a block
+// that we have not seen yet has freed some where others took it.
 func (b *reconInbox) judged(id wire.TxID, err error) {
+	if errors.Is(err, mempool.ErrSenderFull) {
+		return
+	}
 	if errors.Is(err, validation.Underpriced) || errors.Is(err, validation.FeeTooLow) || errors.Is(err, validation.PoolFull) {
 		b.put(reconNews{id, wasRefused})
 	}
