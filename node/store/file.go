@@ -102,7 +102,7 @@ func (s *Store) SetAside(file File) (string, error) {
 // aside.
 func isFile(name string) bool {
 	name = strings.TrimSuffix(strings.TrimSuffix(name, newSuffix), asideSuffix)
-	return slices.Contains([]File{PeersFile, ReputationFile, rescuedName, condemnedName}, File(name))
+	return slices.Contains([]File{PeersFile, ReputationFile, condemnedName}, File(name))
 }
 
 func (s *Store) path(file File) string { return s.opt.FS.PathJoin(s.dir, string(file)) }

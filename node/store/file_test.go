@@ -51,11 +51,12 @@ func TestAFileIsBoundedAndSetAside(t *testing.T) {
 	require.Error(t, err, "there is none")
 }
 
-// TestFilesAreNotForeign: a store whose database never came to be may have them.
+// TestFilesAreNotForeign: a store whose database never came to be may have them, and lie at the root of
+// a file system.
 func TestFilesAreNotForeign(t *testing.T) {
 	files := vfs.NewMem()
 	require.NoError(t, files.MkdirAll("data", 0o700))
-	for _, name := range []string{"peers", "peers.new", "peers.damaged"} {
+	for _, name := range []string{"peers", "peers.new", "peers.damaged", "lost+found"} {
 		f, err := files.Create("data/"+name, vfs.WriteCategoryUnspecified)
 		require.NoError(t, err)
 		require.NoError(t, f.Close())

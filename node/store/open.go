@@ -152,9 +152,12 @@ func makeDir(files vfs.FS, dir string) error {
 	return nil
 }
 
+// recoveredName is the folder that a file system has at its root: the store's may be one.
+const recoveredName = "lost+found"
+
 // isOwnFile knows what lies beside the database, but for its mark.
 func isOwnFile(name string) bool {
-	return slices.Contains([]string{lockName, probeName, snapshotName, snapshotName + newSuffix}, name) ||
+	return slices.Contains([]string{lockName, probeName, snapshotName, snapshotName + newSuffix, recoveredName}, name) ||
 		isFile(name) || strings.HasPrefix(name, asidePrefix)
 }
 

@@ -14,6 +14,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/batchrepr"
 	"github.com/cockroachdb/pebble/v2/record"
 	"github.com/cockroachdb/pebble/v2/sstable"
+
+	"github.com/grapevine-p2p/grapevine/wire"
 )
 
 // version is what a file says of a key. Of several the highest number holds.
@@ -27,33 +29,38 @@ type version struct {
 var salvageTables = []byte{tableEnded, tableLocal, tableState, tableEvidence}
 
 // salvage reads from the files of a database, without it, what nobody else has. Each record has
-// the checksum of the block that it lies in, and a transaction has its id besides.
-func (s *Store) salvage(files []string, report *Rescue) map[string]version {
+// the checksum of the block that it lies in, and a transaction has its id besides. What cannot be read
+// is in the report; an error says that the files are those of another network.
+func (s *Store) salvage(dir string, names []string, report *Rescue) (map[string]version, error) {
 	found := make(map[string]version)
 	put := func(number uint64, deleted bool, key, value []byte) {
 		if was, ok := found[string(key)]; !ok || number >= was.number {
 			found[string(key)] = version{number, slices.Clone(value), deleted}
 		}
 	}
-	for _, name := range files {
+	for _, name := range slices.Sorted(slices.Values(names)) {
 		var err error
+		path := s.opt.FS.PathJoin(dir, name)
 		switch number, kind, _ := strings.Cut(name, "."); kind {
 		case "sst":
-			err = s.salvageTable(name, put)
+			err = s.salvageTable(path, put)
 		case "log":
-			err = s.salvageLog(name, number, put)
+			err = s.salvageLog(path, number, put)
 		}
 		if err != nil {
 			s.logger.Warn("a file of the damaged store cannot be read to its end", "file", name, "err", err)
 			report.Unread = append(report.Unread, name)
 		}
 	}
+	if stamp := found[string(keyStamp())].value; len(stamp) == 4+len(s.opt.Network) && wire.NetworkID(stamp[4:]) != s.opt.Network {
+		return nil, refuse(s.dir, WrongNetwork, fmt.Errorf("network %s, this node is of %s; it is damaged, too", wire.NetworkID(stamp[4:]), s.opt.Network))
+	}
 	for key, v := range found {
 		if v.deleted || !s.worthKeeping([]byte(key), v.value, report) {
 			delete(found, key)
 		}
 	}
-	return found
+	return found, nil
 }
 
 // worthKeeping tells whether a record belongs into the new database. Of those of the chain's state
@@ -77,9 +84,9 @@ func (s *Store) worthKeeping(key, value []byte, report *Rescue) bool {
 }
 
 // salvageTable reads a sorted table from both ends, to where it is damaged.
-func (s *Store) salvageTable(name string, put func(number uint64, deleted bool, key, value []byte)) (err error) {
+func (s *Store) salvageTable(path string, put func(number uint64, deleted bool, key, value []byte)) (err error) {
 	defer recovered(&err)
-	f, err := s.opt.FS.Open(s.opt.FS.PathJoin(s.dir, name))
+	f, err := s.opt.FS.Open(path)
 	if err != nil {
 		return err
 	}
@@ -133,13 +140,13 @@ const blockSize = 32 << 10
 
 // salvageLog reads the batches of a log. Behind a place that is damaged it goes on with the next
 // block.
-func (s *Store) salvageLog(name, number string, put func(number uint64, deleted bool, key, value []byte)) (err error) {
+func (s *Store) salvageLog(path, number string, put func(number uint64, deleted bool, key, value []byte)) (err error) {
 	defer recovered(&err)
 	n, err := strconv.ParseUint(number, 10, 64)
 	if err != nil {
 		return err
 	}
-	f, err := s.opt.FS.Open(s.opt.FS.PathJoin(s.dir, name))
+	f, err := s.opt.FS.Open(path)
 	if err != nil {
 		return err
 	}
