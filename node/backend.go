@@ -193,6 +193,9 @@ func (n *Node) waiting(s api.Status) []string {
 	if s.Syncing.Active {
 		list = append(list, fmt.Sprintf("catching up, at height %d of %d", s.Syncing.Height, s.Syncing.Target))
 	}
+	if s.Head.Height == 0 && s.Head.Slot < n.chain.rescued {
+		list = append(list, "the chain was in a damaged store, and has not come back from peers")
+	}
 	if s.Peers == 0 && len(n.cfg.Bootstrap) > 0 {
 		list = append(list, "no peer yet")
 	}

@@ -128,6 +128,9 @@ func (p *producer) turn(ctx context.Context, now uint64) {
 	case slot <= head.Slot: // our clock is behind, or was set back
 		p.miss(slot, "clock", fmt.Errorf("the head is of slot %d already", head.Slot))
 		return
+	case p.awaitsChain(head):
+		p.miss(slot, "rescued", errors.New("the chain of this node was in a damaged store, and has not come back from peers; where nobody else has it, stop the node and move its data folder away, to begin anew"))
+		return
 	case p.behind(head, slot):
 		p.miss(slot, "syncing", errors.New("this node is catching up"))
 		return
@@ -168,6 +171,17 @@ func (p *producer) turn(ctx context.Context, now uint64) {
 func (p *producer) behind(head ledger.Ref, slot uint64) bool {
 	round := uint64(len(p.chain.genesis.ProducersAt(head.Height + 1)))
 	return p.overlay.Syncing().Active && slot-head.Slot > 2*round+2
+}
+
+// awaitsChain tells whether the chain is not back yet that a damaged store had. A block of ours would begin
+// another one, on whose accounts nothing that was accepted here is worth anything. How high the chain was
+// is no measure: the last blocks may have been ours, and nobody else's.
+func (p *producer) awaitsChain(head ledger.Ref) bool {
+	if head.Slot >= p.chain.rescued {
+		return false
+	}
+	s := p.overlay.Syncing()
+	return head.Height == 0 || s.Active || s.Checking
 }
 
 func (p *producer) miss(slot uint64, reason string, why error) {

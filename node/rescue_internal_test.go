@@ -105,6 +105,68 @@ func TestANodeStartsWithADamagedStore(t *testing.T) {
 	}
 }
 
+// A producer whose store was damaged, and who is alone, begins no other chain, on which nobody has
+// what was accepted. It says so, and goes on once a peer has brought the chain, also where the last block
+// was its own and is lost.
+//
+// R133: a producer that had a chain makes no block before it has it from peers again.
+func TestARescuedProducerWaitsForItsChain(t *testing.T) {
+	files := vfs.NewMem()
+	b := newBench(t, 1, files)
+	fund, ours := b.newcomer(t) // genesis gives its sender nothing
+	paid, err := b.chain.body(b.chain.Head().ID)
+	require.NoError(t, err)
+	require.Equal(t, fund.ID(), paid.Txs[0].ID())
+	b.extend(t, b.chain.Head(), 1)
+	require.NoError(t, b.Node.Close())
+	flip(t, files, dataDir(b.cfg.Home), "MANIFEST-")
+
+	b.Node, err = New(b.cfg)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = b.Node.Close() })
+	p := b.maker(t)
+	now := b.slotNow()
+	for slot := now; slot < now+100; slot++ {
+		b.at(slot).turnOf(t, p)
+		b.chain.retryEarly()
+		require.Equal(t, api.Accepted, b.state(t, ours))
+	}
+	require.Zero(t, b.chain.Head().Height, "a chain of its own")
+	require.Greater(t, missedSlots(t, b, "rescued"), 90.)
+	status, err := b.Backend().Status(t.Context())
+	require.NoError(t, err)
+	require.False(t, status.Ready)
+	require.Contains(t, strings.Join(status.Waiting, "; "), "has not come back from peers")
+
+	checked, err := b.chain.checker.Stored(paid)
+	require.NoError(t, err)
+	require.NoError(t, b.chain.addBlock(checked, false))
+	b.at(now+100).turnOf(t, p)
+	require.EqualValues(t, 2, b.chain.Head().Height)
+	b.chain.retryEarly()
+	require.Equal(t, api.Pending, b.state(t, ours))
+	b.at(now+101).turnOf(t, p)
+	require.Equal(t, api.Included, b.state(t, ours))
+	status, err = b.Backend().Status(t.Context())
+	require.NoError(t, err)
+	require.NotContains(t, strings.Join(status.Waiting, "; "), "damaged")
+}
+
+// missedSlots is what the node says of its own slots without a block.
+func missedSlots(t *testing.T, b *bench, reason string) float64 {
+	t.Helper()
+	families, err := b.events.metrics.registry.Gather()
+	require.NoError(t, err)
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == "grapevine_slots_missed_total" && m.GetLabel()[0].GetValue() == reason {
+				return m.GetCounter().GetValue()
+			}
+		}
+	}
+	return 0
+}
+
 func (b *bench) check(t *testing.T, tx *wire.Transaction) validation.CheckedTx {
 	t.Helper()
 	checked, err := b.chain.checker.StoredTx(tx)
