@@ -19,9 +19,11 @@ type Config struct {
 	// Keep is how long a block that is whole is kept to be served.
 	Keep time.Duration
 	// GiveUp ends the attempt to put a block together of which nothing came for so long, and
-	// Longest any; sync takes over.
-	GiveUp  time.Duration
-	Longest time.Duration
+	// Longest any; sync takes over. So does one of which, after GiveUp, less than LeastRate
+	// bytes a second have come since its header did.
+	GiveUp    time.Duration
+	Longest   time.Duration
+	LeastRate int
 
 	// EarlyBytes bounds, for each link, the memory of frames that came before their block's header,
 	// and EarlyFor how long they wait: they travel on other streams than the header, and
@@ -78,6 +80,7 @@ func DefaultConfig() Config {
 		Keep:       30 * time.Second,
 		GiveUp:     10 * time.Second,
 		Longest:    time.Minute, // 4 MiB at 0.6 Mbit/s
+		LeastRate:  16 << 10,    // eight blocks at once over 1 Mbit/s
 		EarlyBytes: 512 << 10,
 		EarlyFor:   2 * time.Second,
 		Owing:      5 * time.Second,

@@ -28,6 +28,8 @@
 //   - A chunk travels at most once on a link in each direction, one that is pushed at
 //     most the block's size from each node, and of transactions a link is given at most
 //     [Config].Served times the block.
+//   - A producer takes no place that a block of another needs, however many it signs and however
+//     slowly it has them come.
 //   - Memory is bounded: [Config].Links, Blocks, EarlyBytes for each link, and for
 //     each block its body and chunks. A frame is held against its limits before anything
 //     is allocated ([Decode]).

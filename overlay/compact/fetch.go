@@ -228,7 +228,7 @@ func (m *Machine) onFill(j *job, t *mate, f *Fill) error {
 // accept puts the transactions of one frame into the draft, and counts those that were
 // missing.
 func (m *Machine) accept(j *job, t *mate, f *Fill, count *int) error {
-	before := j.draft.Open()
+	before, had := j.draft.Open(), j.draft.Bytes()
 	for k, i := range f.Places {
 		if int(i) < j.draft.Len() && !j.draft.Lacks(i) {
 			continue // known from elsewhere: not worth decoding
@@ -248,7 +248,7 @@ func (m *Machine) accept(j *job, t *mate, f *Fill, count *int) error {
 		*count++
 	}
 	if j.draft.Open() < before {
-		m.progress(j)
+		m.progress(j, j.draft.Bytes()-had)
 		j.how.From = append(j.how.From, t.link.ID)
 		m.tryClose(j)
 	}

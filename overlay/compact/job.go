@@ -33,6 +33,7 @@ type job struct {
 	ends  time.Time           // of the attempt, or of serving it
 	ended time.Time           // when it was over
 	asked time.Time           // when something was last asked for, or said to come
+	came  int                 // bytes of its parts that were of use
 	tardy int                 // chunks and answers that came long after it was over
 	mates map[peerscore.PeerID]*mate
 
@@ -178,12 +179,17 @@ func (m *Machine) begin(j *job) {
 	m.askIfDue(j)
 }
 
-// progress takes note of a part that came: who still gets some of a block waits on.
-func (m *Machine) progress(j *job) {
+// progress takes note of a part that came, of so many bytes: who still gets some of a block
+// waits on, for as long as these would take on the slowest line.
+func (m *Machine) progress(j *job, size int) {
 	j.calm = false
+	j.came += size
+	paid := time.Duration(j.came) * time.Second / time.Duration(m.cfg.LeastRate)
 	j.ends = m.now.Add(m.cfg.GiveUp)
-	if last := j.opened.Add(m.cfg.Longest); last.Before(j.ends) {
-		j.ends = last
+	for _, last := range []time.Time{j.opened.Add(m.cfg.GiveUp + paid), j.opened.Add(m.cfg.Longest)} {
+		if last.Before(j.ends) {
+			j.ends = last
+		}
 	}
 }
 

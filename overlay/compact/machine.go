@@ -151,7 +151,7 @@ func (m *Machine) Open(now time.Time, from peerscore.PeerID, h validation.Checke
 	j := newJob(now, h)
 	j.draft = NewDraft(j.header, ids, known)
 	j.how.Known = len(ids) - j.draft.Open()
-	if !m.room(j.draft.Open() == 0) {
+	if !m.room(j, j.draft.Open() == 0) {
 		m.act(GaveUp{h.ID(), TooMany})
 		return m.take()
 	}
@@ -189,8 +189,8 @@ func (m *Machine) Produce(now time.Time, block validation.CheckedBlock, coded *C
 	if m.blocks[block.ID()] != nil {
 		return m.take()
 	}
-	m.room(true)
 	j := newJob(now, block.Header())
+	m.room(j, true)
 	j.txs, j.over, j.own = block.Block().Txs, true, true
 	if coded != nil && j.chunked && coded.Root() == j.header.ChunkRoot {
 		j.coded = coded
@@ -329,28 +329,8 @@ func (m *Machine) Next() (at time.Time, ok bool) {
 	return at, ok
 }
 
-// room makes a place for one more block: the oldest of those that are over goes. If none is,
-// one that is whole takes the place of the oldest, which is the likeliest to have no body.
-func (m *Machine) room(whole bool) bool {
-	if len(m.order) < m.cfg.Blocks {
-		return true
-	}
-	k := slices.IndexFunc(m.order, func(j *job) bool { return j.over })
-	switch {
-	case k < 0 && !whole:
-		return false
-	case k < 0:
-		k = 0
-		m.giveUp(m.order[k], TooMany)
-	}
-	j := m.order[k]
-	m.forget(j)
-	m.lend(j)
-	return true
-}
-
 func (m *Machine) keep(j *job) {
-	m.progress(j)
+	m.progress(j, 0)
 	if j.over {
 		j.ends = m.now.Add(m.cfg.Keep)
 	}

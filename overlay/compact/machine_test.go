@@ -456,11 +456,12 @@ func TestHeadersAreHeardOfBeforeTheBlockIs(t *testing.T) {
 	require.NotEmpty(t, only[*compact.Fill](open(100).seen, "b"))
 }
 
-// R138: a block of which something keeps coming is on its way, however slowly;
+// R138: a block of which enough keeps coming is on its way, however slowly;
 // but not for ever, lest who trickles hold its place.
 func TestProgressIsNotGivenUp(t *testing.T) {
-	b, coded := cold()
+	b, coded := block(transactions(0, 5_000, 250), nil)
 	chunks, cfg := chunksOf(t, b, coded), compact.DefaultConfig()
+	inTime := time.Second * 9 / 10 // for a chunk
 	trickle := func(every time.Duration, n int) time.Duration {
 		s := newStage(t, none, "a", "b")
 		s.open("a", b)
@@ -475,13 +476,13 @@ func TestProgressIsNotGivenUp(t *testing.T) {
 		return s.at.Sub(start)
 	}
 	require.InDelta(t, cfg.GiveUp.Seconds(), trickle(time.Hour, 0).Seconds(), 0.2)
-	require.InDelta(t, (3 * cfg.GiveUp).Seconds(), trickle(cfg.GiveUp/4, 8).Seconds(), 0.2, "the wait begins anew with each chunk")
-	require.InDelta(t, cfg.Longest.Seconds(), trickle(cfg.GiveUp/2, 15).Seconds(), 0.2)
+	require.InDelta(t, (3 * cfg.GiveUp).Seconds(), trickle(inTime, 22).Seconds(), 0.2, "the wait begins anew with each chunk")
+	require.InDelta(t, cfg.Longest.Seconds(), trickle(inTime, 66).Seconds(), 0.2)
 
 	s := newStage(t, none, "a", "b")
 	s.open("a", b)
 	for _, c := range chunks[:coded.Layout().Data] {
-		s.pass(cfg.GiveUp / 5)
+		s.pass(cfg.GiveUp / 15)
 		s.receive("b", c)
 	}
 	require.Len(t, s.built(), 1)

@@ -51,7 +51,7 @@ const (
 	Collision Failure = "compact: short ids collide"
 	// Exhausted: nobody gave what is missing, within the rounds allowed.
 	Exhausted Failure = "compact: nobody gave what is missing"
-	// TooMany: as many blocks as allowed are being put together.
+	// TooMany: as many blocks as allowed are being put together, in all or of one producer.
 	TooMany Failure = "compact: too many blocks at once"
 )
 

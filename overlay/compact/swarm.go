@@ -138,7 +138,7 @@ func (m *Machine) onChunk(j *job, t *mate, f *Chunk) error {
 	j.pieces[f.Index] = piece{f.Data, f.Proof}
 	j.have.Set(f.Index)
 	j.how.Chunks++
-	m.progress(j)
+	m.progress(j, len(f.Data))
 	j.how.From = append(j.how.From, t.link.ID)
 	if !j.stallAt.IsZero() {
 		j.stallAt = m.now.Add(m.cfg.Stall)
