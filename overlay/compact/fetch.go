@@ -31,6 +31,7 @@ func (m *Machine) askIfDue(j *job) {
 			a.late, j.calm = true, false
 			if t := j.mate(a.to); a.promised || t.header || t.whole {
 				a.to.late(1)
+				t.late = true
 				m.act(Missed{a.to.ID, j.id, Late})
 			}
 		}

@@ -86,6 +86,7 @@ type mate struct {
 	told   Bitmap // chunks it knows that we have
 	due    time.Time
 	slow   bool // was late with chunks
+	late   bool // was late with any part
 	// lateAt is when chunks that are not counted upon any more become a lapse.
 	lateAt time.Time
 
@@ -307,9 +308,12 @@ func (m *Machine) giveUp(j *job, why error) {
 }
 
 func (m *Machine) end(j *job) {
+	j.debts = append(j.debts, j.asks...)
+	if !j.over {
+		m.weigh(j)
+	}
 	j.over, j.ends = true, m.now.Add(m.cfg.Keep)
 	j.ended = m.now
-	j.debts = append(j.debts, j.asks...)
 	j.asks, j.askAt, j.stallAt = nil, time.Time{}, time.Time{}
 	j.seeking = false
 	for _, t := range j.mates {

@@ -51,6 +51,7 @@ type link struct {
 	early   early
 	excused time.Time      // when it was last forgiven what it owed
 	tardy   int            // chunks that it was late with of late, see late and prompt
+	blocks  int            // blocks over which it was late of late, see weigh
 	heard   []wire.BlockID // of which it sent headers before they were opened; at most maxHeard, oldest first
 }
 

@@ -37,6 +37,7 @@ type world struct {
 	nodes []*simNode
 	bytes int // on the wire, everything
 
+	began time.Duration // with the block
 	block validation.CheckedBlock
 	ids   []wire.ShortID
 	built int
@@ -62,6 +63,8 @@ type simNode struct {
 	header  bool
 	wake    time.Duration
 	silent  bool    // announces, asks and takes, and gives nothing but headers
+	keeps   int     // keeps back each so manieth part of a body; 0 keeps none
+	parts   int     // of bodies that it was to give
 	rate    float64 // bytes per second, up and down
 	busy    bool    // its uplink
 	turn    int
@@ -189,7 +192,7 @@ func (w *world) put(a *simNode, l *simLink, p parcel) {
 	_, fill := p.frame.(*compact.Fill)
 	_, chunk := p.frame.(*compact.Chunk)
 	switch {
-	case a.silent && (fill || chunk):
+	case a.silent && (fill || chunk), (fill || chunk) && a.keepsBack():
 		return
 	case fill, chunk, p.header && !l.mesh:
 		l.bulk = append(l.bulk, p)
@@ -197,6 +200,12 @@ func (w *world) put(a *simNode, l *simLink, p parcel) {
 		l.hurry = append(l.hurry, p)
 	}
 	w.serve(a)
+}
+
+// keepsBack counts a part of a body.
+func (a *simNode) keepsBack() bool {
+	a.parts++
+	return a.keeps > 0 && a.parts%a.keeps == 0
 }
 
 // serve puts one packet on the line of a if it is free: what is in a hurry first, the
@@ -307,7 +316,7 @@ func (w *world) act(a *simNode, actions []compact.Action) {
 			w.put(a, a.byID[x.To], parcel{size: size, frame: x.Frame})
 		case compact.Built:
 			w.built++
-			w.done = append(w.done, w.now)
+			w.done = append(w.done, w.now-w.began)
 			w.how = append(w.how, x.How)
 		case compact.Settled:
 			w.owed = append(w.owed, settled{a, x})
@@ -334,7 +343,7 @@ func (w *world) act(a *simNode, actions []compact.Action) {
 
 // run lets node 0 produce the block and returns when all is quiet, or time is over.
 func (w *world) run(b validation.CheckedBlock, coded *compact.Coded, limit time.Duration) {
-	w.block = b
+	w.block, w.began = b, w.now
 	w.ids = wire.Compact(b.Block()).ShortIDs
 	producer := w.nodes[0]
 	producer.header = true
@@ -349,6 +358,17 @@ func (w *world) run(b validation.CheckedBlock, coded *compact.Coded, limit time.
 		}
 		w.now = e.at
 		e.do()
+	}
+}
+
+// again forgets what became of a block, for the next one.
+func (w *world) again() {
+	w.built, w.bytes, w.done, w.how, w.odd, w.owed = 0, 0, nil, nil, nil, nil
+	for _, n := range w.nodes {
+		n.header, n.pool = false, nil
+		for _, l := range n.links {
+			l.refused = false
+		}
 	}
 }
 

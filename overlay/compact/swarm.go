@@ -93,10 +93,14 @@ func (m *Machine) onHave(j *job, t *mate, f *Have) error {
 	return nil
 }
 
-// expect counts upon chunks that a link said are on their way, unless others send them.
+// expect counts upon chunks that a link said are on their way, unless others send them. To say so
+// costs nothing, and whoever says so may hold back all of it: so it is believed for no more than
+// would be asked for, and not of who was late of late.
 func (m *Machine) expect(j *job, t *mate, coming Bitmap) {
-	for i := range coming.Without(j.outstanding()).each {
-		// No more than we would ask for: who says so may hold back all of it.
+	if t.link.rank() > 0 {
+		return
+	}
+	for i := range coming.Without(j.outstanding(0)).each {
 		if m.free(t) > 0 {
 			t.asked.Set(i)
 		}
@@ -207,10 +211,12 @@ func idsOf(txs []*wire.Transaction) []wire.TxID {
 	return ids
 }
 
-// outstanding are the chunks that some link is to send.
-func (j *job) outstanding() (b Bitmap) {
+// outstanding are the chunks that links are to send that are of so high a rank at most.
+func (j *job) outstanding(rank int) (b Bitmap) {
 	for _, t := range j.mates {
-		b = b.With(t.asked)
+		if t.link.rank() <= rank {
+			b = b.With(t.asked)
+		}
 	}
 	return b
 }
@@ -228,7 +234,7 @@ func (m *Machine) overdue(j *job) {
 				t.lateAt = m.now.Add(m.wait(l, t.asked.Count()*j.layout.Chunk))
 			}
 			l.late(t.asked.Count())
-			t.asked, t.slow = Bitmap{}, true
+			t.asked, t.slow, t.late = Bitmap{}, true, true
 		}
 		if passed(t.lateAt, m.now) {
 			t.lateAt = time.Time{}
@@ -237,34 +243,70 @@ func (m *Machine) overdue(j *job) {
 	}
 }
 
-// soon is until when chunks under way on a link are counted upon.
+// soon is until when chunks under way on a link are counted upon. What was only said to come
+// needs no round trip: the measured one stands for the pace of the line, within reason.
 func (m *Machine) soon(j *job, t *mate) time.Time {
 	size := t.asked.Count() * j.layout.Chunk // each that comes begins the wait anew
-	return m.now.Add(t.link.rtt.mean() + m.cfg.Hurry + time.Duration(size)*time.Second/time.Duration(m.cfg.ChunkRate))
+	rtt := t.link.rtt.mean()
+	if t.asked.Without(t.wanted) == t.asked {
+		rtt = min(rtt, guessRTT)
+	}
+	return m.now.Add(rtt + m.cfg.Hurry + time.Duration(size)*time.Second/time.Duration(m.cfg.ChunkRate))
 }
 
 // pull asks for as many chunks as are still needed, the rarest first, each of the link
-// that has least to do for us already: so that all nodes ask different ones.
+// that has least to do for us already: so that all nodes ask different ones. Those that were late
+// of late are asked for what the others are too busy for, and not relied on: what they are to
+// send is asked of others as soon as these can give it.
 func (m *Machine) pull(j *job) {
 	if !j.seeking || j.over {
 		return
 	}
-	waiting := j.outstanding()
-	need := j.layout.Data - j.have.Count() - waiting.Count()
-	if need <= 0 {
-		return
+	wants := make(map[*mate]*Bitmap)
+	for _, rank := range []int{0, 1} {
+		waiting := j.outstanding(rank)
+		need := j.layout.Data - j.have.Count() - waiting.Count()
+		if need <= 0 {
+			break
+		}
+		m.choose(j, rank, waiting, need, wants)
 	}
-	holders := make([][]*mate, j.layout.Total())
 	for _, l := range m.links {
-		if t := j.mates[l.ID]; t != nil && !t.barred && m.free(t) > 0 {
+		t := j.mates[l.ID]
+		if t != nil && wants[t] != nil {
+			t.due = m.soon(j, t)
+			j.asked = m.now
+			m.send(l, &Want{Block: j.id, Chunks: *wants[t]})
+		}
+	}
+}
+
+// choose decides which of so many chunks are wanted of which link of a rank.
+func (m *Machine) choose(j *job, rank int, waiting Bitmap, need int, wants map[*mate]*Bitmap) {
+	holders := make([][]*mate, j.layout.Total())
+	some := false
+	for _, l := range m.links {
+		if t := j.mates[l.ID]; t != nil && !t.barred && l.rank() == rank && m.free(t) > 0 {
 			for i := range t.has.Without(j.have).Without(waiting).Without(t.wanted).each {
 				holders[i] = append(holders[i], t)
+				some = true
 			}
 		}
 	}
+	if !some {
+		return
+	}
+	doubtful := j.outstanding(1).Without(waiting)
 	order := m.rng.Perm(len(holders))
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(len(holders[a]), len(holders[b])) })
-	wants := make(map[*mate]*Bitmap)
+	slices.SortStableFunc(order, func(a, b int) int {
+		switch {
+		case doubtful.Has(a) == doubtful.Has(b):
+			return cmp.Compare(len(holders[a]), len(holders[b]))
+		case doubtful.Has(a):
+			return 1
+		}
+		return -1
+	})
 	for _, i := range order {
 		if t := m.idlest(holders[i]); t != nil && need > 0 {
 			if wants[t] == nil {
@@ -277,14 +319,6 @@ func (m *Machine) pull(j *job) {
 			need--
 		}
 	}
-	for _, l := range m.links {
-		t := j.mates[l.ID]
-		if t != nil && wants[t] != nil {
-			t.due = m.soon(j, t)
-			j.asked = m.now
-			m.send(l, &Want{Block: j.id, Chunks: *wants[t]})
-		}
-	}
 }
 
 // free is how many more chunks a link may be asked for.
@@ -295,18 +329,19 @@ func (m *Machine) free(t *mate) int {
 		limit = 0 // it says more than it does
 	case t.slow:
 		limit = 1
+	case t.link.rank() > 0:
+		limit = ceilDiv(limit, 2) // that much may come twice
 	}
 	return limit - t.asked.Count()
 }
 
-// idlest is the link with the fewest chunks under way to us, the nearest among equals; of
-// those that were late of late only where there is no other.
+// idlest is the link with the fewest chunks under way to us, the nearest among equals.
 func (m *Machine) idlest(holders []*mate) (best *mate) {
 	for _, t := range holders {
 		if m.free(t) <= 0 {
 			continue
 		}
-		if best == nil || cmp.Or(cmp.Compare(t.link.rank(), best.link.rank()), cmp.Compare(t.asked.Count(), best.asked.Count()), cmp.Compare(t.link.rtt.mean(), best.link.rtt.mean())) < 0 {
+		if best == nil || cmp.Or(cmp.Compare(t.asked.Count(), best.asked.Count()), cmp.Compare(t.link.rtt.mean(), best.link.rtt.mean())) < 0 {
 			best = t
 		}
 	}
