@@ -19,18 +19,19 @@ import (
 // cuts out what we would obey to our harm, and asks one peer at a time for what several
 // announce. Bounds of size and number are none of its business: the streams kept them.
 type inspector struct {
-	network wire.NetworkID // constant
-	topic   string
-	longest uint64 // seconds of back-off that a peer may impose
-	meshed  func(peer.ID) bool
-	budget  func(peer.ID) *budget // nil for a peer that is gone
-	uplink  *rate.Limiter         // bytes that all peers together are sent because they asked
-	units   func(b *budget) *admission
-	exceeds func(from peer.ID, a *admission, units int)
-	heard   func(ids []string, from peer.ID) // what a peer has; may be nil
-	jammed  func() bool                      // our lines are full: what is announced comes otherwise, or too late; may be nil
-	pulls   *pulls
-	asking  chan struct{} // capacity 1: a question was opened
+	network  wire.NetworkID // constant
+	topic    string
+	shortest uint64 // seconds of back-off that a peer may impose,
+	longest  uint64 // and those
+	meshed   func(peer.ID) bool
+	budget   func(peer.ID) *budget // nil for a peer that is gone
+	uplink   *rate.Limiter         // bytes that all peers together are sent because they asked
+	units    func(b *budget) *admission
+	exceeds  func(from peer.ID, a *admission, units int)
+	heard    func(ids []string, from peer.ID) // what a peer has; may be nil
+	jammed   func() bool                      // our lines are full: what is announced comes otherwise, or too late; may be nil
+	pulls    *pulls
+	asking   chan struct{} // capacity 1: a question was opened
 
 	mu      sync.Mutex // guards what follows
 	streams map[peer.ID]*queuedStream
@@ -42,7 +43,8 @@ const unitsPerRepeat = 5
 func newInspector(o *Overlay, topic string, meshed func(peer.ID) bool, units func(*budget) *admission) *inspector {
 	l, g := o.cfg.Limits, o.cfg.Gossip
 	return &inspector{
-		network: o.id, topic: topic, longest: uint64(l.MaxPruneBackoff / time.Second), meshed: meshed,
+		network: o.id, topic: topic, meshed: meshed,
+		shortest: uint64(g.PruneBackoff / time.Second), longest: uint64(l.MaxPruneBackoff / time.Second),
 		budget: func(p peer.ID) *budget {
 			if m := o.roster.get(p); m != nil {
 				return m.budget
@@ -86,15 +88,19 @@ func (i *inspector) published(raw []byte) {
 }
 
 // prunes are those that we obey. The router would note the back-off even of a peer that is
-// in no mesh of ours, and long after it is gone; peers are exchanged elsewhere, signed.
+// in no mesh of ours, and long after it is gone; peers are exchanged elsewhere, signed. Who
+// leaves our mesh stays out of it for as long as whoever we send away: it could come and go
+// otherwise, and be in it most of the time without ever passing anything on.
 func (i *inspector) prunes(from peer.ID, prunes []*pb.ControlPrune) []*pb.ControlPrune {
 	if len(prunes) == 0 || !i.meshed(from) {
 		return nil
 	}
 	for _, p := range prunes {
 		p.Peers = nil
-		if p.GetBackoff() > i.longest {
+		if b := p.GetBackoff(); b > i.longest {
 			p.Backoff = &i.longest
+		} else if b != 0 && b < i.shortest { // with none it is the router's
+			p.Backoff = &i.shortest
 		}
 	}
 	return prunes

@@ -251,6 +251,13 @@ func TestControlIsTrimmed(t *testing.T) {
 	require.EqualValues(t, 3600, trimmed.GetPrune()[0].GetBackoff())
 	require.Empty(t, trimmed.GetPrune()[0].GetPeers())
 	require.Len(t, messages, 1)
+	// R153: who leaves our mesh stays away for as long as whoever is sent away.
+	backoff = 1
+	_, trimmed = overlay.Inspect(n.Overlay, p.ID(), true, nil, control())
+	require.EqualValues(t, 8, trimmed.GetPrune()[0].GetBackoff())
+	backoff = 60
+	_, trimmed = overlay.Inspect(n.Overlay, p.ID(), true, nil, control())
+	require.EqualValues(t, 60, trimmed.GetPrune()[0].GetBackoff())
 	_, trimmed = overlay.Inspect(n.Overlay, p.ID(), false, nil, control())
 	require.Empty(t, trimmed.GetPrune(), "who is in no mesh of ours cannot leave it")
 	require.Zero(t, n.seen.blamed())

@@ -66,7 +66,7 @@ func (s *sentry) run(ctx context.Context) {
 		convicted := s.lookout.Tick(time.Now())
 		s.mu.Unlock()
 		for _, p := range convicted {
-			s.log.Info("a peer of our mesh does not pass on what it should", "peer", peer.ID(p))
+			s.convicted(peer.ID(p))
 		}
 	})
 }
@@ -86,8 +86,14 @@ func (s *sentry) meshed(p peer.ID, in bool) {
 	if in {
 		s.lookout.Joined(time.Now(), peerscore.PeerID(p), met)
 	} else {
-		s.lookout.Left(time.Now(), peerscore.PeerID(p))
+		if s.lookout.Left(time.Now(), peerscore.PeerID(p)) {
+			s.convicted(p)
+		}
 	}
+}
+
+func (s *sentry) convicted(p peer.ID) {
+	s.log.Info("a peer of our mesh does not pass on what it should", "peer", p)
 }
 
 // first notes a message that is new to us.

@@ -54,6 +54,7 @@ type Lookout struct {
 // record is what outlives a peer's time in the mesh.
 type record struct {
 	evidence float64
+	misses   float64 // share of questions it missed, smoothed
 	strikes  int
 	until    time.Time // of the sentence
 }
@@ -61,11 +62,11 @@ type record struct {
 // watched is a peer of the mesh.
 type watched struct {
 	record
-	asks   time.Time // it is asked nothing before
-	gave   time.Time // last something of its own
-	misses float64   // share of questions it missed, smoothed
-	open   map[uint64]question
-	asked  []asked // keys of open, oldest first
+	returned bool      // it left while something was held against it
+	asks     time.Time // it is asked nothing before
+	gave     time.Time // last something of its own
+	open     map[uint64]question
+	asked    []asked // keys of open, oldest first
 }
 
 type question struct{ release, verdict time.Time }
@@ -78,13 +79,18 @@ type asked struct {
 // LookoutConfig says how a Lookout asks and judges.
 type LookoutConfig struct {
 	// PerSecond questions are put to a peer of a busy mesh, SuspectPerSecond to
-	// one with evidence against it, that let two questions pass, or that gave us
-	// nothing for LiveFor; of a quiet one's messages at most MaxShare.
+	// one with evidence against it, that let two questions pass, that left and came
+	// back, or that gave us nothing for LiveFor; of a quiet one's messages at most
+	// MaxShare.
 	PerSecond, SuspectPerSecond, MaxShare float64
 
 	// Patience is the time, beside twice the round trip, for which a copy is held
 	// back; Late the time beside it in which the answer may still come.
 	Patience, Late time.Duration
+
+	// MaxRTT is the longest round trip that is believed of a peer: it says itself how long it
+	// takes to answer where that is measured.
+	MaxRTT time.Duration
 
 	// Grace is the time after it connected in which a peer is asked nothing, since
 	// its own mesh is forming, and GraftGrace that after it came into our mesh.
@@ -125,8 +131,9 @@ func DefaultLookoutConfig() LookoutConfig {
 		PerSecond: 1, SuspectPerSecond: 4, MaxShare: 0.25,
 		Patience:   300 * time.Millisecond,
 		Late:       2 * time.Second,
-		Grace:      3 * time.Second, // four heartbeats
-		GraftGrace: time.Second,     // until the other side knows, on the slowest line
+		MaxRTT:     1200 * time.Millisecond, // of a link of 500 ms, and some more
+		Grace:      3 * time.Second,         // four heartbeats
+		GraftGrace: time.Second,             // until the other side knows, on the slowest line
 		LiveFor:    6 * time.Second,
 		MinMesh:    4,
 		Miss:       1, LateMiss: 0.25, Pass: 0.5,
@@ -165,6 +172,7 @@ func (c LookoutConfig) Validate(book Config) error {
 		{"-Clear", -c.Clear},
 		{"Patience", c.Patience.Seconds()},
 		{"Late", c.Late.Seconds()},
+		{"MaxRTT", c.MaxRTT.Seconds()},
 		{"Grace", c.Grace.Seconds()},
 		{"GraftGrace", c.GraftGrace.Seconds()},
 		{"LiveFor", c.LiveFor.Seconds()},
@@ -208,7 +216,7 @@ func (l *Lookout) Joined(now time.Time, p PeerID, met time.Time) {
 	}
 	if old, ok := l.memories[p]; ok {
 		if expires, _ := l.memory.rank(p); expires > now.UnixMilli() {
-			w.record = old
+			w.record, w.returned = old, true
 		}
 		l.memory.drop(p)
 		delete(l.memories, p)
@@ -216,16 +224,26 @@ func (l *Lookout) Joined(now time.Time, p PeerID, met time.Time) {
 	l.mesh[p] = w
 }
 
-// Left says that p is not in the mesh any more. What is held back of it is not
-// judged.
-func (l *Lookout) Left(now time.Time, p PeerID) {
+// Left says that p is not in the mesh any more. What is still held back of it is not
+// judged; what was to come by now counts as late, or whoever leaves before each verdict
+// and comes back would never be found. It says whether that convicts p.
+func (l *Lookout) Left(now time.Time, p PeerID) (convicted bool) {
 	w := l.mesh[p]
 	if w == nil {
-		return
+		return false
 	}
 	delete(l.mesh, p)
-	if w.evidence <= 0 && w.strikes == 0 {
-		return
+	if now.Sub(l.ticked) <= l.config.MaxStall {
+		for _, a := range w.asked {
+			if w.open[a.key].release.Before(now) {
+				w.misses += (1 - w.misses) / missMemory
+				l.blame(now, w, l.config.Miss)
+			}
+		}
+		convicted = l.convict(now, w)
+	}
+	if w.evidence <= 0 && w.strikes == 0 && w.misses < forgotten {
+		return convicted
 	}
 	expires := now.Add(l.config.Sentence)
 	if later := w.until.Add(l.config.MaxSentence); w.strikes > 0 && later.After(expires) {
@@ -235,6 +253,7 @@ func (l *Lookout) Left(now time.Time, p PeerID) {
 		delete(l.memories, lost)
 	}
 	l.memories[p] = w.record
+	return convicted
 }
 
 // Live is how many peers of the mesh gave us something of their own in the last LiveFor.
@@ -269,13 +288,18 @@ func (l *Lookout) Hold(now time.Time, p PeerID, key uint64, rtt time.Duration) (
 		return until, false
 	}
 	wanted := l.config.PerSecond
-	if w.evidence > 0 || !l.live(now, w) || w.overdue(now) {
+	if w.evidence > 0 || w.returned || !l.live(now, w) || w.overdue(now) {
 		wanted = l.config.SuspectPerSecond
 	}
 	if l.rng.Float64()*max(l.rate, 1e-9) >= min(wanted, l.config.MaxShare*l.rate) {
 		return until, false
 	}
-	until = now.Add(l.config.Patience + 2*rtt)
+	rtt = min(rtt, l.config.MaxRTT)
+	trips := 2 * rtt
+	if w.returned {
+		trips = rtt // it may not stay for two
+	}
+	until = now.Add(l.config.Patience + trips)
 	q := question{release: until, verdict: until.Add(l.config.Late + 2*rtt)}
 	w.open[key] = q
 	w.asked = append(w.asked, asked{key, q.verdict})
@@ -317,8 +341,13 @@ func (l *Lookout) Heard(now time.Time, p PeerID, key uint64) (release bool) {
 	return false
 }
 
-// missMemory is over how many questions the share of misses is smoothed.
-const missMemory = 16
+const (
+	// missMemory is over how many questions the share of misses is smoothed.
+	missMemory = 16
+	// forgotten is the share of misses below which it is not remembered of a peer that left:
+	// of one miss and a dozen passes.
+	forgotten = 0.03
+)
 
 // Tick judges what is due. It must come at least every half of MaxStall: a
 // longer pause is a stall of our own, and voids what is open. It says who was
@@ -371,6 +400,11 @@ func (l *Lookout) judge(now time.Time, w *watched) bool {
 		w.misses += (1 - w.misses) / missMemory
 		l.blame(now, w, l.config.Miss)
 	}
+	return l.convict(now, w)
+}
+
+// convict ends a trial whose evidence is enough.
+func (l *Lookout) convict(now time.Time, w *watched) bool {
 	if w.evidence < l.config.Convict {
 		return false
 	}

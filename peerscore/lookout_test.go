@@ -57,6 +57,56 @@ func TestMissedQuestionsConvict(t *testing.T) {
 	require.Zero(t, l.Score(now.Add(2*time.Minute), "a"))
 }
 
+// R153: who leaves the mesh before each verdict, and comes back, is judged by what it should have
+// answered by then.
+func TestWhoLeavesBeforeTheVerdictIsJudged(t *testing.T) {
+	c := peerscore.DefaultLookoutConfig()
+	l, now := meshOf(t, 4)
+	for cycle := 0; l.Score(now, "a") == 0; cycle++ {
+		require.Less(t, cycle, 4)
+		ask(l, now, "a", 3)
+		now = now.Add(c.Patience + 500*time.Millisecond)
+		l.Tick(now)
+		left := l.Left(now, "a")
+		require.Equal(t, left, l.Score(now, "a") < 0)
+		now = now.Add(time.Second)
+		l.Tick(now)
+		l.Joined(now, "a", start)
+		now = now.Add(c.GraftGrace)
+		l.Tick(now)
+	}
+
+	// What there was no time to answer counts for nothing, nor does what a stall of ours fell into.
+	for _, stall := range []time.Duration{0, 10 * time.Second} {
+		l, now = meshOf(t, 4)
+		for range 20 {
+			ask(l, now, "a", 10)
+			require.False(t, l.Left(now.Add(stall), "a"))
+			now = now.Add(stall + time.Second)
+			l.Tick(now)
+			l.Joined(now, "a", start)
+			for range 8 {
+				now = now.Add(c.MaxStall / 2)
+				l.Tick(now)
+			}
+		}
+		require.Zero(t, l.Score(now, "a"))
+	}
+}
+
+// R154: a peer says itself how long its answers take, and is given no longer than an honest one needs.
+func TestFeignedRoundTripsAreNotBelieved(t *testing.T) {
+	c := peerscore.DefaultLookoutConfig()
+	l, now := meshOf(t, 4)
+	for key := range uint64(1000) {
+		if until, held := l.Hold(now, "a", key, time.Minute); held {
+			require.Equal(t, c.Patience+2*c.MaxRTT, until.Sub(now))
+			return
+		}
+	}
+	t.Fatal("nothing was held back")
+}
+
 func TestAStallOfOursVoidsWhatIsOpen(t *testing.T) {
 	l, now := meshOf(t, 4)
 	ask(l, now, "a", 20)
