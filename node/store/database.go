@@ -83,8 +83,8 @@ func (s *Store) cannotOpen(err, failed error) error {
 }
 
 // openPebble opens pebble, which on some damage neither returns an error nor
-// returns at all.
-func (d *database) openPebble() (db *pebble.DB, err error) {
+// returns at all, and takes some failed writes for the end of the process.
+func (d *database) openPebble() (*pebble.DB, error) {
 	s := d.store
 	options := &pebble.Options{
 		FS:                 d.disk,
@@ -95,22 +95,57 @@ func (d *database) openPebble() (db *pebble.DB, err error) {
 		Logger:             quietLogger{d},
 		EventListener:      &pebble.EventListener{BackgroundError: d.backgroundError, DataCorruption: d.dataCorruption},
 	}
-	done := make(chan struct{})
+	done := make(chan opening, 1)
 	go func() {
-		defer close(done)
+		o := opening{err: errors.New("pebble gave up")} // unless it returns
 		defer func() {
 			if p := recover(); p != nil {
-				err = fmt.Errorf("pebble: %v", p)
+				o.err = fmt.Errorf("pebble: %v", p)
 			}
+			done <- o
 		}()
-		err = errors.New("pebble gave up") // unless it returns
-		db, err = pebble.Open(s.dir, options)
+		o.db, o.err = pebble.Open(s.dir, options)
 	}()
-	<-done
-	if fatal := d.failure.fatal.Load(); fatal != nil {
-		err = *fatal
+	var o opening
+	select {
+	case o = <-done:
+	case <-d.failure.done: // whoever wrote waits
+		o.err = d.failure.err()
+		d.abandonOpening(done)
+	case <-d.failure.gaveUp: // a goroutine of its own, for which it may wait for ever
+		d.abandonOpening(done)
 	}
-	return db, err
+	if fatal := d.failure.fatal.Load(); fatal != nil {
+		return nil, *fatal
+	}
+	return o.db, o.err
+}
+
+// opening is what comes of opening pebble.
+type opening struct {
+	db  *pebble.DB
+	err error
+}
+
+// abandonOpening lets go of a database that is not to be, and returns when nothing is changed through
+// it any more. It comes to its end, or is left behind.
+func (d *database) abandonOpening(done <-chan opening) {
+	d.failure.closing.Store(true)
+	d.store.abandon(1)
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		defer d.store.abandon(-1)
+		defer func() { _ = recover() }() // pebble, after a failure
+		if o := <-done; o.db != nil {
+			_ = o.db.Close()
+		}
+	}()
+	d.failure.release()
+	select {
+	case <-gone:
+	case <-time.After(closeFailed):
+	}
 }
 
 // buffer is the size of the write buffer.
@@ -338,8 +373,10 @@ func (l quietLogger) Errorf(format string, args ...any) {
 func (l quietLogger) Fatalf(format string, args ...any) {
 	err := fmt.Errorf(format, args...)
 	if !l.d.failure.opened.Load() {
-		l.d.failure.fatal.CompareAndSwap(nil, &err)
-		runtime.Goexit() // openPebble waits for it
+		if l.d.failure.fatal.CompareAndSwap(nil, &err) {
+			close(l.d.failure.gaveUp)
+		}
+		runtime.Goexit()
 	}
 	l.d.failure.set(err)
 	select {}

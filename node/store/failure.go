@@ -17,6 +17,7 @@ type failure struct {
 	opened  atomic.Bool           // opening is over: pebble's goroutines are on their own
 	closing atomic.Bool           // it is being closed: complaints are no news
 	fatal   atomic.Pointer[error] // what pebble gave up with while it was opened
+	gaveUp  chan struct{}         // closed when it did
 
 	once  sync.Once
 	first error // readable once done is closed
@@ -90,7 +91,7 @@ func (f *failure) release() {
 }
 
 func newFailure() failure {
-	return failure{done: make(chan struct{}), over: make(chan struct{}), void: vfs.NewMem()}
+	return failure{done: make(chan struct{}), gaveUp: make(chan struct{}), over: make(chan struct{}), void: vfs.NewMem()}
 }
 
 // diskFS is the file system that pebble writes to. Pebble answers a failed
@@ -98,9 +99,9 @@ func newFailure() failure {
 // wants to go on, and other nodes may live in the process; so the first failed
 // write is noted, and whoever asked for it waits until the database is closed.
 // From then on every change seems to succeed and none is made: nobody uses the
-// database any more, and pebble comes to an end and lets go of its memory.
-// While a database is being opened errors are returned, since pebble then gives
-// up in good order.
+// database any more, and pebble comes to an end and lets go of its memory. So it
+// is while a database is being opened: what is in a log is written into tables by
+// goroutines of pebble's own then, and they end the process as well.
 type diskFS struct {
 	vfs.FS
 	failure *failure
@@ -120,13 +121,9 @@ func (d diskFS) change(do func() error) (done bool, err error) {
 	if err == nil {
 		return true, nil
 	}
-	opened := f.opened.Load()
 	f.set(fmt.Errorf("%w; free space on the disk, or replace it", err))
-	if opened {
-		<-f.over
-		return false, nil
-	}
-	return false, err
+	<-f.over
+	return false, nil
 }
 
 // open is change for what returns a file. One that is asked for too late is in memory only.
