@@ -25,7 +25,8 @@ type Config struct {
 	// Drags is the time after which a dial no longer keeps another from starting.
 	Drags time.Duration
 	// FeelerEvery is the mean time between two trials of an address that nothing
-	// but the book's health needs, once the outbound slots are filled.
+	// but the book's health needs, once the outbound slots are filled or nobody fits
+	// those that are left.
 	FeelerEvery time.Duration
 	// BackoffMin is the pause after the first failure, doubled with each further
 	// one up to BackoffMax; each is varied by a quarter to either side, so that

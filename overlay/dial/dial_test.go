@@ -129,6 +129,30 @@ func TestOutboundIsDiverse(t *testing.T) {
 	require.Equal(t, 6, k.Outbound(), "six groups, one link each")
 }
 
+// R158: where there are fewer networks than slots, addresses are tried all the same: those of the
+// networks that have a link stand in for it one day.
+func TestFeelersWhereSlotsStayEmpty(t *testing.T) {
+	k := keeper(t, nil)
+	for i := range 500 {
+		k.Found(start, addr(fmt.Sprintf("p%d", i), fmt.Sprintf("50.%d.%d.1:4001", i%6, i%250)))
+	}
+	now, feelers := start, 0
+	for range 4 * 3600 {
+		for _, d := range k.Tick(now, nil) {
+			kept := k.Connected(now, d.Address)
+			require.Equal(t, d.Why != dial.Feeler, kept)
+			if d.Why == dial.Feeler {
+				feelers++
+			}
+		}
+		now = now.Add(250 * time.Millisecond)
+	}
+	require.Equal(t, 6, k.Outbound())
+	require.InDelta(t, 30, feelers, 8)
+	_, tried := k.Book().Len()
+	require.Greater(t, tried, 20)
+}
+
 // A dial that drags on gives its turn away; when it succeeds after all and the
 // slots are filled, it is surplus.
 func TestSlowDialsDoNotHoldUpOthers(t *testing.T) {

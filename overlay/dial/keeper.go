@@ -213,7 +213,10 @@ func (k *Keeper) next(now time.Time) (Dial, bool) {
 			}
 		}
 	}
-	return Dial{}, false
+	if k.Outbound()+fresh == 0 {
+		return Dial{}, false
+	}
+	return k.feeler(now) // nobody fits: there are fewer networks than slots
 }
 
 // pick draws an address from either table, which of them at random.
