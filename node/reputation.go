@@ -22,6 +22,10 @@ const (
 	// before the operator is told.
 	reputationEvery = time.Minute
 	banWithin       = time.Second
+	// savingShare is the part of the time, one in so many, that is spent on gathering what
+	// is written while bans come in: scores wait for it, and who has many identities can be
+	// banned all day.
+	savingShare = 20
 
 	// reputationRecords bounds the peers beside the banned whose record is kept.
 	reputationRecords = 4096
@@ -46,11 +50,14 @@ func (n *Node) loadReputation(o *overlay.Overlay) {
 	o.LoadReputation(saved)
 }
 
-// saveReputation writes bans and records down.
-func (n *Node) saveReputation(o *overlay.Overlay) error {
+// saveReputation writes bans and records down. It says how long it took to gather them.
+func (n *Node) saveReputation(o *overlay.Overlay) (gathering time.Duration, err error) {
 	n.saving.Lock()
 	defer n.saving.Unlock()
-	return n.store.WriteFile(store.ReputationFile, o.SaveReputation(reputationRecords).Encode())
+	began := time.Now()
+	raw := o.SaveReputation(reputationRecords).Encode()
+	gathering = time.Since(began)
+	return gathering, n.store.WriteFile(store.ReputationFile, raw)
 }
 
 // keepReputation writes them down from time to time, and soon after a ban.
@@ -64,18 +71,21 @@ func (n *Node) keepReputation(ctx context.Context, o *overlay.Overlay) {
 		case <-tick.C:
 		case <-n.events.bans:
 		}
-		n.trySaveReputation(o)
-		if !sleep(ctx, banWithin) {
+		if !sleep(ctx, restAfter(n.trySaveReputation(o))) {
 			return
 		}
 	}
 }
 
-func (n *Node) trySaveReputation(o *overlay.Overlay) {
-	err := n.saveReputation(o)
+// restAfter is the pause after bans were written down.
+func restAfter(gathering time.Duration) time.Duration { return max(banWithin, savingShare*gathering) }
+
+func (n *Node) trySaveReputation(o *overlay.Overlay) (gathering time.Duration) {
+	gathering, err := n.saveReputation(o)
 	if err != nil && !errors.Is(err, store.Failed) && !errors.Is(err, store.Closed) {
 		n.cfg.Logger.Warn("bans and reputations could not be written down", "err", err)
 	}
+	return gathering
 }
 
 // included tells the overlay, once there is one, what a block took.
@@ -181,7 +191,7 @@ func (b backend) Unban(_ context.Context, subject string) (api.Ban, error) {
 
 // onDisk makes a change of the bans durable.
 func (b backend) onDisk(o *overlay.Overlay) error {
-	if err := b.saveReputation(o); err != nil {
+	if _, err := b.saveReputation(o); err != nil {
 		return storageError(err)
 	}
 	return nil

@@ -19,19 +19,37 @@ type Saved struct {
 }
 
 // Save is what should outlive b: every ban in force, and the records of as many
-// other peers as given, those that weigh most.
+// other peers as given, those that weigh most. It looks at no more records than that of
+// each kind: while bans come in, it is called once a second, and scores wait for it.
 func (b *Book) Save(now time.Time, records int) Saved {
 	out := Saved{At: now, Zones: b.Zones(now)}
+	now = b.advance(now)
+	for p := range b.bans.ranks {
+		out.Standings = append(out.Standings, b.Standing(now, p))
+	}
+	byPeer := func(x, y Standing) int { return cmp.Compare(x.Peer, y.Peer) }
+	slices.SortFunc(out.Standings, byPeer) // map order is not ours to use
+
 	var rest []Standing
-	for s := range b.All(now) {
-		if s.BannedUntil.IsZero() {
-			rest = append(rest, s)
-		} else {
-			out.Standings = append(out.Standings, s)
+	seen := make(map[PeerID]struct{})
+	for _, t := range []*tally{&b.guilt, &b.doubt, &b.merit} {
+		left := records
+		for p := range t.heaviest(now) {
+			if left == 0 {
+				break
+			}
+			if b.bannedAt(now, p) {
+				continue
+			}
+			left--
+			if _, twice := seen[p]; !twice {
+				seen[p] = struct{}{}
+				rest = append(rest, b.Standing(now, p))
+			}
 		}
 	}
 	weight := func(s Standing) float64 { return max(s.Guilt, s.Doubt, s.Merit) }
-	slices.SortStableFunc(rest, func(x, y Standing) int { return cmp.Compare(weight(y), weight(x)) })
+	slices.SortFunc(rest, func(x, y Standing) int { return cmp.Or(cmp.Compare(weight(y), weight(x)), byPeer(x, y)) })
 	out.Standings = append(out.Standings, rest[:min(records, len(rest))]...)
 	return out
 }

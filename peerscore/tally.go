@@ -1,6 +1,7 @@
 package peerscore
 
 import (
+	"iter"
 	"math"
 	"time"
 )
@@ -43,6 +44,15 @@ func (t *tally) set(now time.Time, name PeerID, number float64) {
 		return
 	}
 	t.shelf.put(name, math.Log2(number)+t.halfLives(now.Sub(t.epoch)))
+}
+
+// heaviest yields the names whose number is not negligible, the largest first.
+func (t *tally) heaviest(now time.Time) iter.Seq[PeerID] {
+	return func(yield func(PeerID) bool) {
+		t.shelf.order.Reverse(func(at place[float64]) bool {
+			return t.at(now, at.peer) > 0 && yield(at.peer)
+		})
+	}
 }
 
 // restore adds a number that was saved, decayed by the time since.

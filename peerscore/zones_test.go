@@ -1,8 +1,11 @@
 package peerscore_test
 
 import (
+	"cmp"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -101,6 +104,61 @@ func TestManyBannedPeersOfAnAddressBanIt(t *testing.T) {
 	}
 	_, banned = book.BannedAddr(start, netip.MustParseAddr("127.0.0.1"))
 	require.False(t, banned)
+}
+
+// What is saved is every ban and the heaviest records, without a look at all the others: scores
+// wait meanwhile.
+func TestSaveTakesTheHeaviest(t *testing.T) {
+	cfg := peerscore.DefaultConfig()
+	book, now := newBook(t, cfg), start
+	rng := rand.New(rand.NewPCG(1, 1))
+	for i := range cfg.MaxRecords {
+		p := peerscore.PeerID(fmt.Sprintf("peer %d", i))
+		now = now.Add(time.Millisecond)
+		switch rng.IntN(3) {
+		case 0:
+			book.Record(now, p, peerscore.Offence(1+rng.IntN(peerscore.Offences)))
+		case 1:
+			book.Record(now, p, peerscore.SlowReader)
+		}
+		if rng.IntN(3) == 0 {
+			book.Earn(now, p)
+		}
+		if rng.IntN(16) == 0 {
+			book.Ban(now, p, now.Add(time.Hour), "over_budget")
+		}
+	}
+	now = now.Add(time.Minute)
+	began := time.Now()
+	var bans, rest []float64
+	for s := range book.All(now) {
+		if weight := max(s.Guilt, s.Doubt, s.Merit); s.BannedUntil.IsZero() {
+			rest = append(rest, weight)
+		} else {
+			bans = append(bans, weight)
+		}
+	}
+	all := time.Since(began)
+	slices.SortFunc(rest, func(x, y float64) int { return cmp.Compare(y, x) })
+	const records = 100
+	saved := book.Save(now, records)
+	require.Len(t, saved.Standings, len(bans)+records)
+	for i, s := range saved.Standings {
+		if i < len(bans) {
+			require.False(t, s.BannedUntil.IsZero())
+			require.Equal(t, bans[i], max(s.Guilt, s.Doubt, s.Merit))
+		} else {
+			require.True(t, s.BannedUntil.IsZero())
+			require.Equal(t, rest[i-len(bans)], max(s.Guilt, s.Doubt, s.Merit))
+		}
+	}
+	took := all
+	for range 5 { // the quickest of some: the machine may be busy
+		began = time.Now()
+		book.Save(now, records)
+		took = min(took, time.Since(began))
+	}
+	require.Less(t, took, all/3, "of all records it is %v", all)
 }
 
 func TestSavedSurvives(t *testing.T) {
