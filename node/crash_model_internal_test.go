@@ -199,11 +199,17 @@ func (w *crashes) lookAtEviction(d *deed, started bool) {
 	if pool.Stats().FeeFloor > rate {
 		return
 	}
+	worth := w.worth(d)
+	for _, o := range w.deeds { // before it, and evicted with it
+		if s, err := w.txStatus(o.tx.ID()); err == nil && s.State == api.Evicted && o.terms().Sender == d.terms().Sender && o.terms().Nonce < d.terms().Nonce {
+			worth = min(worth, float64(o.terms().Fee)/float64(o.tx.Size()))
+		}
+	}
 	require.GreaterOrEqual(w, pool.Len(), w.cfg.Mempool.MaxCount, "%s: the pool has room", d)
 	for tx := range pool.All() {
 		o := w.deeds[w.byID[tx.ID()]]
 		if pool.Executable(tx.ID()) && tx.Terms().Sender != d.terms().Sender && d.state == api.Pending {
-			require.GreaterOrEqual(w, w.worth(o), w.worth(d), "%s stays, and pays less than %s", o, d)
+			require.GreaterOrEqual(w, w.worth(o), worth, "%s stays, and pays less than %s", o, d)
 		}
 	}
 }
