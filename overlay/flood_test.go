@@ -155,17 +155,24 @@ func TestGraylistedPeerIsCut(t *testing.T) {
 	require.ErrorContains(t, n.Connect(t.Context(), peer.AddrInfo{ID: h.ID(), Addrs: h.Addrs()}), "banned")
 }
 
-// A guest that publishes and passes on 500 transactions a second is within every budget.
+// A guest that publishes and passes on 500 transactions a second is within every budget, and so is
+// one outside the mesh that announces all of them in three heartbeats: 33 KB each.
 func TestBusyGuestIsNotCut(t *testing.T) {
 	g, c := testGenesis("busy guest"), newClock()
 	n := start(t, g, c)
-	f := newForeign(t, g.ID(), false)
+	f, p := newForeign(t, g.ID(), false), newPuppet(t, n)
 	f.connect(t, n)
-	const perSecond, seconds = 500, 3
+	const perSecond, seconds = 500, 5
 	tick := time.NewTicker(time.Second / perSecond)
 	defer tick.Stop()
+	var ids []string
 	for i := range uint64(perSecond * seconds) {
-		require.NoError(t, f.topic.Publish(t.Context(), transfer(g, fmt.Sprint("wallet ", i%8), i/8).Bytes()))
+		raw := transfer(g, fmt.Sprint("wallet ", i%8), i/8).Bytes()
+		ids = append(ids, overlay.MessageID(g.ID(), p.topic, raw))
+		require.NoError(t, f.topic.Publish(t.Context(), raw))
+		if len(ids)%perSecond == 0 {
+			require.True(t, p.announce(ids[max(0, len(ids)-3*perSecond):]...))
+		}
 		<-tick.C
 	}
 	eventually(t, func() bool { return n.chain.pooled() >= perSecond*seconds*9/10 }, "most arrive: %s", n.tally())
