@@ -12,11 +12,11 @@ import (
 	"github.com/libp2p/go-libp2p/core/protocol"
 )
 
-// A gossip stream that cannot be opened is tried again after the first of these pauses, and
-// at last every so often.
+// A gossip stream that cannot be opened is tried again after the first of these pauses once the
+// peer says that it gossips, and at last every so often.
 const (
 	reopenFirst = 100 * time.Millisecond
-	reopenLast  = 10 * time.Second
+	reopenLast  = 2 * time.Second
 )
 
 // gate decides who may talk to pubsub, and bounds what they may say.
@@ -102,9 +102,9 @@ func (h *boundedHost) NewStream(ctx context.Context, p peer.ID, ids ...protocol.
 // what it hears of a peer meanwhile, would after an error not talk to that peer again.
 func (h *boundedHost) open(ctx context.Context, p peer.ID, ids []protocol.ID) (network.Stream, error) {
 	s, err := h.try(ctx, p, ids)
-	for wait := reopenFirst; err != nil; wait = min(2*wait, reopenLast) {
+	for pause := reopenFirst; err != nil; {
 		select {
-		case <-time.After(wait):
+		case <-time.After(pause):
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
@@ -113,6 +113,7 @@ func (h *boundedHost) open(ctx context.Context, p peer.ID, ids []protocol.ID) (n
 		}
 		if known, _ := h.Peerstore().SupportsProtocols(p, ids...); len(known) > 0 {
 			s, err = h.try(ctx, p, ids)
+			pause = min(2*pause, reopenLast)
 		}
 	}
 	return s, nil

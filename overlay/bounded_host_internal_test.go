@@ -2,13 +2,16 @@ package overlay
 
 import (
 	"context"
+	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/peerstore"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/stretchr/testify/require"
 )
@@ -69,4 +72,63 @@ func TestGossipStreamToANodeThatLeaves(t *testing.T) {
 	require.NoError(t, b.Close())
 	_, err = h.NewStream(t.Context(), b.ID(), "/gossip/1")
 	require.Error(t, err)
+}
+
+// startingHost is connected to a peer that gossips from some time on.
+type startingHost struct {
+	host.Host
+	gossips time.Time
+	refuses int // and refuses as many streams
+	tries   int
+}
+
+type (
+	startingNetwork struct{ network.Network }
+	startingBook    struct {
+		peerstore.Peerstore
+		h *startingHost
+	}
+)
+
+func (h *startingHost) Network() network.Network { return startingNetwork{} }
+
+func (h *startingHost) Peerstore() peerstore.Peerstore { return startingBook{h: h} }
+
+func (startingNetwork) Connectedness(peer.ID) network.Connectedness { return network.Connected }
+
+func (b startingBook) SupportsProtocols(_ peer.ID, ids ...protocol.ID) ([]protocol.ID, error) {
+	if time.Now().Before(b.h.gossips) {
+		return nil, nil
+	}
+	return ids, nil
+}
+
+func (h *startingHost) NewStream(context.Context, peer.ID, ...protocol.ID) (network.Stream, error) {
+	h.tries++
+	if h.tries <= h.refuses || time.Now().Before(h.gossips) {
+		return nil, errors.New("refused")
+	}
+	return new(pipeStream), nil
+}
+
+// However late a node gossips, its stream is opened at once, without a try in vain before; and
+// one that refuses streams is not asked in a hurry.
+func TestGossipStreamToANodeThatIsLate(t *testing.T) {
+	for _, c := range []struct {
+		late   time.Duration
+		refuse int
+		within time.Duration
+		tries  int
+	}{
+		{late: time.Hour, within: reopenFirst, tries: 2},
+		{late: time.Hour, refuse: 9, within: 15 * time.Second, tries: 10},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			h := &startingHost{gossips: time.Now().Add(c.late), refuses: c.refuse}
+			_, err := newBoundedHost(h, gate{admit: welcome}).NewStream(t.Context(), "peer", "/gossip/1")
+			require.NoError(t, err)
+			require.LessOrEqual(t, time.Since(h.gossips), c.within)
+			require.Equal(t, c.tries, h.tries)
+		})
+	}
 }
