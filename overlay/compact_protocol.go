@@ -58,6 +58,8 @@ func (b *blockRoad) answerRequest(ctx context.Context, x *exchange, raw []byte) 
 	switch {
 	case errors.Is(err, NotFound):
 		a.Status = wire.StatusNotFound
+	case ctx.Err() != nil:
+		return ctx.Err() // it went, or lost its place
 	case err != nil:
 		b.log.Warn("reading a block for a peer failed", "block", q.Block, "err", err)
 		a.Status = wire.StatusBusy

@@ -14,8 +14,8 @@ const (
 	// in within a round trip or so and goes out within another.
 	lullTime = 250 * time.Millisecond
 	// lullRest is how many times as long as a lull no other begins for what peers send. Blocks
-	// of every other second each find one, and whoever feigns blocks slows down transactions by
-	// a sixth at most. Who passes a header on, which nobody feigns, rests from the last lull in
+	// of every other second each find one, and whoever feigns blocks takes another sixth of the
+	// time from transactions at most. Who passes a header on, which nobody feigns, rests from the last lull in
 	// which that was so alone; who makes one, ownRest times as long.
 	lullRest = 5
 	ownRest  = 2
@@ -158,7 +158,7 @@ func (l *lull) endLocked() {
 	}
 	l.timer.Stop()
 	now := time.Now()
-	l.last = spell{now, now.Sub(l.began)}
+	l.last = spell{now, min(now.Sub(l.began), lullTime)} // we may have been stopped in it
 	if l.useful {
 		l.served = l.last
 	} else {

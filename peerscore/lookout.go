@@ -62,9 +62,10 @@ type record struct {
 // watched is a peer of the mesh.
 type watched struct {
 	record
-	returned bool      // it left while something was held against it
-	asks     time.Time // it is asked nothing before
-	gave     time.Time // last something of its own
+	returned bool          // it left while something was held against it
+	latest   time.Duration // by which an answer came after its release, at most
+	asks     time.Time     // it is asked nothing before
+	gave     time.Time     // last something of its own
 	open     map[uint64]question
 	asked    []asked // keys of open, oldest first
 }
@@ -225,8 +226,9 @@ func (l *Lookout) Joined(now time.Time, p PeerID, met time.Time) {
 }
 
 // Left says that p is not in the mesh any more. What is still held back of it is not
-// judged; what was to come by now counts as late, or whoever leaves before each verdict
-// and comes back would never be found. It says whether that convicts p.
+// judged, nor is what may be as late as p was before: it is often we who prune. What was
+// to come by now counts as missed, or whoever leaves before each verdict and comes back
+// would never be found. It says whether that convicts p.
 func (l *Lookout) Left(now time.Time, p PeerID) (convicted bool) {
 	w := l.mesh[p]
 	if w == nil {
@@ -235,7 +237,7 @@ func (l *Lookout) Left(now time.Time, p PeerID) (convicted bool) {
 	delete(l.mesh, p)
 	if now.Sub(l.ticked) <= l.config.MaxStall {
 		for _, a := range w.asked {
-			if w.open[a.key].release.Before(now) {
+			if w.open[a.key].release.Add(w.latest).Before(now) {
 				w.misses += (1 - w.misses) / missMemory
 				l.blame(now, w, l.config.Miss)
 			}
@@ -337,6 +339,8 @@ func (l *Lookout) Heard(now time.Time, p PeerID, key uint64) (release bool) {
 		w.evidence = max(l.config.Clear, w.evidence-l.config.Pass)
 		return true
 	}
+	w.misses -= w.misses / missMemory // late is not missed
+	w.latest = max(w.latest, now.Sub(q.release))
 	l.blame(now, w, l.config.LateMiss)
 	return false
 }

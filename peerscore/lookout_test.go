@@ -223,3 +223,82 @@ func TestLookoutSettingsAreRefused(t *testing.T) {
 		})
 	}
 }
+
+// R81: whoever gives what it has, however late its line makes that, is not convicted for having
+// been out of the mesh in between, which is our own router's doing as often as not.
+func TestSlowLinesAreNotSilence(t *testing.T) {
+	const hour = time.Hour // it stays
+	for _, late := range []time.Duration{200 * time.Millisecond, 600 * time.Millisecond, 1500 * time.Millisecond} {
+		for _, share := range []float64{1, 0.75, 0.5} {
+			for _, stays := range []time.Duration{hour, time.Minute, 20 * time.Second} {
+				l := slowLine{late: late, share: share, stays: stays, away: 8 * time.Second}
+				require.Zero(t, l.convicted(t, 10*time.Minute), "%+v", l)
+			}
+		}
+	}
+}
+
+// slowLine is the line of peer a, which is in the mesh for a time and out of it for another. A
+// share of the copies it owes comes so late after ours was let go, and the others in time.
+type slowLine struct {
+	late, stays, away time.Duration
+	share             float64
+}
+
+// convicted is after how long that peer is below zero, among four others that are never late; 0:
+// not within that time.
+func (s slowLine) convicted(t *testing.T, within time.Duration) time.Duration {
+	t.Helper()
+	const tick, message = 50 * time.Millisecond, 100 * time.Millisecond
+	l, began := meshOf(t, 5)
+	rng := rand.New(rand.NewPCG(7, 7))
+	due := make(map[time.Time][]uint64)
+	in, since := true, began
+	for key := uint64(1 << 40); key < 1<<40+uint64(within/tick); key++ {
+		now := began.Add(time.Duration(key-1<<40) * tick)
+		for _, owed := range due[now] {
+			l.Heard(now, "a", owed)
+		}
+		delete(due, now)
+		if now.Sub(began)%(500*time.Millisecond) == 0 {
+			l.Tick(now)
+		}
+		switch {
+		case in && now.Sub(since) >= s.stays:
+			l.Left(now, "a")
+			in, since = false, now
+		case !in && now.Sub(since) >= s.away:
+			l.Joined(now, "a", start)
+			in, since = true, now
+		}
+		if now.Sub(began)%message != 0 {
+			continue
+		}
+		first := peerscore.PeerID(rune('b' + rng.IntN(4)))
+		if in && now.Sub(began)%(3*time.Second) == 0 {
+			first = "a"
+		}
+		l.First(now, first)
+		for _, p := range []peerscore.PeerID{"a", "b", "c", "d", "e"} {
+			until, asked := time.Time{}, false
+			if p != first {
+				until, asked = l.Hold(now, p, key, 100*time.Millisecond)
+			}
+			switch {
+			case !asked:
+			case p != "a":
+				l.Heard(now, p, key)
+			case rng.Float64() < s.share:
+				at := until.Add(s.late)
+				due[at] = append(due[at], key)
+			default:
+				at := now.Add(5 * tick)
+				due[at] = append(due[at], key)
+			}
+		}
+		if l.Score(now, "a") < 0 {
+			return now.Sub(began)
+		}
+	}
+	return 0
+}

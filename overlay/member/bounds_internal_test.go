@@ -215,6 +215,24 @@ func TestAccusingUsAllDayCostsLittle(t *testing.T) {
 	require.Equal(t, before+1, refuted(), "somebody believed it")
 }
 
+// R150: one link that passes on an accusation each second has us answer once in ten, whoever is
+// said to have signed it.
+func TestAccusationsInOthersNames(t *testing.T) {
+	m, now := lone(t, DefaultConfig()), epoch
+	for _, p := range []peerscore.PeerID{"liar", "friend"} {
+		m.Step(now, Connected{p}, nil)
+	}
+	now = now.Add(time.Minute)
+	const hour = 3600
+	for i := range hour {
+		a := accusation{suspect: "me", seq: m.Own().Seq, accuser: peerscore.PeerID(fmt.Sprintf("nobody %d", i))}
+		a.signature = stamp(a.accuser, a.message(network))
+		m.Step(now, Received{"liar", (&frame{accuse: []accusation{a}}).appendTo(nil)}, nil)
+		now = now.Add(time.Second)
+	}
+	require.LessOrEqual(t, m.Counts().Refuted, uint64(hearsayAtOnce+hour*hearsayPerSecond+1))
+}
+
 // R150: members that are accused without end to their faces say little to all others.
 func TestSlanderOfAllCostsLittle(t *testing.T) {
 	w, liar := crowdWithLiar(t)

@@ -112,7 +112,7 @@ type link struct {
 }
 
 // allowances are what a link may cost us.
-type allowances struct{ records, accuse, defence, request allowance }
+type allowances struct{ records, accuse, defence, hearsay, request allowance }
 
 // maxLinks bounds the links that a Machine takes; the node's own bound is lower.
 const maxLinks = 4096
@@ -366,6 +366,8 @@ const (
 	// Accusations of ourselves that their author tells us, and that we answer: a peer gets
 	// no answer of ours some times an hour where a fifth of the packets is lost.
 	defenceAtOnce, defencePerSecond = 8, 1. / 30
+	// Those that it passes on: anybody can sign, and whoever has reason to is heard of by others.
+	hearsayAtOnce, hearsayPerSecond = 8, 1. / 10
 
 	// refilled is the time after which all of that is there again.
 	refilled = defenceAtOnce * 30 * time.Second

@@ -219,6 +219,8 @@ func (m *Machine) refute(from peerscore.PeerID, l *link, a accusation, out []Act
 		return out
 	case from == a.accuser && !l.defence.take(m.now, defenceAtOnce, defencePerSecond):
 		return out // if it tells others as well, they tell us
+	case from != a.accuser && !l.hearsay.take(m.now, hearsayAtOnce, hearsayPerSecond):
+		return out // so do others, if they were told
 	case !l.accuse.take(m.now, accuseAtOnce, accusePerSecond):
 		return out
 	case !m.signer.Verify(a.accuser, a.message(m.network), a.signature):
