@@ -101,7 +101,7 @@ func TestEchoesOfOneNetworkDoNotCount(t *testing.T) {
 	checked, err := a.checker.Sound(tx.Bytes())
 	require.NoError(t, err)
 	a.Reannounce(checked)
-	require.Never(t, func() bool { return a.Unechoed() == 0 }, 2500*time.Millisecond, 50*time.Millisecond)
+	never(t, func() bool { return a.Unechoed() == 0 }, 2500*time.Millisecond, 50*time.Millisecond)
 	a.add(seal(g, a.chain.Head(), 1000, []*wire.Transaction{tx}))
 	eventually(t, func() bool { return a.Unechoed() == 0 }, "a block holds it")
 	require.Empty(t, a.seen.echoes())

@@ -149,7 +149,7 @@ func TestEarlyBlockWaitsForItsSlot(t *testing.T) {
 	block := seal(g, a.chain.Head(), slotOf(c)+tolerated+3, nil)
 	ahead.slot.Add(tolerated + 3)
 	a.produce(block)
-	require.Never(t, func() bool { return b.chain.HasBlock(block.ID()) }, 3*overlay.WaitingTick, pulse)
+	never(t, func() bool { return b.chain.HasBlock(block.ID()) }, 3*overlay.WaitingTick, pulse)
 	c.slot.Add(3)
 	eventually(t, func() bool { return b.chain.Head().ID == block.ID() && d.chain.Head().ID == block.ID() }, "the slot has begun")
 	require.Zero(t, b.seen.blamed()+d.seen.blamed())

@@ -567,6 +567,15 @@ func eventually(t testing.TB, ok func() bool, what string, args ...any) {
 	require.Eventually(t, ok, patience, pulse, fmt.Sprintf(what, args...))
 }
 
+// never looks again and again for a while. The look is over when it returns, which that of
+// require.Never need not be.
+func never(t testing.TB, ok func() bool, lasting, pause time.Duration, what ...any) {
+	t.Helper()
+	for end := time.Now().Add(lasting); time.Now().Before(end); time.Sleep(pause) {
+		require.False(t, ok(), what...)
+	}
+}
+
 // meshed waits until the peers of each node are in its block and transaction mesh.
 func meshed(t testing.TB, nodes ...*node) {
 	t.Helper()

@@ -63,7 +63,7 @@ func TestRefusedBootstrapPeerIsLeftAlone(t *testing.T) {
 	a := start(t, testGenesis("apple"), c)
 	b := start(t, testGenesis("banana"), c, bootstrap(a))
 	eventually(t, func() bool { return b.log.has("peer refused") && !connected(a.host, b.host) }, "refused")
-	require.Never(t, func() bool { return connected(a.host, b.host) }, 3*time.Second, pulse)
+	never(t, func() bool { return connected(a.host, b.host) }, 3*time.Second, pulse)
 }
 
 // exchangeHello is a peer's hand-made hello; it returns the answer.

@@ -210,7 +210,7 @@ func TestP5BrokenPromisesCost(t *testing.T) {
 		require.True(t, p.announce(ids...))
 	}
 	eventually(t, func() bool { return asks() > 0 }, "asked")
-	require.Never(t, func() bool { return asks() > 2*list }, 1200*time.Millisecond, pulse, "two heartbeats at most")
+	never(t, func() bool { return asks() > 2*list }, 1200*time.Millisecond, pulse, "two heartbeats at most")
 	for i := 0; i < 40 && connected(n.host, p); i++ { // further promises, one at a time
 		if !p.announce(fmt.Sprintf("%020d", 1_000_000+i)) {
 			break
@@ -253,7 +253,7 @@ func TestP10HonestReturnIsNotPunished(t *testing.T) {
 		p.graft(p.topic)
 		eventually(t, func() bool { return n.peer(p.ID()).InTxMesh }, "back")
 	}
-	require.Never(t, func() bool { return n.peer(p.ID()).Score < 0 || n.Banned(p.ID()) }, time.Second, pulse)
+	never(t, func() bool { return n.peer(p.ID()).Score < 0 || n.Banned(p.ID()) }, time.Second, pulse)
 }
 
 // R111: who finds no room in a mesh may ask again after eight seconds, and loses nothing.
@@ -295,7 +295,7 @@ func TestP13DontWantConcernsItsSenderOnly(t *testing.T) {
 	n.submit(tx)
 	eventually(t, func() bool { return honest.chain.has(tx.ID()) }, "others get it")
 	p.want(id)
-	require.Never(t, func() bool { return p.received() > 0 }, 500*time.Millisecond, pulse)
+	never(t, func() bool { return p.received() > 0 }, 500*time.Millisecond, pulse)
 
 	ids := make([]string, 1000) // more than a thousand a heartbeat are not kept
 	before := liveHeap()

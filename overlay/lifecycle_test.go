@@ -129,7 +129,7 @@ func TestOwnPublicationsAreNotJudged(t *testing.T) {
 	tx := a.accept(transfer(g, "wallet 0", 0))
 	require.NoError(t, a.PublishTx(t.Context(), tx))
 	eventually(t, func() bool { return b.chain.has(tx.ID()) }, "delivered")
-	require.Never(t, func() bool {
+	never(t, func() bool {
 		return a.seen.count(validation.Accept)+a.seen.count(validation.Ignore)+a.seen.count(validation.Reject) > 0
 	}, 50*time.Millisecond, pulse)
 	require.Error(t, a.PublishTx(t.Context(), validation.CheckedTx{}))

@@ -149,7 +149,7 @@ func TestAnnouncedMessageIsPulledOnce(t *testing.T) {
 	eventually(t, func() bool { return len(asked(id)) == 1 }, "one is asked")
 	asked(id)[0].publish(tx.Bytes())
 	eventually(t, func() bool { return n.chain.has(tx.ID()) }, "it comes")
-	require.Never(t, func() bool { return len(asked(id)) > 1 }, 3*overlay.DefaultLimits().PullPatience, pulse)
+	never(t, func() bool { return len(asked(id)) > 1 }, 3*overlay.DefaultLimits().PullPatience, pulse)
 
 	// Who announces and sends nothing is not waited for.
 	other := transfer(g, "wallet 1", 0)
@@ -198,7 +198,7 @@ func TestWishesAreBounded(t *testing.T) {
 		return sum
 	}
 	eventually(t, func() bool { return total() >= inAll/size-2 }, "as much as there is")
-	require.Never(t, func() bool { return total() > inAll/size }, time.Second, pulse)
+	never(t, func() bool { return total() > inAll/size }, time.Second, pulse)
 	for _, p := range all {
 		require.LessOrEqual(t, p.received(), perPeer/size)
 	}

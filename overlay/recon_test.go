@@ -224,7 +224,7 @@ func TestReconSwitchedOff(t *testing.T) {
 	b, _ := startSource(t, g, c, off)
 	as.pooling(a, transfer(g, "wallet 0", 0))
 	a.join(b)
-	require.Never(t, func() bool { return b.chain.pooled() > 0 }, 3*time.Second, 50*time.Millisecond)
+	never(t, func() bool { return b.chain.pooled() > 0 }, 3*time.Second, 50*time.Millisecond)
 	require.Zero(t, a.seen.blamed()+b.seen.blamed())
 }
 

@@ -192,7 +192,7 @@ func TestInventedIDsRaiseNoAlarm(t *testing.T) {
 	g, c := testGenesis("wolf"), newClock()
 	n, _ := startSource(t, g, c)
 	greet(t, invented(t, g, 100), n)
-	require.Never(t, func() bool { return n.OneSidedLinks() > 0 }, 30*time.Second, 100*time.Millisecond)
+	never(t, func() bool { return n.OneSidedLinks() > 0 }, 30*time.Second, 100*time.Millisecond)
 }
 
 // R64, R176: four honest peers on lines of 4 Mbit/s have the same large transactions, and each of

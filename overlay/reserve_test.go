@@ -43,7 +43,7 @@ func TestReserveTakesTheMeshsPlace(t *testing.T) {
 
 	reaches(t, n, dialled, "wallet 0")
 	reaches(t, dialled, n, "wallet 1") // who brought something
-	require.Never(t, func() bool { return stranger.received() > 0 }, 200*time.Millisecond, pulse)
+	never(t, func() bool { return stranger.received() > 0 }, 200*time.Millisecond, pulse)
 }
 
 // R155: who is neither drawn nor useful hears at once that there is something, and can ask.
