@@ -122,6 +122,30 @@ func TestWhatAPeerBringsBackDuringACallHasNotEnded(t *testing.T) {
 	require.Equal(t, api.Pending, b.state(t, ours.Tx()))
 }
 
+// Of two calls for the same bytes the pool may refuse the second, after it pushed out what the first
+// gave it. That is how it ended, also where the first comes to its end only then: it is not called
+// accepted while it is nowhere.
+//
+// R19, R143: what was pushed out while a call for it is under way has ended, whatever becomes of others.
+func TestARefusedCallRevivesNothing(t *testing.T) {
+	b := newBench(t, 5, vfs.NewMem())
+	b.cfg.Mempool.MaxCount = 1
+	b.restart(t)
+	b.forge(t, b.chain.Head(), 2, b.sign(100, wire.TxBody{To: keyfile.Address(benchKey(101)), Amount: 1_000_000}))
+	ours := b.begun(t, b.payment(1, 5_000))
+	richer, err := b.chain.checker.StoredTx(b.sign(101, wire.TxBody{Fee: 9_000}))
+	require.NoError(t, err)
+	require.NoError(t, b.chain.AddTx(t.Context(), richer, "peer"))
+	require.Equal(t, api.Evicted, b.state(t, ours.Tx()))
+	_, err = b.Submit(t.Context(), ours.Tx().Bytes())
+	require.ErrorIs(t, err, validation.PoolFull)
+	require.NoError(t, b.keep(ours))
+	require.Equal(t, api.Evicted, b.state(t, ours.Tx()))
+	require.NoError(t, b.chain.locals.flush())
+	b.restart(t)
+	require.Equal(t, api.Evicted, b.state(t, ours.Tx()))
+}
+
 // A disk that fails may show what it did not keep. Its user was told that it failed.
 func TestWhatTheDiskRefusedIsNotCalledAccepted(t *testing.T) {
 	faults := crashdisk.WithFaults(crashdisk.New())

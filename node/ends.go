@@ -85,6 +85,7 @@ func (l *locals) endLocked(id wire.TxID, t *local, end string) {
 func (l *locals) reviveLocked(id wire.TxID) {
 	delete(l.early, id)
 	if t := l.txs[id]; t != nil {
+		t.lapse = ""
 		l.endLocked(id, t, "")
 	}
 }

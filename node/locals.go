@@ -49,6 +49,7 @@ type local struct {
 	heard   bool         // enough peers have it: it is announced no more
 	quiet   bool         // never announced as ours: peers are not to learn where it began
 	before  *local       // an earlier life that ended, until it is clear whether there is another
+	lapse   string       // the end that it met before the last call for it began, until something takes it again
 }
 
 func newLocals(s *store.Store, pool mempool.Config) *locals {
@@ -81,7 +82,7 @@ func (l *locals) begin(tx validation.CheckedTx) bool {
 	if old == nil || old.end != "" {
 		t := &local{tx: tx, before: old}
 		if old != nil && !old.durable {
-			t.calls, t.before = old.calls, old.before
+			t.calls, t.before, t.lapse, t.height = old.calls, old.before, old.end, old.height
 		}
 		l.txs[tx.ID()] = t
 		delete(l.invalid, tx.ID())
@@ -90,7 +91,8 @@ func (l *locals) begin(tx validation.CheckedTx) bool {
 	return true
 }
 
-// disown takes back what adopt began, unless it is durable through another call, or may be yet.
+// disown takes back what adopt began, unless it is durable through another call, or may be yet: then it
+// has ended as it had before the call.
 // An earlier life goes on as it was: a rollback may yet revive what a block invalidated.
 func (l *locals) disown(id wire.TxID) {
 	l.mu.Lock()
@@ -100,6 +102,9 @@ func (l *locals) disown(id wire.TxID) {
 		return
 	}
 	if t.calls--; t.calls > 0 {
+		if t.live() && t.lapse != "" {
+			l.endLocked(id, t, t.lapse)
+		}
 		return
 	}
 	switch {
@@ -223,6 +228,15 @@ func (l *locals) hush(id wire.TxID) {
 	defer l.mu.Unlock()
 	if t := l.txs[id]; t != nil {
 		t.quiet = true
+	}
+}
+
+// taken notes that a transaction has a place outside of the pool: no earlier end of it holds.
+func (l *locals) taken(id wire.TxID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if t := l.txs[id]; t != nil {
+		t.lapse = ""
 	}
 }
 

@@ -66,6 +66,7 @@ func (n *Node) SubmitPrivately(ctx context.Context, raw []byte) (api.TxStatus, e
 		n.chain.locals.disown(tx.ID())
 		return n.known(raw, err)
 	}
+	n.chain.locals.taken(tx.ID())
 	if err := n.chain.locals.write(tx, n.cfg.Now()); err != nil {
 		n.chain.locals.disown(tx.ID())
 		n.private.sweep()
