@@ -192,7 +192,7 @@ func (w *crashes) lookAt(d *deed, s api.TxStatus, head *point, started bool) {
 func (w *crashes) lookAtEviction(d *deed, started bool) {
 	record, _, err := w.store.LocalTx(d.tx.ID())
 	require.NoError(w, err)
-	if d.state == api.Evicted || started && record.End != "" { // it was decided before
+	if d.state == api.Evicted || record.End != "" && (started || record.End == d.end) { // it was decided before
 		return
 	}
 	pool, rate := w.chain.pool, float64(d.terms().Fee)/float64(d.tx.Size())
