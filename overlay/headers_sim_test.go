@@ -25,6 +25,9 @@ import (
 // it once was while every test of their turns passed, half a millisecond before at best (eight
 // runs each). Lines half as fast keep the turns waiting for longer than anybody's patience.
 func TestHeadersGoToTheMeshFirst(t *testing.T) {
+	if testing.Short() {
+		t.Skip("half a minute under the race detector, which runs short tests; no other test needs it to be raced")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		const count = 30
 		q := newQuietNet(1, 0)
