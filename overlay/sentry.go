@@ -85,10 +85,8 @@ func (s *sentry) meshed(p peer.ID, in bool) {
 	defer s.mu.Unlock()
 	if in {
 		s.lookout.Joined(time.Now(), peerscore.PeerID(p), met)
-	} else {
-		if s.lookout.Left(time.Now(), peerscore.PeerID(p)) {
-			s.convicted(p)
-		}
+	} else if s.lookout.Left(time.Now(), peerscore.PeerID(p)) {
+		s.convicted(p)
 	}
 }
 

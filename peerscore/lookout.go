@@ -238,8 +238,7 @@ func (l *Lookout) Left(now time.Time, p PeerID) (convicted bool) {
 	if now.Sub(l.ticked) <= l.config.MaxStall {
 		for _, a := range w.asked {
 			if w.open[a.key].release.Add(w.latest).Before(now) {
-				w.misses += (1 - w.misses) / missMemory
-				l.blame(now, w, l.config.Miss)
+				l.missed(now, w)
 			}
 		}
 		convicted = l.convict(now, w)
@@ -401,10 +400,15 @@ func (l *Lookout) judge(now time.Time, w *watched) bool {
 		}
 		delete(w.open, w.asked[due].key)
 		w.asked = slices.Delete(w.asked, due, due+1)
-		w.misses += (1 - w.misses) / missMemory
-		l.blame(now, w, l.config.Miss)
+		l.missed(now, w)
 	}
 	return l.convict(now, w)
+}
+
+// missed notes that an answer did not come.
+func (l *Lookout) missed(now time.Time, w *watched) {
+	w.misses += (1 - w.misses) / missMemory
+	l.blame(now, w, l.config.Miss)
 }
 
 // convict ends a trial whose evidence is enough.
