@@ -50,7 +50,11 @@ func (g *gate) InterceptAccept(c network.ConnMultiaddrs) bool { return g.letsAdd
 // InterceptSecured implements connmgr.ConnectionGater.
 func (g *gate) InterceptSecured(d network.Direction, p peer.ID, c network.ConnMultiaddrs) bool {
 	lets := g.letsPeer(p)
-	if !lets && d == network.DirInbound {
+	switch {
+	case d != network.DirInbound:
+	case lets:
+		g.knocks.welcomed(c.RemoteMultiaddr(), time.Now())
+	default:
 		g.knocks.refused(c.RemoteMultiaddr(), time.Now())
 	}
 	return lets

@@ -3,6 +3,7 @@ package node
 import (
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -95,21 +96,36 @@ func TestBannedPeersThatKeepKnockingAreNotAnswered(t *testing.T) {
 // R129: the gate counts banned peers that dialled us, and the resource manager, which is asked
 // before any handshake, lets no more of them in.
 func TestWhoKeepsKnockingGetsNoHandshake(t *testing.T) {
-	g := new(gate)
-	g.obey(strict{})
-	d := door{&network.NullResourceManager{}, &g.knocks}
-	from := ma.StringCast("/ip4/198.51.100.1/udp/1/quic-v1")
-	for range 2 * knocksAtOnce {
-		require.True(t, g.InterceptSecured(network.DirInbound, "alice", place{at: from}))
-		require.False(t, g.InterceptSecured(network.DirOutbound, "mallory", place{at: from}))
-	}
-	_, err := d.OpenConnection(network.DirInbound, false, from)
-	require.NoError(t, err)
-	for range 2 * knocksAtOnce {
+	synctest.Test(t, func(t *testing.T) {
+		g := new(gate)
+		g.obey(strict{})
+		d := door{&network.NullResourceManager{}, &g.knocks}
+		from := ma.StringCast("/ip4/198.51.100.1/udp/1/quic-v1")
+		for range 2 * knocksAtOnce {
+			require.True(t, g.InterceptSecured(network.DirInbound, "alice", place{at: from}))
+			require.False(t, g.InterceptSecured(network.DirOutbound, "mallory", place{at: from}))
+		}
+		_, err := d.OpenConnection(network.DirInbound, false, from)
+		require.NoError(t, err)
 		require.False(t, g.InterceptSecured(network.DirInbound, "mallory", place{at: from}))
-	}
-	_, err = d.OpenConnection(network.DirInbound, false, from)
-	require.ErrorIs(t, err, errKnocking)
-	_, err = d.OpenConnection(network.DirOutbound, false, from)
-	require.NoError(t, err, "we may dial whom we like")
+		for range 2 * knocksAtOnce {
+			_, err = d.OpenConnection(network.DirInbound, false, from)
+			require.NoError(t, err)
+			require.True(t, g.InterceptSecured(network.DirInbound, "alice", place{at: from}), "who is not banned costs its address nothing")
+		}
+		together := 0
+		for range 4 * knocksAtOnce {
+			if _, err = d.OpenConnection(network.DirInbound, false, from); err == nil {
+				together++
+			}
+		}
+		require.Equal(t, knocksAtOnce-1, together, "who come at once are counted before it is known who they are")
+		for range together {
+			require.False(t, g.InterceptSecured(network.DirInbound, "mallory", place{at: from}))
+		}
+		_, err = d.OpenConnection(network.DirInbound, false, from)
+		require.ErrorIs(t, err, errKnocking)
+		_, err = d.OpenConnection(network.DirOutbound, false, from)
+		require.NoError(t, err, "we may dial whom we like")
+	})
 }

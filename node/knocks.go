@@ -9,7 +9,6 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	ma "github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
-	"golang.org/x/time/rate"
 )
 
 const (
@@ -30,7 +29,18 @@ const (
 // now and then, since others may share it.
 type knocks struct {
 	mu sync.Mutex // guards what follows
-	by map[netip.Prefix]*rate.Limiter
+	by map[netip.Prefix]*knocker
+}
+
+// knocker is what an address has left of handshakes that banned peers may cost us.
+type knocker struct {
+	left float64
+	at   time.Time
+}
+
+func (n *knocker) refill(now time.Time) {
+	n.left = min(knocksAtOnce, n.left+knocksPerSecond*max(0, now.Sub(n.at).Seconds()))
+	n.at = now
 }
 
 // door is a resource manager that opens to nobody who only knocks. Over QUIC it is the only one
@@ -51,7 +61,9 @@ func (d door) OpenConnection(dir network.Direction, usefd bool, from ma.Multiadd
 	return d.ResourceManager.OpenConnection(dir, usefd, from)
 }
 
-// lets says whether a connection from an address is worth a handshake.
+// lets says whether a connection from an address is worth a handshake. One from an address of
+// banned peers pays for it at once: many come at the same time, and who they are is known only
+// afterwards.
 func (k *knocks) lets(a ma.Multiaddr, now time.Time) bool {
 	from, ok := knockerOf(a)
 	if !ok {
@@ -59,8 +71,16 @@ func (k *knocks) lets(a ma.Multiaddr, now time.Time) bool {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	l := k.by[from]
-	return l == nil || l.TokensAt(now) >= 1
+	n := k.by[from]
+	if n == nil {
+		return true
+	}
+	n.refill(now)
+	if n.left < 1 {
+		return false
+	}
+	n.left--
+	return true
 }
 
 // refused notes that a handshake showed a banned peer.
@@ -71,15 +91,27 @@ func (k *knocks) refused(a ma.Multiaddr, now time.Time) {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	l := k.by[from]
-	if l == nil {
-		if k.by == nil || len(k.by) >= maxKnockers {
-			k.by = make(map[netip.Prefix]*rate.Limiter)
-		}
-		l = rate.NewLimiter(knocksPerSecond, knocksAtOnce)
-		k.by[from] = l
+	if k.by[from] != nil {
+		return // it has paid
 	}
-	l.AllowN(now, 1)
+	if k.by == nil || len(k.by) >= maxKnockers {
+		k.by = make(map[netip.Prefix]*knocker)
+	}
+	k.by[from] = &knocker{left: knocksAtOnce - 1, at: now}
+}
+
+// welcomed notes that a handshake showed a peer that is not banned: it costs its address nothing.
+func (k *knocks) welcomed(a ma.Multiaddr, now time.Time) {
+	from, ok := knockerOf(a)
+	if !ok {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if n := k.by[from]; n != nil {
+		n.refill(now)
+		n.left = min(knocksAtOnce, n.left+1)
+	}
 }
 
 // knockerOf is the address as it is counted; false if it has no IP.
