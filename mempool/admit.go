@@ -14,6 +14,10 @@ import (
 // whatever others pay.
 var ErrSenderFull = fmt.Errorf("%w: the sender has as many in it as may wait", validation.PoolFull)
 
+// ErrGivingBack is the PoolFull of what comes while lost blocks have given back more than there is
+// room for, whatever it pays: until that has been trimmed, nobody knows what room costs.
+var ErrGivingBack = fmt.Errorf("%w: what lost blocks gave back comes first", validation.PoolFull)
+
 // Glance says at a look whether Add would refuse a transaction, whoever signed
 // it, given the account of the sender that it names. Two refusals are not for a
 // glance, since the transaction may be of use: what is too far ahead may be kept
@@ -105,7 +109,7 @@ func (p *Pool) admit(now time.Time, claim validation.Claim, c *chain, least bar)
 	}
 	switch {
 	case !least.returns && p.over(0, 0):
-		return fmt.Errorf("%w: what lost blocks gave back comes first", validation.PoolFull)
+		return ErrGivingBack
 	case floor < least.rate:
 		return fmt.Errorf("%w: it pays %.3g for each byte, itself or before its turn, and the pool takes none below %.3g for now",
 			validation.PoolFull, floor, least.rate)

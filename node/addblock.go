@@ -52,6 +52,7 @@ func (c *chain) addBlock(b validation.CheckedBlock, own bool) error {
 	c.blocks.put(b.Block().Header, validation.UnixMillis(c.now()))
 	news.notes = c.blocks.copyOf(change)
 	c.mu.Unlock()
+	news.nonces = noncesOf(news.lost)
 	ready := c.watch.describe(news)
 
 	c.mu.Lock()
@@ -108,7 +109,20 @@ func (c *chain) settleLocked(news headNews) {
 	if len(touched)+len(included) > 0 {
 		c.poolChangedLocked(c.pool.Settle(c.now(), touched, included))
 	}
+	c.returning = news.nonces
 	c.locals.moved(time.Now(), news.lost, news.applied, news.change.Head.Height)
+}
+
+// noncesOf are those that blocks hold, the newest of which comes first.
+func noncesOf(blocks []validation.CheckedBlock) map[wire.Address][]uint64 {
+	nonces := make(map[wire.Address][]uint64)
+	for _, b := range slices.Backward(blocks) {
+		for _, tx := range b.Txs() {
+			t := tx.Terms()
+			nonces[t.Sender] = append(nonces[t.Sender], t.Nonce)
+		}
+	}
+	return nonces
 }
 
 // giveBack gives the pool what a lost fork had included, oldest first, and then what only the
@@ -127,7 +141,9 @@ func (c *chain) giveBack(news headNews) {
 	})
 	for more := true; more; {
 		c.mu.Lock()
-		more = c.trimSomeLocked()
+		if more = c.trimSomeLocked(); !more {
+			c.returning = nil
+		}
 		c.mu.Unlock()
 	}
 }

@@ -45,7 +45,9 @@ type chain struct {
 	blocks blockNotes // changed with writer held too
 	held   held
 	recent *mempool.Recent
-	follow func(added, removed []wire.TxID) // told of every change of the pool; may be nil
+	// returning are the nonces that lost blocks had, rising, until the pool has what it takes of them.
+	returning map[wire.Address][]uint64
+	follow    func(added, removed []wire.TxID) // told of every change of the pool; may be nil
 }
 
 // watcher is told what changed. Its methods must not block, nor call back into
@@ -72,6 +74,7 @@ type headNews struct {
 	lost    []validation.CheckedBlock // as change.RolledBack
 	applied []validation.CheckedBlock // as change.Applied
 	notes   blockNotes                // of the blocks that change names
+	nonces  map[wire.Address][]uint64 // of lost, rising
 }
 
 // recentTxs and recentBytes bound the transactions that are remembered for blocks after they

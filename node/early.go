@@ -25,9 +25,10 @@ const (
 var errNoPlace = errors.New("it waits for those before it, and has no place to")
 
 // waits says whether what was refused for that reason may be possible as soon as others of its
-// sender come or go.
+// sender come or go, or as the pool has given way to what lost blocks gave back.
 func waits(why error) bool {
-	return errors.Is(why, validation.NonceTooFar) || errors.Is(why, mempool.ErrSenderFull) || errors.Is(why, errNoPlace)
+	return errors.Is(why, validation.NonceTooFar) || errors.Is(why, mempool.ErrSenderFull) ||
+		errors.Is(why, mempool.ErrGivingBack) || errors.Is(why, errNoPlace)
 }
 
 // ownRefusalLocked makes a refusal of what was accepted here one that says whether it waits.

@@ -86,16 +86,34 @@ func (n *Node) tooFar(tx validation.CheckedTx) error {
 }
 
 // nextNonce returns an account at the head, and its first nonce that nothing has
-// which is pooled, waits for others, or is private.
+// which is pooled, waits for others, is private, or is coming back from a lost block.
 func (n *Node) nextNonce(a wire.Address) (account ledger.Account, next uint64) {
 	c := n.chain
-	c.mu.RLock()
-	account = c.ledger.Account(a)
-	next = c.pool.NextNonce(a, account.Nonce)
-	c.mu.RUnlock()
+	account, next = c.nextNonce(a, 0)
 	for { // without the chain's lock, which sweep takes with that of what is private
 		before := next
 		if next = n.private.nextNonce(a, c.locals.nextNonce(a, next)); next == before {
+			return account, next
+		}
+		_, next = c.nextNonce(a, next)
+	}
+}
+
+// nextNonce returns an account at the head, and its first nonce from least on that nothing has
+// which is pooled or coming back.
+func (c *chain) nextNonce(a wire.Address, least uint64) (account ledger.Account, next uint64) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	account = c.ledger.Account(a)
+	next = max(least, account.Nonce)
+	for {
+		before := next
+		for _, nonce := range c.returning[a] {
+			if nonce == next {
+				next++
+			}
+		}
+		if next = c.pool.NextNonce(a, next); next == before {
 			return account, next
 		}
 	}

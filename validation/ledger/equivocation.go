@@ -68,8 +68,11 @@ func (l *Ledger) Observe(h validation.CheckedHeader) (first bool, ev *wire.Evide
 // sound. news is false if the producer was convicted for this slot before, or
 // often enough already: such evidence is not passed on.
 func (l *Ledger) AddEvidence(ev *wire.Evidence) (news bool) {
+	if !l.turns.convict(turnOf(ev.First), ev) {
+		return false // nor remembered: of its own turns, however far off, a key can convict itself without end
+	}
 	l.turns.remember(ev.First)
-	return l.turns.convict(turnOf(ev.First), ev)
+	return true
 }
 
 // Evidence returns the equivocations found or heard of, oldest first.

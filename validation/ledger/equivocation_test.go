@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"bytes"
 	"context"
 	"testing"
 	"time"
@@ -154,4 +155,32 @@ func TestTurnsOfTheTreeOutliveTheProcess(t *testing.T) {
 	first, ev := restored.Observe(c.header(4, 9))
 	require.True(t, first)
 	require.Nil(t, ev)
+}
+
+// A key that convicts itself of turns far off, without end, makes nobody forget the turns of others.
+func TestEvidenceOfTheFutureBlindsNobody(t *testing.T) {
+	g := testGenesis(2)
+	c := newChain(t, g)
+	for slot, sent := uint64(1)<<40, 0; sent < ledger.MaxTurns; slot++ {
+		if g.ProducerOf(1, slot) != producer(0) {
+			continue
+		}
+		a, b := marked(g, 1, nil, slot).Header, marked(g, 2, nil, slot).Header
+		if x, y := a.ID(), b.ID(); bytes.Compare(x[:], y[:]) > 0 {
+			a, b = b, a
+		}
+		ev, err := c.checker.Evidence((&wire.Evidence{First: a, Second: b}).AppendTo(nil))
+		require.NoError(t, err, "evidence is sound at any time")
+		c.ledger.AddEvidence(ev)
+		sent++
+	}
+	slot := uint64(1)
+	for g.ProducerOf(1, slot) != producer(1) {
+		slot++
+	}
+	first, _ := c.ledger.Observe(c.header(slot, 1))
+	require.True(t, first)
+	first, ev := c.ledger.Observe(c.header(slot, 2))
+	require.False(t, first)
+	require.NotNil(t, ev, "another producer signs twice")
 }
