@@ -17,6 +17,9 @@ const (
 	// maxUnsent bounds what waits for a peer to read it: what it may be owed of a block.
 	// Beyond, frames are lost, which the other side lives with.
 	maxUnsent = 2 * wire.MaxBlock
+	// maxUnsentFor is how long a part waits at most: as long as its block is served, whose memory
+	// it holds. Later nobody counts upon it.
+	maxUnsentFor = 30 * time.Second
 	// linkOpen is for the opening of a stream, and linkPause how long none is opened after
 	// one that failed.
 	linkOpen  = 4 * time.Second
@@ -35,26 +38,33 @@ type compactLink struct {
 	flight flight
 	in     bool // it is a link of the machine
 
-	mu    sync.Mutex      // guards what follows
-	hurry []compact.Frame // what is short, and overtakes
-	bulk  []compact.Frame
+	mu    sync.Mutex // guards what follows
+	hurry []unsent   // what is short, and overtakes
+	bulk  []unsent
 	bytes int
 	busy  bool // somebody writes
+}
+
+// unsent is a frame that waits since then.
+type unsent struct {
+	frame compact.Frame
+	since time.Time
 }
 
 // put adds a frame, and says whether a writer has to be started.
 func (l *compactLink) put(f compact.Frame) (start bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.tidyLocked()
 	size := f.Size()
 	if l.bytes+size > maxUnsent {
 		return false
 	}
 	l.bytes += size
 	if isBulk(f) {
-		l.bulk = append(l.bulk, f)
+		l.bulk = append(l.bulk, unsent{f, time.Now()})
 	} else {
-		l.hurry = append(l.hurry, f)
+		l.hurry = append(l.hurry, unsent{f, time.Now()})
 	}
 	select {
 	case l.wake <- struct{}{}:
@@ -62,6 +72,23 @@ func (l *compactLink) put(f compact.Frame) (start bool) {
 	}
 	start, l.busy = !l.busy, true
 	return start
+}
+
+// tidyLocked drops what has waited for too long.
+func (l *compactLink) tidyLocked() {
+	for _, queue := range []*[]unsent{&l.hurry, &l.bulk} {
+		for len(*queue) > 0 && time.Since((*queue)[0].since) > maxUnsentFor {
+			l.shiftLocked(queue)
+		}
+	}
+}
+
+func (l *compactLink) shiftLocked(queue *[]unsent) compact.Frame {
+	f := (*queue)[0].frame
+	(*queue)[0] = unsent{} // nor held by the slice
+	*queue = (*queue)[1:]
+	l.bytes -= f.Size()
+	return f
 }
 
 // isBulk says whether a frame carries a part of a body.
@@ -83,17 +110,14 @@ func (l *compactLink) waiting() (hurry, bulk bool) {
 func (l *compactLink) take() (f compact.Frame) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	queue := &l.hurry
-	if len(l.hurry) == 0 {
-		queue = &l.bulk
+	l.tidyLocked()
+	switch {
+	case len(l.hurry) > 0:
+		return l.shiftLocked(&l.hurry)
+	case len(l.bulk) > 0:
+		return l.shiftLocked(&l.bulk)
 	}
-	if len(*queue) == 0 {
-		return nil
-	}
-	f, (*queue)[0] = (*queue)[0], nil
-	*queue = (*queue)[1:]
-	l.bytes -= f.Size()
-	return f
+	return nil
 }
 
 // lose drops what waits: the stream that it was for is gone.

@@ -1,7 +1,11 @@
 package overlay
 
 import (
+	"runtime"
 	"testing"
+	"testing/synctest"
+	"time"
+	"weak"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/stretchr/testify/require"
@@ -49,4 +53,29 @@ func TestPartsThatWaitAreBounded(t *testing.T) {
 	require.Zero(t, l.bytes)
 	l.put(f)
 	require.Len(t, l.bulk, 1, "there is room again")
+}
+
+// What waits for a slow reader is let go of with its block: a part of it, however small, holds all of it in memory.
+func TestPartsDoNotWaitForLongerThanTheirBlock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &compactLink{wake: make(chan struct{}, 1)}
+		var coded weak.Pointer[[2 * compact.MaxChunk]byte]
+		put := func() {
+			whole := new([2 * compact.MaxChunk]byte)
+			coded = weak.Make(whole)
+			l.put(&compact.Chunk{Data: whole[:1]})
+		}
+		put()
+		time.Sleep(maxUnsentFor)
+		require.NotNil(t, l.take(), "it has not waited for too long")
+		put()
+		l.put(&compact.Have{})
+		time.Sleep(maxUnsentFor + time.Second)
+		l.put(&compact.Have{Whole: true})
+		runtime.GC()
+		require.True(t, coded.Value() == nil, "the block is held")
+		require.Equal(t, &compact.Have{Whole: true}, l.take())
+		require.Nil(t, l.take())
+		require.Zero(t, l.bytes)
+	})
 }

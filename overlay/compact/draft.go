@@ -173,6 +173,16 @@ func (d *Draft) Close() (parts []validation.Part, ok bool, err error) {
 	return nil, false, fmt.Errorf("%w: %d transactions", Collision, len(parts))
 }
 
+// whole reports whether the transactions that were known are the body. That the pool has all of
+// those that a header lists is no body yet: a producer may list what it likes.
+func (d *Draft) whole() bool {
+	if d.open > 0 {
+		return false
+	}
+	_, ok, _ := d.Close()
+	return ok
+}
+
 // doubts lists the open places that have candidates.
 func (d *Draft) doubts() []int {
 	if d.open == 0 || d.open > MaxGuesses {

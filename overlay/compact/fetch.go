@@ -17,7 +17,7 @@ type ask struct {
 	sent     time.Time
 	due      time.Time
 	promised bool // the rest comes when the peer has it
-	empty    bool // answered with nothing by who said to have it all
+	empty    bool // answered with less by who said to have it all
 	late     bool
 }
 
@@ -83,12 +83,13 @@ func (m *Machine) askAgain(j *job) {
 		return
 	}
 	others := m.askable(j)
+	fresh := func(l *link) bool { return !slices.ContainsFunc(j.asks, func(a *ask) bool { return a.to == l }) }
 	spent := j.round >= m.cfg.Rounds
 	switch {
 	case (spent || len(others) == 0) && j.awaits():
 		j.calm = true
 		return // wait for those, however late: asking twice would not make them faster
-	case spent:
+	case spent && !slices.ContainsFunc(others, fresh): // answers that give little keep nobody else from being asked
 		m.giveUp(j, Exhausted)
 		return
 	case len(others) == 0:
@@ -195,6 +196,9 @@ func (m *Machine) onFill(j *job, t *mate, f *Fill) error {
 		return nil // to what was asked before the block was opened again
 	}
 	a := j.asks[k]
+	if len(a.places)+len(f.Places) == 0 {
+		return nil // it was over: what is missing and who may be asked is as before
+	}
 	for _, i := range f.Places {
 		at, ok := slices.BinarySearch(a.places, i)
 		if !ok {
@@ -215,15 +219,32 @@ func (m *Machine) onFill(j *job, t *mate, f *Fill) error {
 	case f.More:
 		a.late, a.due = false, m.now.Add(m.cfg.GiveUp)
 	case len(a.places) > 0:
-		if t.dry = true; t.whole && len(f.Txs) == 0 && !a.late {
-			a.empty = true
-			m.act(Missed{t.link.ID, j.id, Empty})
-		}
+		m.shorted(j, t, a, f)
 		a.places = nil
 	}
 	err := m.accept(j, t, f, &j.how.Asked)
 	j.calm = calm
 	return err
+}
+
+// shorted takes note of an answer that ends an ask and leaves places of it open. One that is as
+// large as may be says nothing. Who has less than it was asked for, or gives less, is asked for no
+// more over this block, and later over the next ones, whatever it gave: a round of asking is
+// spent. Who said to have all of it owes the rest.
+func (m *Machine) shorted(j *job, t *mate, a *ask, f *Fill) {
+	if f.Size() > MaxFill-wire.MaxTx {
+		return
+	}
+	t.dry = true
+	if a.late {
+		return
+	}
+	t.link.late(1)
+	t.late = true
+	if t.whole {
+		a.empty = true
+		m.act(Missed{t.link.ID, j.id, Empty})
+	}
 }
 
 // accept puts the transactions of one frame into the draft, and counts those that were

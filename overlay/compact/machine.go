@@ -152,7 +152,7 @@ func (m *Machine) Open(now time.Time, from peerscore.PeerID, h validation.Checke
 	j := newJob(now, h)
 	j.draft = NewDraft(j.header, ids, known)
 	j.how.Known = len(ids) - j.draft.Open()
-	if !m.room(j, j.draft.Open() == 0) {
+	if !m.room(j, j.draft.whole) {
 		m.act(GaveUp{h.ID(), TooMany})
 		return m.take()
 	}
@@ -191,7 +191,7 @@ func (m *Machine) Produce(now time.Time, block validation.CheckedBlock, coded *C
 		return m.take()
 	}
 	j := newJob(now, block.Header())
-	m.room(j, true)
+	m.room(j, func() bool { return true })
 	j.txs, j.over, j.own = block.Block().Txs, true, true
 	if coded != nil && j.chunked && coded.Root() == j.header.ChunkRoot {
 		j.coded = coded

@@ -505,6 +505,10 @@ func TestFramesThatChangeNothingAreCheap(t *testing.T) {
 		allocs := testing.AllocsPerRun(50, func() { s.Receive(s.at, "a", frames[0]) })
 		require.Zero(t, allocs, name)
 	}
+	over := &compact.Fill{Block: b.ID(), ID: asks[0].ID}
+	s.receive("a", over) // it has nothing of it after all; others are asked
+	s.pass(5 * time.Second)
+	require.Zero(t, testing.AllocsPerRun(50, func() { s.Receive(s.at, "a", over) }), "an answer that was over already")
 }
 
 // R187: who gives a block in as many frames as it has transactions has us look at each, and not

@@ -6,25 +6,26 @@ import (
 	"github.com/grapevine-p2p/grapevine/wire"
 )
 
-// room makes a place for one more block. whole says that nothing is missing of it.
+// room makes a place for one more block. whole says whether nothing is missing of it, and takes
+// its time to.
 //
 // Places are shared among producers: one that signs headers of bodies that it keeps back, or lets
 // trickle, gets those that nobody needs, and none that another does. Where blocks are served
 // from the others, half of the places at most are for what is under way of one producer;
 // where all are under way, a block takes the place of one whose producer has two more there. One
 // that is whole is not under way for long, and takes a place of whoever has most.
-func (m *Machine) room(j *job, whole bool) bool {
+func (m *Machine) room(j *job, whole func() bool) bool {
 	if len(m.order) < m.cfg.Blocks {
 		return true
 	}
 	theirs := m.underWay(j.header.Producer)
 	k := slices.IndexFunc(m.order, func(j *job) bool { return j.over }) // the oldest
 	switch {
-	case k < 0 && whole:
+	case k < 0 && whole():
 		k = m.crowding(1)
 	case k < 0:
 		k = m.crowding(theirs + 2)
-	case !whole && theirs >= max(1, m.cfg.Blocks/2):
+	case theirs >= max(1, m.cfg.Blocks/2) && !whole():
 		return false
 	}
 	if k < 0 {

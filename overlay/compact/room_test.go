@@ -2,6 +2,7 @@ package compact_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -199,4 +200,44 @@ func TestTricklesAreGivenUp(t *testing.T) {
 			require.Empty(t, kindOf[compact.Blame](s.seen))
 		})
 	}
+}
+
+// pretend opens a block of which nothing seems to be missing: its list names what the pool has, and its tx_root is of others.
+func pretend(s *stage, producer byte, n int) {
+	b, _ := block(transactions(1<<20+n<<16, 1_000, 250), madeBy(producer))
+	pool, _ := block(transactions(1<<26, 1_000, 250), nil)
+	s.take(s.Open(s.at, "z", b.Header(), wire.Compact(pool.Block()).ShortIDs, slices.Values(pool.Txs())))
+}
+
+// R190: a block of which nothing is missing finds a place always, and one of which its header only
+// pretends so has the places of its producer.
+func TestPretendedBlocksTakeNoPlacesOfOthers(t *testing.T) {
+	const pretended = 20
+	s := newStage(t, none, "a", "b", "z")
+	for n := range compact.DefaultConfig().Blocks {
+		b, _ := block(transactions(n<<12, 400, 250), madeBy(byte(10+n)))
+		s.open("a", b, b.Txs()[:399]...)
+	}
+	for n := range pretended {
+		pretend(s, 1, n)
+	}
+	require.Len(t, kindOf[compact.GaveUp](s.seen), pretended, "all of these, and none of those that others need")
+
+	s = newStage(t, none, "a", "b", "z")
+	var served []wire.BlockID
+	for n := range compact.DefaultConfig().Blocks {
+		b, _ := block(transactions(n<<12, 30, 250), madeBy(2))
+		s.open("a", b, b.Txs()...)
+		served = append(served, b.ID())
+	}
+	for n := range pretended {
+		pretend(s, 1, n)
+	}
+	given := 0
+	for k, id := range served {
+		for _, f := range only[*compact.Fill](s.receive("b", &compact.Ask{Block: id, ID: uint32(k + 1), Places: []uint32{0}}), "b") {
+			given += len(f.Txs)
+		}
+	}
+	require.Equal(t, compact.DefaultConfig().Blocks/2, given, "of those that are served half are left")
 }

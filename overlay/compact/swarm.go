@@ -74,7 +74,7 @@ func (m *Machine) onHave(j *job, t *mate, f *Have) error {
 	}
 	t.has = t.has.With(f.Chunks)
 	t.seeking = t.seeking || f.Seeking
-	if f.Whole && (!t.whole || t.dry) { // said again, it changes nothing
+	if f.Whole && !t.whole { // said again, it changes nothing
 		t.whole, t.dry, j.calm = true, false, false
 		t.has = all(j.layout.Total())
 		t.waiting = nil

@@ -27,7 +27,7 @@ const blocksKept = 4
 func newStingy(p *params) rule {
 	return &stingy{
 		kept:  make(map[wire.BlockID]map[int]*compact.Chunk),
-		gives: p.word("gives", "what of a body that it is asked for", "nothing", "some", "promises", "coming"),
+		gives: p.word("gives", "what of a body that it is asked for", "nothing", "some", "promises", "coming", "empty"),
 	}
 }
 
@@ -75,8 +75,12 @@ func (s *stingy) beat(n *node, _ time.Time) {
 func (s *stingy) frame(n *node, from peer.ID, f compact.Frame) {
 	switch f := f.(type) {
 	case *compact.Ask:
-		if s.gives == "promises" {
+		switch s.gives {
+		case "promises":
 			s.send(n, from, &compact.Fill{Block: f.Block, ID: f.ID, More: true})
+		case "empty": // at once, so that nobody waits, and it may be asked again
+			s.send(n, from, &compact.Fill{Block: f.Block, ID: f.ID})
+			s.send(n, from, &compact.Have{Block: f.Block, Whole: true})
 		}
 	case *compact.Chunk:
 		s.keep(n, f)

@@ -1,0 +1,110 @@
+package compact_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/grapevine-p2p/grapevine/overlay/compact"
+	"github.com/grapevine-p2p/grapevine/peerscore"
+	"github.com/grapevine-p2p/grapevine/validation"
+)
+
+// answers is how a link answers whom it is asked by.
+type answers struct {
+	after time.Duration
+	gives int // transactions of those that it is asked for
+}
+
+// asked plays a block of which a hundred transactions are missing, among links that answer so, and
+// returns how long it took, or false where it was given up.
+func (s *stage) asked(b validation.CheckedBlock, links []peerscore.PeerID, how func(peerscore.PeerID) answers) (took time.Duration, built bool) {
+	began, read := s.at, len(s.seen)
+	from := read
+	s.open(links[0], b, b.Txs()[100:]...)
+	for _, l := range links {
+		s.open(l, b)
+		s.receive(l, &compact.Have{Block: b.ID(), Whole: true})
+	}
+	due := make(map[time.Time]func())
+	for s.at.Sub(began) < 20*time.Second {
+		asks := s.seen[read:]
+		read = len(s.seen)
+		for _, l := range links {
+			for _, a := range only[*compact.Ask](asks, l) {
+				at, before := s.at.Add(how(l).after), due[s.at.Add(how(l).after)]
+				due[at] = func() {
+					if before != nil {
+						before()
+					}
+					part := *a
+					part.Places = part.Places[:min(len(part.Places), how(l).gives)]
+					s.receive(l, answer(b, &part))
+					s.receive(l, &compact.Have{Block: b.ID(), Whole: true})
+				}
+			}
+		}
+		s.pass(5 * time.Millisecond)
+		if answer := due[s.at]; answer != nil {
+			answer()
+		}
+		switch seen := s.seen[from:]; {
+		case len(kindOf[compact.Built](seen)) > 0:
+			return s.at.Sub(began), true
+		case len(kindOf[compact.GaveUp](seen)) > 0:
+			return s.at.Sub(began), false
+		}
+	}
+	return 0, false
+}
+
+// R124: who answers at once, and with less than it was asked for, costs the first blocks some
+// rounds, no block its body, and owes what it said to have.
+func TestWhoGivesLittleIsAskedLast(t *testing.T) {
+	for _, liars := range []int{2, 6, 24} {
+		for _, gives := range []int{0, 1} {
+			t.Run(fmt.Sprintf("%d that give %d", liars, gives), func(t *testing.T) {
+				s := newStage(t, none, honestFour...)
+				links := append([]peerscore.PeerID{}, honestFour...)
+				for i := range liars {
+					links = append(links, peerscore.PeerID(fmt.Sprintf("z%02d", i)))
+					require.NoError(t, s.SetLink(compact.Link{ID: links[len(links)-1], Mesh: true, RTT: 10 * time.Millisecond}))
+				}
+				how := func(l peerscore.PeerID) answers {
+					if l[0] == 'z' {
+						return answers{10 * time.Millisecond, gives}
+					}
+					return answers{100 * time.Millisecond, 1 << 20}
+				}
+				var took []time.Duration
+				for k := range 5 {
+					b, _ := block(transactions(k<<20, 4_000, 250), nil)
+					d, built := s.asked(b, links, how)
+					require.True(t, built, "block %d is given up", k)
+					took = append(took, d)
+					s.pass(40 * time.Second)
+				}
+				t.Log(took)
+				require.Equal(t, 125*time.Millisecond, took[len(took)-1], "as without them")
+				var list []compact.Account
+				for _, l := range links {
+					account := compact.Account{Link: l}
+					for _, x := range kindOf[compact.Settled](s.seen) {
+						if x.Link == l {
+							account.Add(x)
+						}
+					}
+					if l[0] != 'z' {
+						require.Zero(t, account.Unpaid, "%s", l)
+					}
+					list = append(list, account)
+				}
+				if liars == 2 { // of more, the median is one
+					require.Equal(t, links[len(honestFour):], compact.Withholders(list))
+				}
+			})
+		}
+	}
+}
