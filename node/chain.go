@@ -88,7 +88,7 @@ const (
 func newChain(cfg Config, g *wire.Genesis, s *store.Store, w *events) (*chain, error) {
 	c := &chain{genesis: g, network: g.ID(), store: s, now: cfg.Now, watch: w, blocks: make(blockNotes), recent: mempool.NewRecent(recentTxs, recentBytes)}
 	c.locals, c.archive, c.turn = newLocals(s, cfg.Mempool), newArchive(s), cfg.Mempool.MaxSweep
-	w.locals = c.locals
+	w.locals, c.locals.unwritten = c.locals, c.unwritten
 	var err error
 	policy := cfg.Mempool
 	policy.MinLife = mempool.MinSlots * c.slot()

@@ -217,11 +217,26 @@ func (l *locals) flush() error {
 		}
 	}
 	l.mu.Unlock()
+	if err := l.writeEnds(byEnd); err != nil {
+		l.mu.Lock()
+		l.ends = append(due, l.ends...) // those written are forgotten, and skipped the next time
+		l.mu.Unlock()
+		return err
+	}
+	return nil
+}
+
+// writeEnds writes down what has ended so, and lets go of it.
+func (l *locals) writeEnds(byEnd map[string][]wire.TxID) error {
+	if len(byEnd) == 0 {
+		return nil
+	}
+	// Only now: what these have ended in may have been decided since.
+	if err := l.unwritten(); err != nil {
+		return err
+	}
 	for _, end := range slices.Sorted(maps.Keys(byEnd)) {
 		if err := l.store.EndLocalTxs(end, byEnd[end]...); err != nil {
-			l.mu.Lock()
-			l.ends = append(due, l.ends...) // those written are forgotten, and skipped the next time
-			l.mu.Unlock()
 			return err
 		}
 		l.forget(byEnd[end])

@@ -115,6 +115,21 @@ func (c *chain) writeHeld() error {
 	return nil
 }
 
+// unwritten says why nothing can be accepted now, and no end be written down: the disk takes no
+// writes, or does again and lacks blocks still. What was accepted on their accounts, or has ended
+// in them, a crash would leave without them.
+func (c *chain) unwritten() error {
+	if err := c.store.Err(); err != nil {
+		return err
+	}
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if n := len(c.held.queue); n > 0 {
+		return fmt.Errorf("%w: %d blocks wait for the disk", store.Failed, n)
+	}
+	return nil
+}
+
 // release writes what was held, and returns how many blocks that were.
 func (c *chain) release() (int, error) {
 	c.writer.Lock()

@@ -1,12 +1,20 @@
 package node
 
 import (
+	"context"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
+	"github.com/grapevine-p2p/grapevine/internal/crashdisk"
+	"github.com/grapevine-p2p/grapevine/node/api"
+	"github.com/grapevine-p2p/grapevine/node/keyfile"
+	"github.com/grapevine-p2p/grapevine/node/store"
 	"github.com/grapevine-p2p/grapevine/validation/ledger"
+	"github.com/grapevine-p2p/grapevine/wire"
 )
 
 // What waits for a failed disk is bounded by number and by bytes.
@@ -33,4 +41,69 @@ func TestHeldIsBounded(t *testing.T) {
 	h.bytes = maxHeldBytes - block.Size()
 	require.True(t, h.add(news))
 	require.False(t, h.add(news))
+}
+
+// mended has the disk take writes again, and what is held still waiting.
+func (b *bench) mended(t *testing.T, faults *crashdisk.Faults) {
+	t.Helper()
+	faults.Heal()
+	ctx, cancel := context.WithCancel(t.Context())
+	ran := make(chan error, 1)
+	go func() { ran <- b.store.Run(ctx, store.Watch{}) }()
+	require.Eventually(t, func() bool { return b.store.Err() == nil }, 10*time.Second, time.Millisecond)
+	cancel()
+	require.NoError(t, <-ran)
+	require.NotEmpty(t, b.chain.held.queue)
+}
+
+// crashed starts the node anew from what is on disk.
+func (b *bench) crashed(t *testing.T, disk *crashdisk.Disk) {
+	t.Helper()
+	b.cfg.FS = disk.Crash(vfs.CrashCloneCfg{})
+	require.NoError(t, b.Node.Close())
+	var err error
+	b.Node, err = New(b.cfg)
+	require.NoError(t, err)
+}
+
+// R125: a user whose money is in a block that is held is not told that its transaction is safe.
+func TestNothingIsAcceptedOnBlocksThatAreHeld(t *testing.T) {
+	disk := crashdisk.New()
+	faults := crashdisk.WithFaults(disk)
+	b := newBench(t, 5, faults)
+	defer faults.Heal()
+	at := b.extend(t, b.chain.Head(), 4)
+	faults.Fail(syscall.ENOSPC)
+	b.forge(t, at, 5, b.sign(100, wire.TxBody{To: keyfile.Address(benchKey(101)), Amount: 1_000_000}))
+	b.mended(t, faults)
+	ours := b.sign(101, wire.TxBody{To: wire.Address{7}, Amount: 1})
+	_, err := b.Submit(t.Context(), ours.Bytes())
+	require.ErrorIs(t, err, api.ErrStorage)
+	_, err = b.SubmitPrivately(t.Context(), ours.Bytes())
+	require.ErrorIs(t, err, api.ErrStorage)
+	written, err := b.chain.release()
+	require.NoError(t, err)
+	require.Equal(t, 1, written)
+	require.Equal(t, api.Pending, b.submit(t, ours))
+	b.crashed(t, disk)
+	require.Equal(t, api.Pending, b.state(t, ours))
+}
+
+// R125: nor is it written down that a transaction is final before its block is.
+func TestNoEndIsWrittenBeforeItsBlock(t *testing.T) {
+	disk := crashdisk.New()
+	faults := crashdisk.WithFaults(disk)
+	b := newBench(t, 5, faults)
+	defer faults.Heal()
+	at := b.extend(t, b.chain.Head(), 4)
+	ours := b.sign(100, wire.TxBody{To: wire.Address{7}, Amount: 1})
+	require.Equal(t, api.Pending, b.submit(t, ours))
+	faults.Fail(syscall.ENOSPC)
+	b.extend(t, b.forge(t, at, 5, ours), 5)
+	require.Equal(t, api.Final, b.state(t, ours))
+	b.mended(t, faults)
+	require.ErrorIs(t, b.chain.locals.flush(), store.Failed)
+	b.crashed(t, disk)
+	require.Equal(t, at, b.chain.Head(), "what was held is gone")
+	require.Equal(t, api.Pending, b.state(t, ours))
 }

@@ -25,6 +25,7 @@ import (
 type locals struct {
 	store     *store.Store  // constant
 	wake      chan struct{} // holds one token when there are ends to write
+	unwritten func() error  // set by newChain, then constant: why no end is to be written down now
 	perSender int           // constant: how many of a sender may wait beside the pool before maxEarly holds
 
 	flushing sync.RWMutex // taken before mu; held for reading by who writes what has not ended

@@ -39,7 +39,7 @@ const maxPrivate = 256
 
 // SubmitPrivately implements api.Submitter.
 func (n *Node) SubmitPrivately(ctx context.Context, raw []byte) (api.TxStatus, error) {
-	if err := n.store.Err(); err != nil {
+	if err := n.chain.unwritten(); err != nil {
 		return api.TxStatus{}, storageError(err)
 	}
 	tx, err := n.chain.checker.Tx(ctx, n.cfg.Now(), raw)
@@ -75,7 +75,7 @@ func (n *Node) SubmitPrivately(ctx context.Context, raw []byte) (api.TxStatus, e
 	if n.chain.keptLocal(tx) {
 		n.private.announcer.add(tx)
 	}
-	return n.txStatus(tx.ID())
+	return n.accepted(tx.ID())
 }
 
 // tooFar refuses a nonce as the pool would, were in it what is on its way

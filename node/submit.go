@@ -23,7 +23,7 @@ import (
 // loses what nobody was told; one after brings it back at the next start, from
 // where it is announced again.
 func (n *Node) Submit(ctx context.Context, raw []byte) (api.TxStatus, error) {
-	if err := n.store.Err(); err != nil {
+	if err := n.chain.unwritten(); err != nil {
 		return api.TxStatus{}, storageError(err)
 	}
 	tx, err := n.chain.checker.Tx(ctx, n.cfg.Now(), raw)
@@ -39,7 +39,16 @@ func (n *Node) Submit(ctx context.Context, raw []byte) (api.TxStatus, error) {
 	if err := n.keep(tx); err != nil {
 		return api.TxStatus{}, err
 	}
-	return n.txStatus(tx.ID())
+	return n.accepted(tx.ID())
+}
+
+// accepted is the answer for what is on disk, unless blocks are not whose accounts it may spend
+// from.
+func (n *Node) accepted(id wire.TxID) (api.TxStatus, error) {
+	if err := n.chain.unwritten(); err != nil {
+		return api.TxStatus{}, storageError(err)
+	}
+	return n.txStatus(id)
 }
 
 // known answers for a transaction that was refused: the same bytes may have
@@ -55,7 +64,7 @@ func (n *Node) known(raw []byte, refusal error) (api.TxStatus, error) {
 		return api.TxStatus{}, err
 	}
 	// A disk that failed may show what it did not keep.
-	if err := n.store.Err(); err != nil {
+	if err := n.chain.unwritten(); err != nil {
 		return api.TxStatus{}, storageError(err)
 	}
 	// An evicted one was worth another try, which failed: that is the answer.
@@ -83,7 +92,7 @@ func (n *Node) vouch(raw *wire.Transaction, refusal error) (api.TxStatus, error)
 	if err := n.keep(tx); err != nil {
 		return api.TxStatus{}, err
 	}
-	return n.txStatus(tx.ID())
+	return n.accepted(tx.ID())
 }
 
 // keep writes a local transaction down, and has it announced unless a block holds it.
