@@ -54,7 +54,7 @@ func newBlockRoad(ctx context.Context, cfg Config, self peer.ID, r *roster, c *c
 		self: self, protocol: CompactProtocol(cfg.Genesis.ID()), cfg: cfg, log: cfg.Logger, roster: r, court: c, crew: w, desk: d,
 		parts: parts, seek: seek, ctx: ctx,
 		places:     make(chan struct{}, cfg.Limits.Rebuilds),
-		requests:   newSeats(cfg.Limits.ServeCompact),
+		requests:   newSeats(cfg.Limits.ServeCompact, r.ours),
 		shelf:      newWaitingRoom(cfg.Limits),
 		twins:      newTwins(cfg.Limits.TwinsAfter),
 		glanced:    g,

@@ -7,8 +7,6 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"golang.org/x/time/rate"
-
-	"github.com/grapevine-p2p/grapevine/overlay/recon"
 )
 
 // budget is what one peer may cost us. It outlives the peer's connections, so that
@@ -51,14 +49,18 @@ func newBudget(l Limits) *budget {
 		avoidable: perMinute(l.AvoidablePerMinute),
 		again:     perMinute(l.AgainPerMinute),
 		frames:    rate.NewLimiter(rate.Limit(l.PartsPerSecond), l.PartsBurst),
-		sessions:  rate.NewLimiter(rate.Every(recon.OpenGap), sessionsBurst),
+		sessions:  rate.NewLimiter(rate.Every(sessionsGap), sessionsBurst),
 		serving:   make(map[protocol.ID]int),
 	}
 }
 
-// sessionsBurst is how many sessions a peer may begin at once, as one does whose links come and go.
-// An honest peer leaves the other alone for recon.OpenGap in between.
-const sessionsBurst = 5
+const (
+	// sessionsGap is the pace at which a peer may begin sessions, in the mean. An honest one keeps a
+	// session for minutes; while they fail it rests, each time twice as long up to reconPauseLine.
+	sessionsGap = 5 * time.Second
+	// sessionsBurst is how many it may begin at once, as one does whose links come and go.
+	sessionsBurst = 10
+)
 
 // perMinute allows n a minute, all at once if need be.
 func perMinute(n int) *rate.Limiter {

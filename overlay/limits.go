@@ -258,7 +258,7 @@ func DefaultLimits() Limits {
 		ServeAnnouncePer: 1,
 
 		ReconIdle:     time.Minute, // several times the longest rest
-		ServeRecon:    64,
+		ServeRecon:    96,          // not below Dial.Outbound and Inbound; a session keeps some 100 KB
 		ServeReconPer: 1,
 		FetchTime:     10 * time.Second,
 		ServeFetch:    64,

@@ -296,6 +296,15 @@ func (r *roster) dialled() map[peer.ID]bool {
 	return out
 }
 
+// ours says whether a peer is in one of our meshes, or is one that we dialled. Strangers cannot become
+// many of these, as they can of those that dialled us.
+func (r *roster) ours(p peer.ID) bool {
+	if r.txLinks.has(p) || r.blockLinks.has(p) {
+		return true
+	}
+	return r.snapshot(p).direction == network.DirOutbound
+}
+
 // raise notes that a peer sent a header that its producer signed, as the head of its chain.
 func (r *roster) raise(p peer.ID, h head) {
 	r.update(p, func(m *member) {

@@ -1,14 +1,18 @@
 package overlay_test
 
 import (
+	"bufio"
 	"encoding/binary"
 	"testing"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/stretchr/testify/require"
 
 	"github.com/grapevine-p2p/grapevine/overlay"
+	"github.com/grapevine-p2p/grapevine/overlay/recon"
 	"github.com/grapevine-p2p/grapevine/wire"
 )
 
@@ -85,4 +89,53 @@ func TestUnreadBlocksKeepNobodyOut(t *testing.T) {
 		require.Equal(t, block.AppendTo(nil), a.Block)
 	}
 	require.Zero(t, n.seen.blamed())
+}
+
+// R166: peers that dialled us and hold one place each, all of them, do not keep out those that are
+// ours. Who loses its place is told that we are busy, is not blamed, and may come again.
+func TestStrangersKeepOutNobodyOfOurs(t *testing.T) {
+	g, c := testGenesis("strangers"), newClock()
+	const places = 4
+	few := func(cfg *overlay.Config) { cfg.Limits.ServeRecon = places }
+	a, as := startSource(t, g, c, few)
+	b, _ := startSource(t, g, c, few)
+	id := overlay.ReconProtocol(g.ID())
+	began := func(h host.Host, n *node) *bufio.Reader {
+		s, err := h.NewStream(t.Context(), n.host.ID(), id)
+		require.NoError(t, err)
+		_ = s.SetDeadline(time.Now().Add(patience))
+		_, _ = s.Write(frame(recon.Encode(nil, recon.Greeting{})))
+		in := bufio.NewReader(s)
+		_, err = readRaw(in)
+		require.NoError(t, err)
+		return in
+	}
+	var strangers []host.Host
+	var first *bufio.Reader
+	for range places {
+		h := newHost(t)
+		strangers = append(strangers, h)
+		for _, n := range []*node{a, b} {
+			greet(t, h, n)
+			if in := began(h, n); first == nil && n == b {
+				first = in
+			}
+		}
+	}
+	require.Equal(t, places, overlay.Serving(b.Overlay, id))
+
+	as.pooling(a, transfers(g, "wallet 0", 40)...)
+	a.join(b)
+	eventually(t, func() bool { return b.chain.pooled() == 40 }, "repaired")
+	_, err := readRaw(first)
+	var reset *network.StreamError
+	require.ErrorAs(t, err, &reset)
+	require.True(t, reset.Remote)
+	require.Equal(t, network.StreamResourceLimitExceeded, reset.ErrorCode)
+	a.stop()
+	b.Disconnect(a.host.ID())
+	eventually(t, func() bool { return !b.knows(a.host.ID()) && overlay.Serving(b.Overlay, id) == places-1 }, "a free place")
+	began(strangers[0], b)
+	require.Zero(t, a.seen.blamed())
+	require.Zero(t, b.seen.blamed())
 }

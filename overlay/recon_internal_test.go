@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"testing"
@@ -151,6 +152,7 @@ func TestAgreedIsBounded(t *testing.T) {
 	}
 	require.Len(t, machine, maxAgreed)
 	require.Len(t, s.agreed, maxAgreed)
+	require.LessOrEqual(t, MaxReconciled+maxAgreed, recon.MaxSize)
 }
 
 // What policy refused is kept in mind. What found no place among others of its sender is not: a block
@@ -293,6 +295,26 @@ func TestWhatTheChainHasIsNotFetched(t *testing.T) {
 	require.Equal(t, bag{testID(1): 1}, machine, "known to both, so that it is not told again")
 	require.True(t, r.holders.Known("p", testID(1)) && r.holders.Known("p", testID(2)), "who tells them has them")
 	require.False(t, r.holders.Known("q", testID(2)))
+}
+
+// R65: an honest peer whose sessions all fail is never turned away for beginning too many; one that
+// begins a session each second soon is.
+func TestOnlyTheGreedyBeginTooManySessions(t *testing.T) {
+	now := time.Now()
+	b, pause := newBudget(DefaultLimits()), time.Duration(0)
+	for range 1000 {
+		require.True(t, b.sessions.AllowN(now, 1))
+		pause = pauseAfter(io.ErrUnexpectedEOF, pause)
+		now = now.Add(pause)
+	}
+	b, served := newBudget(DefaultLimits()), 0
+	for range 600 {
+		now = now.Add(time.Second)
+		if b.sessions.AllowN(now, 1) {
+			served++
+		}
+	}
+	require.LessOrEqual(t, served, sessionsBurst+120)
 }
 
 // A session that is over by the time its look at the pool would be taken costs none.

@@ -30,6 +30,10 @@ type TxIndex interface {
 	Included(id wire.TxID) bool
 }
 
+// MaxReconciled is the largest pool that can be reconciled. A session's set may have more, up to
+// recon.MaxSize: what is agreed in it, and what a rollback gives back.
+const MaxReconciled = 250_000
+
 const (
 	// maxReconNews bounds the changes that wait to be told to sessions. Beyond, all sessions
 	// begin anew.

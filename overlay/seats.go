@@ -9,23 +9,28 @@ import (
 
 // seats are the places of one service, shared fairly: when all are taken, whoever holds two more
 // than the newcomer loses the one that it has held longest. So a few peers that ask for much, or
-// ask and then say nothing, keep out nobody who asks for little. It is safe for concurrent use.
+// ask and then say nothing, keep out nobody who asks for little. Nor do many such peers keep out
+// those that are ours: one that holds none takes the place that was held longest by who is not.
+// It is safe for concurrent use.
 type seats struct {
-	total int // constant
+	total int                  // constant
+	ours  func(p peer.ID) bool // quick, called with mu held
 
 	mu    sync.Mutex // guards what follows
 	taken int
+	last  uint64              // serial of the place that was taken last
 	of    map[peer.ID][]*seat // the longest held first; none of nobody
 }
 
 // seat is one place. lose ends the work of who has it.
 type seat struct {
-	lose func()
-	lost bool
+	serial uint64 // constant
+	lose   func()
+	lost   bool
 }
 
-func newSeats(total int) *seats {
-	return &seats{total: total, of: make(map[peer.ID][]*seat)}
+func newSeats(total int, ours func(peer.ID) bool) *seats {
+	return &seats{total: total, ours: ours, of: make(map[peer.ID][]*seat)}
 }
 
 // take takes a place for a peer, from another if need be, whose lose is called. The caller calls
@@ -34,12 +39,13 @@ func (s *seats) take(p peer.ID, lose func()) (release func(), ok bool) {
 	s.mu.Lock()
 	var loser *seat
 	if s.taken == s.total {
-		if loser = s.evict(len(s.of[p])); loser == nil {
+		if loser = s.evict(p); loser == nil {
 			s.mu.Unlock()
 			return nil, false
 		}
 	}
-	mine := &seat{lose: lose}
+	s.last++
+	mine := &seat{serial: s.last, lose: lose}
 	s.of[p] = append(s.of[p], mine)
 	s.taken++
 	s.mu.Unlock()
@@ -49,21 +55,38 @@ func (s *seats) take(p peer.ID, lose func()) (release func(), ok bool) {
 	return func() { s.leave(p, mine) }, true
 }
 
-// evict has the peer that holds most lose a place to one that holds so many.
-func (s *seats) evict(few int) *seat {
-	most := peer.ID("")
+// evict has another lose a place to a peer: who holds most, if that is enough, or else who is not
+// ours and has held one longest, if the peer is ours and holds none.
+func (s *seats) evict(to peer.ID) *seat {
+	from := peer.ID("")
 	for p, held := range s.of {
-		if len(held) > len(s.of[most]) {
-			most = p
+		if len(held) > len(s.of[from]) {
+			from = p
 		}
 	}
-	if len(s.of[most]) < few+2 {
+	if few := len(s.of[to]); len(s.of[from]) < few+2 {
+		if few > 0 || !s.ours(to) {
+			return nil
+		}
+		from = s.stranger()
+	}
+	if from == "" {
 		return nil
 	}
-	loser := s.of[most][0]
+	loser := s.of[from][0]
 	loser.lost = true
-	s.remove(most, loser)
+	s.remove(from, loser)
 	return loser
+}
+
+// stranger is who has held a place longest of those that are not ours; empty if there is none.
+func (s *seats) stranger() (longest peer.ID) {
+	for p, held := range s.of {
+		if (longest == "" || held[0].serial < s.of[longest][0].serial) && !s.ours(p) {
+			longest = p
+		}
+	}
+	return longest
 }
 
 func (s *seats) leave(p peer.ID, mine *seat) {

@@ -10,7 +10,8 @@ import (
 )
 
 // R166: there are never more places than there may be. One is lost only when all are taken, by
-// who holds most, at least two more than who gets it, and it is the one held longest.
+// who holds most, at least two more than who gets it, and it is the one held longest. Failing that,
+// one of ours that holds none gets the place held longest by who is not ours.
 func TestSeatsAreSharedFairly(t *testing.T) {
 	type held struct {
 		serial  int
@@ -19,7 +20,9 @@ func TestSeatsAreSharedFairly(t *testing.T) {
 	}
 	peers := []peer.ID{"a", "b", "c", "d"}
 	rapid.Check(t, func(t *rapid.T) {
-		s := newSeats(rapid.IntRange(1, 8).Draw(t, "total"))
+		ours := rapid.SliceOfDistinct(rapid.SampledFrom(peers), rapid.ID).Draw(t, "ours")
+		isOurs := func(p peer.ID) bool { return slices.Contains(ours, p) }
+		s := newSeats(rapid.IntRange(1, 8).Draw(t, "total"), isOurs)
 		var all, gone []held // all that are held now, the longest held first; those that were lost
 		serial, lost := 0, 0
 		of := func(p peer.ID) (mine []held) {
@@ -40,6 +43,10 @@ func TestSeatsAreSharedFairly(t *testing.T) {
 			"take": func(t *rapid.T) {
 				p := rapid.SampledFrom(peers).Draw(t, "peer")
 				mine, full, most := len(of(p)), len(all) == s.total, 0
+				stranger := slices.IndexFunc(all, func(h held) bool { return !isOurs(h.peer) })
+				if !isOurs(p) || mine > 0 {
+					stranger = -1
+				}
 				for _, o := range peers {
 					most = max(most, len(of(o)))
 				}
@@ -47,15 +54,19 @@ func TestSeatsAreSharedFairly(t *testing.T) {
 				this := serial
 				lost = 0
 				release, ok := s.take(p, func() { lost = this })
-				require.Equal(t, !full || most >= mine+2, ok)
-				if full && ok {
+				require.Equal(t, !full || most >= mine+2 || stranger >= 0, ok)
+				switch {
+				case full && ok && most < mine+2:
+					require.Equal(t, all[stranger].serial, lost)
+					gone = append(gone, without(lost))
+				case full && ok:
 					loser := without(lost)
 					require.Equal(t, most, len(of(loser.peer))+1)
 					for _, other := range of(loser.peer) {
 						require.Less(t, loser.serial, other.serial)
 					}
 					gone = append(gone, loser)
-				} else {
+				default:
 					require.Zero(t, lost)
 				}
 				if ok {
@@ -83,4 +94,9 @@ func TestSeatsAreSharedFairly(t *testing.T) {
 			},
 		})
 	})
+}
+
+// R166: a public node has a place for a session with each peer that it has room for.
+func TestAllPeersMayBeginASession(t *testing.T) {
+	require.GreaterOrEqual(t, DefaultLimits().ServeRecon, DefaultDial().Inbound+DefaultDial().Outbound)
 }

@@ -95,7 +95,7 @@ func newDesk(h host.Host, r *roster, l *lane, judge func(peer.ID, error), log *s
 
 // open registers a service until shut.
 func (d *desk) open(ctx context.Context, s service) {
-	s.places = newSeats(s.total)
+	s.places = newSeats(s.total, d.roster.ours)
 	d.mu.Lock()
 	d.ids = append(d.ids, s.id)
 	d.mu.Unlock()
@@ -153,8 +153,8 @@ func (d *desk) serve(ctx context.Context, s service, stream network.Stream) (err
 	}
 	defer release()
 	leave, ok := s.places.take(x.peer(), func() {
+		x.refuse() // first, for what ends with the context resets the stream as well
 		cancel()
-		x.refuse()
 	})
 	if !ok {
 		return errBusy

@@ -202,6 +202,9 @@ func (c Config) checkNumbers(bad func(key, format string, args ...any)) {
 			bad(n.key, "is %d, want > 0", n.value)
 		}
 	}
+	if most := overlay.MaxReconciled; c.Mempool.MaxCount > most {
+		bad("mempool.max_count", "is %d, want <= %d, which is all that can be reconciled with peers", c.Mempool.MaxCount, most)
+	}
 	if c.Peers.Outbound < 0 {
 		bad("peers.outbound", "is %d, want >= 0", c.Peers.Outbound)
 	}

@@ -85,6 +85,7 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 		{"bootstrap without an id", "", nil, []string{"--bootstrap", "/ip4/127.0.0.1/tcp/1"}, []string{"bootstrap", "/p2p/"}},
 		{"no address", "listen = []", nil, nil, []string{"listen", "no address"}},
 		{"no inbound", "[peers]\ninbound = 0\noutbound = -1", nil, nil, []string{"peers.inbound", "peers.outbound"}},
+		{"a pool beyond repair", "[mempool]\nmax_count = 250_001", nil, nil, []string{"mempool.max_count", "250001", "<= 250000", "config.toml"}},
 		{"a name to keep", "[peers]\nkeep = [\"/dnsaddr/example.org\"]", nil, nil, []string{"peers.keep", "/p2p/"}},
 		{"bad truth", "", []string{"GRAPEVINE_API_ENABLED=maybe"}, nil, []string{"api.enabled", "true or false"}},
 		{"an API nowhere", "[api]\nsocket=\"\"\nlisten=\"\"", nil, nil, []string{"api.enabled"}},
