@@ -155,6 +155,24 @@ func TestAgreedIsBounded(t *testing.T) {
 	require.LessOrEqual(t, MaxReconciled+maxAgreed, recon.MaxSize)
 }
 
+// R66: what policy refused of all that a peer can tell is not fetched again for a while.
+func TestRefusalsOfAWholePoolAreRemembered(t *testing.T) {
+	k, now := newKnownTxs(), time.Unix(1_700_000_000, 0)
+	for n := range recon.MaxSize {
+		k.note(now, reconNews{testID(n), wasRefused})
+	}
+	wanted := func(now time.Time) (count int) {
+		for n := range recon.MaxSize {
+			if k.wanted(now, testID(n)) {
+				count++
+			}
+		}
+		return count
+	}
+	require.Zero(t, wanted(now.Add(refusedFor-1)))
+	require.Equal(t, recon.MaxSize, wanted(now.Add(refusedFor)))
+}
+
 // What policy refused is kept in mind. What found no place among others of its sender is not: a block
 // frees those, and it is fetched again then.
 //

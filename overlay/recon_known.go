@@ -40,8 +40,10 @@ const (
 	maxReconNews = 1 << 16
 
 	// What policy refused is not fetched for refusedFor. Then it may be once more: policy moves
-	// with what is pooled.
-	maxRefusedTxs = 8192
+	// with what is pooled. A peer with a larger pool, or one that fills with the other halves of
+	// conflicts, tells all of it in turn, so that what is forgotten before would be fetched again
+	// and again. That is some 15 MB at the most.
+	maxRefusedTxs = recon.MaxSize
 	refusedFor    = 10 * time.Minute
 	// What left the pool is with peers for as long as the block, or their clock, takes.
 	maxLeftTxs = 32768

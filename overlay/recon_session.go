@@ -56,7 +56,8 @@ type reconSession struct {
 	forked time.Time // until when the session waits for the peer and us to be on one chain; zero if it does not
 }
 
-// maxAgreed bounds what is agreed in a session. What is beyond is told again in each exchange.
+// maxAgreed bounds what is agreed in a session: there may be a hundred of them, and what is in a
+// block is agreed with whoever tells it. What is beyond is told again, in turn with the rest.
 const maxAgreed = 8192
 
 // agree takes an id for known to both sides.

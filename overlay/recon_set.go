@@ -1,6 +1,7 @@
 package overlay
 
 import (
+	"hash/maphash"
 	"iter"
 	"time"
 
@@ -71,40 +72,50 @@ func (s *idSet) version() iter.Seq[wire.TxID] {
 	}
 }
 
-// lately remembers ids for a while, at most so many. It is not safe for concurrent use.
+// lately remembers ids for a while, at most so many, by hashes that nobody can foresee. It is not
+// safe for concurrent use.
 type lately struct {
 	most  int           // constant
 	while time.Duration // constant
-	until map[wire.TxID]time.Time
+	seed  maphash.Seed  // constant
+	began time.Time     // first put
+	until map[uint64]time.Duration
 	order []dated // of until and some that were dropped, oldest first
 }
 
+// dated is small and without pointers, for there may be many.
 type dated struct {
-	id    wire.TxID
-	until time.Time
+	id    uint64
+	until time.Duration // since began
 }
 
 func newLately(most int, while time.Duration) *lately {
-	return &lately{most: most, while: while, until: make(map[wire.TxID]time.Time)}
+	return &lately{most: most, while: while, seed: maphash.MakeSeed(), until: make(map[uint64]time.Duration)}
 }
+
+func (l *lately) hash(id wire.TxID) uint64 { return maphash.Bytes(l.seed, id[:]) }
 
 // put remembers an id from now on, and forgets what is over.
 func (l *lately) put(now time.Time, id wire.TxID) {
-	d := dated{id, now.Add(l.while)}
-	l.until[id] = d.until
+	if l.began.IsZero() {
+		l.began = now
+	}
+	at := now.Sub(l.began)
+	d := dated{l.hash(id), at + l.while}
+	l.until[d.id] = d.until
 	l.order = append(l.order, d)
-	for len(l.order) > l.most || len(l.order) > 0 && !now.Before(l.order[0].until) {
+	for len(l.order) > l.most || len(l.order) > 0 && at >= l.order[0].until {
 		d := l.order[0]
 		l.order = l.order[1:]
-		if until, ok := l.until[d.id]; ok && until.Equal(d.until) {
+		if until, ok := l.until[d.id]; ok && until == d.until {
 			delete(l.until, d.id)
 		}
 	}
 }
 
-func (l *lately) drop(id wire.TxID) { delete(l.until, id) }
+func (l *lately) drop(id wire.TxID) { delete(l.until, l.hash(id)) }
 
 func (l *lately) has(now time.Time, id wire.TxID) bool {
-	until, ok := l.until[id]
-	return ok && now.Before(until)
+	until, ok := l.until[l.hash(id)]
+	return ok && now.Sub(l.began) < until
 }

@@ -20,7 +20,7 @@ const MaxSmall = 64
 
 const (
 	// maxTold is the most ids that one exchange tells each way. What is left is told
-	// by the next: fetching takes longer.
+	// by the next, which goes on from there: fetching takes longer.
 	maxTold = 8192
 	// listWindow is how many frames of ids one All is answered with.
 	listWindow = 8

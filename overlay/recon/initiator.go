@@ -24,6 +24,11 @@ type Initiator struct {
 	hasty    bool      // this exchange does not wait for gossip
 	again    bool      // this exchange left something for the next
 
+	// How far exchanges that left something told what the peer has, by short id and as it was
+	// listed, and what we have. The next goes on from there.
+	neededTo             Short
+	learnedTo, offeredTo wire.TxID
+
 	// during an exchange
 	peeler *Peeler
 	counts []uint8 // of the symbols of the difference
@@ -34,6 +39,7 @@ type Initiator struct {
 	diff   Difference
 	listed []wire.TxID
 	total  int // of what is listed
+	early  int // reported of what is listed before it is compared
 	needs  map[Short]struct{}
 	told   int // of needs, when they were told
 }

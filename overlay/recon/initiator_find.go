@@ -77,7 +77,7 @@ func (i *Initiator) all(now time.Time) {
 		i.later(now)
 		return
 	}
-	i.total = -1
+	i.total, i.early = -1, 0
 	i.send(All{})
 	i.await(now, asksAll)
 }
@@ -102,9 +102,7 @@ func (i *Initiator) listing(now time.Time, f Listing) {
 		return
 	}
 	i.listed = append(i.listed, f.IDs...)
-	if have < maxTold {
-		i.actions = append(i.actions, Listed{f.IDs[:min(len(f.IDs), maxTold-have)]})
-	}
+	i.tellListed(f.IDs)
 	have = len(i.listed)
 	i.await(now, asksAll)
 	switch {
@@ -113,6 +111,18 @@ func (i *Initiator) listing(now time.Time, f Listing) {
 		i.start(&Scan{key: i.key, listed: i.listed, shared: make([]bool, have)})
 	case have%(listWindow*MaxIDs) == 0:
 		i.send(All{have})
+	}
+}
+
+// tellListed reports what was listed, from where Learned will begin: both together are no more
+// than one exchange tells.
+func (i *Initiator) tellListed(ids []wire.TxID) {
+	if i.total > maxTold {
+		ids = ids[after(ids, i.learnedTo, compareIDs):]
+	}
+	if ids = ids[:min(len(ids), maxTold-i.early)]; len(ids) > 0 {
+		i.early += len(ids)
+		i.actions = append(i.actions, Listed{ids})
 	}
 }
 

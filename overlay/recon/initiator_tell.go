@@ -1,6 +1,7 @@
 package recon
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -26,10 +27,33 @@ func (i *Initiator) listDone(now time.Time, s *Scan) {
 	}
 	i.actions = append(i.actions, compared)
 	if len(lacking) > 0 {
-		i.actions = append(i.actions, Learned{lacking[:min(len(lacking), maxTold)]})
+		lacking, i.learnedTo = portion(lacking, i.learnedTo, compareIDs)
+		i.actions = append(i.actions, Learned{lacking})
 		i.again = true
 	}
 	i.tell(now, nil, s.found)
+}
+
+// portion is what one exchange tells of all that differs, and where it ends. If that is more than
+// one exchange tells, all is in order, and the portion is what follows last, the end of the one
+// before. Were it the same each time, many that nobody takes would keep back the rest.
+func portion[T any](all []T, last T, compare func(a, b T) int) (told []T, end T) {
+	if len(all) <= maxTold {
+		return all, last
+	}
+	from := after(all, last, compare)
+	told = append(make([]T, 0, maxTold), all[from:min(len(all), from+maxTold)]...)
+	told = append(told, all[:maxTold-len(told)]...)
+	return told, told[maxTold-1]
+}
+
+// after is where in all, which is in order, what follows last begins.
+func after[T any](all []T, last T, compare func(a, b T) int) int {
+	at, found := slices.BinarySearchFunc(all, last, compare)
+	if found {
+		at++
+	}
+	return at
 }
 
 // linger gives gossip its time to bring what differs, unless there is much of it.
@@ -80,10 +104,9 @@ func (i *Initiator) tell(now time.Time, needs []Short, offers []wire.TxID) {
 		i.later(now)
 		return
 	}
-	if len(needs) > maxTold || len(offers) > maxTold {
-		needs, offers = needs[:min(len(needs), maxTold)], offers[:min(len(offers), maxTold)]
-		i.again = true
-	}
+	i.again = i.again || len(needs) > maxTold || len(offers) > maxTold
+	needs, i.neededTo = portion(needs, i.neededTo, cmp.Compare[Short])
+	offers, i.offeredTo = portion(offers, i.offeredTo, compareIDs)
 	for chunk := range slices.Chunk(needs, MaxNeeds) {
 		i.send(Need{chunk})
 	}

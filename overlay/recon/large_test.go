@@ -101,3 +101,39 @@ func TestNobodyKeepsTheLargePlace(t *testing.T) {
 		})
 	}
 }
+
+// R62: much that the other side never takes keeps back nothing: exchanges go on where those before
+// ended, whether the difference is found by symbols or by a listing.
+func TestWhatIsNeverTakenKeepsBackNothing(t *testing.T) {
+	for name, c := range map[string]struct {
+		shared, asks, answers int
+		listed                bool
+	}{
+		"needed, by symbols":   {20_000, 0, 20_000, false},
+		"offered, by symbols":  {20_000, 20_000, 0, false},
+		"needed, by a listing": {100, 0, 20_000, true},
+		"offered, to a list":   {100, 20_000, 0, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPair(t, recon.DefaultConfig(), 1)
+			p.fill(rand.New(rand.NewPCG(1, 2)), c.shared, c.asks, c.answers)
+			listed := false
+			p.spy = func(_ int, f recon.Frame) {
+				_, ok := f.(recon.Listing)
+				listed = listed || ok
+			}
+			told := make(map[wire.TxID]bool)
+			for range 3 {
+				p.exchange()
+				p.run(time.Second, never) // the rest of it
+				for _, s := range []*side{p.asks, p.answers} {
+					for _, id := range s.learned {
+						told[id] = true
+					}
+				}
+			}
+			require.Equal(t, c.listed, listed)
+			require.Equal(t, 20_000, len(told), "told")
+		})
+	}
+}

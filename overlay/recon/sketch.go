@@ -69,10 +69,10 @@ type Scan struct {
 	undo    []change           // what changed since the set whose symbols are wanted
 	want    map[Short]struct{} // to be found
 	listed  []wire.TxID        // ids of the other side in rising order, to be told from ours
-	list    bool               // all ids are wanted, in rising order
+	list    bool               // all ids are wanted
 
 	size   int         // how many ids there are
-	found  []wire.TxID // those wanted, or those not listed, or all
+	found  []wire.TxID // those wanted, or those not listed, or all, in rising order
 	shared []bool      // which of those listed there are
 	ran    bool
 }
@@ -91,9 +91,7 @@ func (s *Scan) Run(ids iter.Seq[wire.TxID]) {
 		s.size -= int(c.sign)
 		s.toggle(c.id, -c.sign)
 	}
-	if s.list {
-		slices.SortFunc(s.found, compareIDs)
-	}
+	slices.SortFunc(s.found, compareIDs)
 }
 
 func (s *Scan) toggle(id wire.TxID, sign int8) {
@@ -114,8 +112,8 @@ func (s *Scan) look(id wire.TxID) {
 	case s.shared != nil:
 		if i, ok := slices.BinarySearchFunc(s.listed, id, compareIDs); ok {
 			s.shared[i] = true
-		} else if len(s.found) <= maxTold {
-			s.found = append(s.found, id) // one too many says that there are more
+		} else {
+			s.found = append(s.found, id)
 		}
 	}
 }
