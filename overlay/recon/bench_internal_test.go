@@ -89,11 +89,15 @@ func badSketch(key Key, symbols []Symbol, first int) (p *Peeler, err error) {
 	return p, err
 }
 
+// firsts are how many symbols come first: as few or as many as can be, and some between, with
+// which rising ids come to the bound or near it.
+var firsts = []int{14, 30, 60, MaxSymbols}
+
 // BenchmarkBadSketch is the most that a sketch which leads nowhere costs.
 func BenchmarkBadSketch(b *testing.B) {
 	key := NewKey(Salt{1}, Salt{2})
 	for name, symbols := range worst {
-		for _, first := range []int{14, MaxSymbols} {
+		for _, first := range firsts {
 			b.Run(fmt.Sprintf("%s, from %d", name, first), func(b *testing.B) {
 				list := symbols(key, rand.New(rand.NewPCG(1, 2)))
 				before, n, looks := cpuTime(), 0, 0
@@ -116,7 +120,7 @@ func BenchmarkBadSketch(b *testing.B) {
 func TestBadSketchStaysCheap(t *testing.T) {
 	key := NewKey(Salt{1}, Salt{2})
 	for name, symbols := range worst {
-		for _, first := range []int{14, MaxSymbols} {
+		for _, first := range firsts {
 			p, err := badSketch(key, symbols(key, rand.New(rand.NewPCG(1, 2))), first)
 			t.Logf("%s, from %d: %.1f looks per symbol, %v", name, first, float64(p.work)/float64(p.Len()), err)
 			require.LessOrEqual(t, p.work, workPerSymbol*p.Len()+oneWalk, name)
