@@ -22,6 +22,9 @@ const (
 	// maxTold is the most ids that one exchange tells each way. What is left is told
 	// by the next, which goes on from there: fetching takes longer.
 	maxTold = 8192
+	// maxVain is how often all that differs is told at the shortest interval while none of it is
+	// taken: fetching may fail, and what was refused is agreed upon when it is told again.
+	maxVain = 3
 	// listWindow is how many frames of ids one All is answered with.
 	listWindow = 8
 	// maxJournal is the most changes of the set during one exchange.
@@ -59,7 +62,8 @@ const (
 type Config struct {
 	// MinInterval and MaxInterval bound the time between two exchanges, but for a
 	// quarter of jitter: the shorter after an exchange that told us something, half
-	// as long again after each that did not.
+	// as long again after each that did not, or told what is told again and again and
+	// never taken.
 	MinInterval, MaxInterval time.Duration
 	// Grace is how long an exchange waits, once it knows what differs, for what is
 	// on its way by gossip already.

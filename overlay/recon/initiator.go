@@ -22,12 +22,21 @@ type Initiator struct {
 	hurry    bool      // the next exchange is to be soon
 	waits    bool      // the next exchange will want the large place, as far as we know
 	hasty    bool      // this exchange does not wait for gossip
-	again    bool      // this exchange left something for the next
+	again    bool      // this exchange left something for the next, which is to be soon
 
 	// How far exchanges that left something told what the peer has, by short id and as it was
 	// listed, and what we have. The next goes on from there.
 	neededTo             Short
 	learnedTo, offeredTo wire.TxID
+
+	// hopes is what the last exchange told us, if nothing of it entered our set since; vain is
+	// how much was told since something did, or nothing was lacking.
+	hopes map[Short]struct{}
+	vain  int
+	soon  time.Time // when a rest ends if something does
+	// offered is how much we told since the peer, which lacked as many as extra then, lacked
+	// fewer.
+	offered, extra int
 
 	// during an exchange
 	peeler *Peeler
@@ -41,7 +50,8 @@ type Initiator struct {
 	total  int // of what is listed
 	early  int // reported of what is listed before it is compared
 	needs  map[Short]struct{}
-	told   int // of needs, when they were told
+	told   int  // of needs, when they were told
+	fresh  bool // what they ask for was not told in vain so far
 }
 
 type initiatorPhase uint8
@@ -102,6 +112,18 @@ func (i *Initiator) Next() (time.Time, bool) {
 		return i.endBy, true
 	default:
 		return i.until, true
+	}
+}
+
+// Add tells the session that an id entered the set, which did not hold it.
+func (i *Initiator) Add(id wire.TxID) {
+	short := i.change(id, 1)
+	if _, ok := i.hopes[short]; !ok || i.closed {
+		return
+	}
+	i.hopes, i.vain, i.interval = nil, 0, i.config.MinInterval
+	if i.phase == rests && i.soon.Before(i.until) {
+		i.until = i.soon
 	}
 }
 
@@ -177,6 +199,7 @@ func (i *Initiator) receive(now time.Time, f Frame) {
 		i.greet(f.Salt)
 	case Equal:
 		i.actions = append(i.actions, Compared{})
+		i.vain = 0
 		i.rest(now, false)
 	case Busy:
 		i.again, i.waits = true, true
@@ -237,7 +260,7 @@ func later(a, b time.Time) time.Time {
 }
 
 // rest ends an exchange and waits for the next; useful says that this one told us
-// something.
+// something, and not in vain as far as we know.
 func (i *Initiator) rest(now time.Time, useful bool) {
 	i.release(now)
 	i.thaw()
@@ -252,6 +275,7 @@ func (i *Initiator) rest(now time.Time, useful bool) {
 	jitter := time.Duration(i.rng.Int64N(int64(i.interval/4) + 1))
 	pause := max(i.interval*3/4, i.config.MinInterval) + jitter
 	i.phase, i.until = rests, now.Add(min(pause, i.config.MaxInterval))
+	i.soon = now.Add(i.config.MinInterval + min(jitter, i.config.MinInterval/4))
 	if i.hurry {
 		i.hasten()
 	}

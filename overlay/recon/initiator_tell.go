@@ -27,9 +27,16 @@ func (i *Initiator) listDone(now time.Time, s *Scan) {
 	}
 	i.actions = append(i.actions, compared)
 	if len(lacking) > 0 {
-		lacking, i.learnedTo = portion(lacking, i.learnedTo, compareIDs)
-		i.actions = append(i.actions, Learned{lacking})
-		i.again = true
+		var told []wire.TxID
+		told, i.learnedTo = portion(lacking, i.learnedTo, compareIDs)
+		i.actions = append(i.actions, Learned{told})
+		shorts := make([]Short, len(told))
+		for j, id := range told {
+			shorts[j] = i.key.Short(id)
+		}
+		i.again = i.hope(shorts, len(lacking))
+	} else {
+		i.vain = 0
 	}
 	i.tell(now, nil, s.found)
 }
@@ -45,6 +52,24 @@ func portion[T any](all []T, last T, compare func(a, b T) int) (told []T, end T)
 	told = append(make([]T, 0, maxTold), all[from:min(len(all), from+maxTold)]...)
 	told = append(told, all[:maxTold-len(told)]...)
 	return told, told[maxTold-1]
+}
+
+// hope takes note of what an exchange tells us of all that we lack, and says whether the next is
+// to be soon: unless all of it was told maxVain times, and nothing of that entered our set.
+func (i *Initiator) hope(told []Short, all int) (soon bool) {
+	i.vain += len(told)
+	i.hopes = set(told)
+	return i.vain <= maxVain*all
+}
+
+// offer says the same of what the peer lacks. What it took of that shows when it lacks less.
+func (i *Initiator) offer(told, all int) (soon bool) {
+	if all < i.extra {
+		i.offered = 0
+	}
+	i.extra = all
+	i.offered += told
+	return told < all && i.offered <= maxVain*all
 }
 
 // after is where in all, which is in order, what follows last begins.
@@ -79,6 +104,9 @@ func (i *Initiator) resolve(now time.Time) {
 func (i *Initiator) compared(now time.Time, ours []wire.TxID) {
 	came := i.changed(1)
 	i.diff.Theirs = slices.DeleteFunc(i.diff.Theirs, func(s Short) bool { return came[s] })
+	if len(i.diff.Theirs) == 0 {
+		i.vain = 0
+	}
 	i.actions = append(i.actions, Compared{Theirs: len(i.diff.Theirs), Ours: len(i.diff.Ours)})
 	i.tell(now, i.diff.Theirs, ours)
 }
@@ -104,9 +132,15 @@ func (i *Initiator) tell(now time.Time, needs []Short, offers []wire.TxID) {
 		i.later(now)
 		return
 	}
-	i.again = i.again || len(needs) > maxTold || len(offers) > maxTold
+	lacking, extra := len(needs), len(offers)
 	needs, i.neededTo = portion(needs, i.neededTo, cmp.Compare[Short])
 	offers, i.offeredTo = portion(offers, i.offeredTo, compareIDs)
+	if len(needs) > 0 {
+		i.fresh = i.hope(needs, lacking)
+	}
+	if len(offers) > 0 {
+		i.again = i.offer(len(offers), extra) || i.again
+	}
 	for chunk := range slices.Chunk(needs, MaxNeeds) {
 		i.send(Need{chunk})
 	}
@@ -136,5 +170,5 @@ func (i *Initiator) done(now time.Time) {
 		i.close(Withheld)
 		return
 	}
-	i.rest(now, i.told > len(i.needs))
+	i.rest(now, i.fresh && i.told > len(i.needs))
 }

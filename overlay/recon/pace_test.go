@@ -2,6 +2,7 @@ package recon_test
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -154,4 +155,44 @@ func TestWhatIsListedIsToldAtOnce(t *testing.T) {
 	p.run(time.Second, never)
 	require.Equal(t, 8192, p.asks.listed, "as many as one exchange tells")
 	require.Len(t, p.asks.learned, 8192)
+}
+
+// R65: what is told again and again and never taken, by either side, is told at the longest interval in the
+// end. What is wanted is still found within that, and what follows it at the shortest.
+func TestWhatIsNeverTakenIsToldSeldom(t *testing.T) {
+	for name, c := range map[string]struct{ asks, answers int }{
+		"few":               {0, 500},
+		"many, by symbols":  {0, 5000},
+		"many, by listings": {0, 20_000},
+		"many to offer":     {20_000, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config := recon.DefaultConfig()
+			p := newPair(t, config, 1)
+			rng := rand.New(rand.NewPCG(1, 2))
+			p.fill(rng, 5000, c.asks, c.answers)
+			opened := p.countOpened()
+			p.run(10*time.Second, never)
+			require.GreaterOrEqual(t, *opened, 3, "at first it may be wanted")
+			p.run(80*time.Second, never)
+			*opened = 0
+			before := p.sent[0] + p.sent[1]
+			p.run(10*config.MaxInterval, never)
+			t.Logf("%.1f kB/s", float64(p.sent[0]+p.sent[1]-before)/1e3/(10*config.MaxInterval).Seconds())
+			require.LessOrEqual(t, *opened, 13)
+
+			id := randomID(rng)
+			p.answers.add(id)
+			told := func() bool { return slices.Contains(p.asks.learned, id) }
+			p.run(time.Duration(1+c.answers/8192)*(config.MaxInterval+time.Second), told)
+			require.True(t, told())
+			p.run(time.Second, never) // it is fetched
+			p.asks.add(id)
+			*opened = 0
+			p.run(config.MinInterval*3/2, never)
+			require.Equal(t, 1, *opened, "what was told is wanted: there may be more")
+			require.NoError(t, p.asks.closed)
+			require.NoError(t, p.answers.closed)
+		})
+	}
 }

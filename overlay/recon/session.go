@@ -126,11 +126,11 @@ func (h *half) Add(id wire.TxID) { h.change(id, 1) }
 // Remove tells the session that an id left the set.
 func (h *half) Remove(id wire.TxID) { h.change(id, -1) }
 
-func (h *half) change(id wire.TxID, sign int8) {
+func (h *half) change(id wire.TxID, sign int8) (short Short) {
 	if h.sketch == nil || h.closed {
-		return
+		return 0
 	}
-	if short := h.sketch.change(id, sign); sign > 0 {
+	if short = h.sketch.change(id, sign); sign > 0 {
 		h.recent.add(short, id)
 	} else {
 		h.recent.remove(short)
@@ -142,6 +142,7 @@ func (h *half) change(id wire.TxID, sign int8) {
 	default:
 		h.journal = append(h.journal, change{id, sign})
 	}
+	return short
 }
 
 // Leave keeps the session from large exchanges until then, for what would be told is of no
