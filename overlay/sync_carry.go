@@ -98,7 +98,7 @@ func (s *syncer) ask(ctx context.Context, p peer.ID, a catchup.Ask) (err error) 
 	if a.Locator != nil {
 		return s.readHeaders(ctx, x, p, a)
 	}
-	return s.readBlocks(x, a)
+	return s.readBlocks(ctx, x, a)
 }
 
 // sent notes that a peer has a request and can answer it, unless it was given up meanwhile.
@@ -204,10 +204,7 @@ func (s *syncer) checkHeaders(ctx context.Context, raw [][]byte) (list []catchup
 			return list, undecodable(err)
 		}
 		if !s.hasHeader(h.ID()) {
-			switch err := s.signed(ctx, h); {
-			case errors.Is(err, validation.BelowFinal):
-				return list, errNotOurs
-			case err != nil:
+			if err := s.follows(ctx, h); err != nil {
 				return list, err
 			}
 		}
@@ -215,6 +212,16 @@ func (s *syncer) checkHeaders(ctx context.Context, raw [][]byte) (list []catchup
 		list = append(list, catchup.Header{ID: h.ID(), Parent: body.Parent, Height: body.Height, Slot: body.Slot, Size: largestBlock(h)})
 	}
 	return list, nil
+}
+
+// follows checks a header as signed does. One that would change what is final says that the
+// chain of who gives it is not ours, and proves no more.
+func (s *syncer) follows(ctx context.Context, h *wire.Header) error {
+	err := s.signed(ctx, h)
+	if errors.Is(err, validation.BelowFinal) {
+		return errNotOurs
+	}
+	return err
 }
 
 func (s *syncer) hasHeader(id wire.BlockID) bool {
@@ -240,7 +247,7 @@ func undecodable(err error) error {
 }
 
 // readBlocks reads the answers to a request for blocks.
-func (s *syncer) readBlocks(x *exchange, ask catchup.Ask) error {
+func (s *syncer) readBlocks(ctx context.Context, x *exchange, ask catchup.Ask) error {
 	for i := 0; ; i++ {
 		limit := syncSlack
 		if i < len(ask.Blocks) {
@@ -251,7 +258,7 @@ func (s *syncer) readBlocks(x *exchange, ask catchup.Ask) error {
 		a, end, err := s.answer(x, ask.ID, limit)
 		switch {
 		case errors.Is(err, FrameTooLarge) && i < len(ask.Blocks):
-			return s.whyTooLarge(x, ask.Blocks[i], ask.From+uint64(i), err)
+			return s.whyTooLarge(ctx, x, ask.Blocks[i], ask.From+uint64(i), err)
 		case err != nil:
 			return err
 		case end:
@@ -266,7 +273,7 @@ func (s *syncer) readBlocks(x *exchange, ask catchup.Ask) error {
 		if err != nil {
 			return undecodable(err)
 		}
-		if err := s.isBlock(block, ask.Blocks[i], ask.From+uint64(i)); err != nil {
+		if err := s.isBlock(ctx, block, ask.Blocks[i], ask.From+uint64(i)); err != nil {
 			return err
 		}
 		if err := s.keep(ask, block); err != nil {
@@ -277,8 +284,8 @@ func (s *syncer) readBlocks(x *exchange, ask catchup.Ask) error {
 
 // isBlock checks that a block is the one asked for, and its body the one that its header
 // signs.
-func (s *syncer) isBlock(b *wire.Block, id wire.BlockID, height uint64) error {
-	if err := s.isHeader(b.Header, id, height); err != nil {
+func (s *syncer) isBlock(ctx context.Context, b *wire.Block, id wire.BlockID, height uint64) error {
+	if err := s.isHeader(ctx, b.Header, id, height); err != nil {
 		return err
 	}
 	if wire.TxRoot(b.TxIDs()) != b.Header.Body().TxRoot {
@@ -288,23 +295,24 @@ func (s *syncer) isBlock(b *wire.Block, id wire.BlockID, height uint64) error {
 }
 
 // isHeader checks that a header is that of the block asked for. That of another block of its
-// height is no lie: it is asked for by height, and the peer's chain may have changed.
-func (s *syncer) isHeader(h *wire.Header, id wire.BlockID, height uint64) error {
+// height is no lie: it is asked for by height, and the peer's chain may have changed. But only
+// whose turn it was can have made it, so that nobody makes one up to be excused.
+func (s *syncer) isHeader(ctx context.Context, h *wire.Header, id wire.BlockID, height uint64) error {
 	switch {
 	case h.ID() == id:
 		return nil
 	case h.Body().Height != height:
 		return fmt.Errorf("%w: height %d instead of %d", NotAsked, h.Body().Height, height)
-	case !wire.VerifyHeader(s.cfg.Genesis.ID(), h):
-		return headerFault{fmt.Errorf("%w: block %s", validation.BadSignature, h.ID())}
-	default:
-		return errElsewhere
 	}
+	if err := s.follows(ctx, h); err != nil {
+		return err
+	}
+	return errElsewhere
 }
 
 // whyTooLarge says what an answer proves that announced more bytes than the block asked for
 // can have. It reads no more of it than the header.
-func (s *syncer) whyTooLarge(x *exchange, id wire.BlockID, height uint64, tooLarge error) error {
+func (s *syncer) whyTooLarge(ctx context.Context, x *exchange, id wire.BlockID, height uint64, tooLarge error) error {
 	start, _ := x.in.Peek(wire.MaxHeader + syncSlack) // what there is of it
 	raw := headerAtStart(start)
 	if raw == nil {
@@ -314,7 +322,7 @@ func (s *syncer) whyTooLarge(x *exchange, id wire.BlockID, height uint64, tooLar
 	if err != nil {
 		return undecodable(err)
 	}
-	if err := s.isHeader(h, id, height); err != nil {
+	if err := s.isHeader(ctx, h, id, height); err != nil {
 		return err
 	}
 	return tooLarge

@@ -108,6 +108,7 @@ func TestLyingPeersAreDroppedForAnother(t *testing.T) {
 		h.Height = height
 		return &wire.Block{Header: wire.SignHeader(wire.NetworkID{}, key("producer 0"), &h)}
 	}
+	outOfTurn := seal(g, genesis, 5, nil, func(h *wire.HeaderBody) { h.Slot, h.Time = 4, g.SlotStart(4) })
 	large := func(b *wire.Block) *wire.Block { // too large for first, whatever its header says
 		for i := range uint64(8) {
 			b.Txs = append(b.Txs, transfer(g, "wallet 1", i, func(b *wire.TxBody) { b.Payload = make([]byte, 1000) }))
@@ -153,12 +154,13 @@ func TestLyingPeersAreDroppedForAnother(t *testing.T) {
 		"S5 another height, and larger":            {1, block(large(seal(g, ledger.Ref{ID: genesis.ID, Height: 6}, 20, nil))), peerscore.LyingAnswer},
 		"S5 another network, and larger":           {1, block(large(forge(1))), peerscore.InvalidHeader},
 		"another block of that height, and larger": {1, block(large(seal(g, genesis, 4, nil))), 0},
-		"S5 cut short":                     {1, telling(own, func(*wire.SyncRequest, func(*wire.SyncAnswer)) {}), 0},
-		"S15 another height":               {1, block(seal(g, ledger.Ref{ID: genesis.ID, Height: 6}, 20, nil)), peerscore.LyingAnswer},
-		"another block of that height":     {1, block(seal(g, genesis, 4, nil)), 0},
-		"a block of another network":       {1, block(forge(1)), peerscore.InvalidHeader},
-		"a body that its header signs not": {1, block(swapped), peerscore.LyingAnswer},
-		"a block that the chain refuses":   {1, giving(refused, 0), peerscore.LyingAnswer},
+		"S5 cut short":                 {1, telling(own, func(*wire.SyncRequest, func(*wire.SyncAnswer)) {}), 0},
+		"S15 another height":           {1, block(seal(g, ledger.Ref{ID: genesis.ID, Height: 6}, 20, nil)), peerscore.LyingAnswer},
+		"another block of that height": {1, block(seal(g, genesis, 4, nil)), 0},
+		"another block of that height that was nobody's turn": {1, block(outOfTurn), peerscore.InvalidHeader},
+		"a block of another network":                          {1, block(forge(1)), peerscore.InvalidHeader},
+		"a body that its header signs not":                    {1, block(swapped), peerscore.LyingAnswer},
+		"a block that the chain refuses":                      {1, giving(refused, 0), peerscore.LyingAnswer},
 		"S2 more blocks than asked for": {1, telling(own, func(q *wire.SyncRequest, send func(*wire.SyncAnswer)) {
 			for range 1000 {
 				send(&wire.SyncAnswer{ID: q.ID, Block: first.AppendTo(nil)})
@@ -290,6 +292,35 @@ func TestADrippingPeerIsLeftForAQuickerOne(t *testing.T) {
 	require.Less(t, served.Load(), int32(height/4), "few of them from those that drip")
 	require.Zero(t, n.seen.blamed(), "slowness is no offence")
 	require.True(t, n.log.has("gives blocks too slowly"))
+}
+
+// R91: peers that give some blocks, and then take as long as they may to say that they are busy,
+// are asked after those that give, and lose no reputation.
+func TestBusyPeersHoldUpNobody(t *testing.T) {
+	g, c := testGenesis("busy"), newClock()
+	const height, patience = 900, 300 * time.Millisecond
+	honest := start(t, g, c)
+	last := honest.grow(height, "", 0)
+	n := start(t, g, c, func(c *overlay.Config) { c.Sync.Patience = patience })
+	var busy atomic.Int32
+	for range 16 {
+		gives := giving(honest.chain, 0)
+		var asked atomic.Int32
+		addr := liar(t, g, height, func(q *wire.SyncRequest, send func(*wire.SyncAnswer)) {
+			if q.Headers || asked.Add(1) == 1 {
+				gives(q, send)
+				return
+			}
+			busy.Add(1)
+			time.Sleep(patience * 5 / 6)
+			send(&wire.SyncAnswer{ID: q.ID, Status: wire.StatusBusy})
+		})
+		require.NoError(t, n.Connect(t.Context(), addr))
+	}
+	eventually(t, func() bool { return busy.Load() >= 16 }, "they gave what they give")
+	n.join(honest)
+	eventually(t, func() bool { return n.chain.Head().ID == last.ID() }, "the honest peer's blocks")
+	require.Zero(t, n.seen.blamed(), "to be busy is no offence")
 }
 
 // Alone, a slow peer is better than none.

@@ -86,7 +86,8 @@ func (s *Scheduler) insert(now time.Time, r *request, list []Header) {
 	if !r.parent.live() || r.parent.ID != list[0].Parent {
 		r.parent = nil
 		if !s.chain.HasBlock(list[0].Parent) {
-			return // what they follow was dropped meanwhile
+			src.at = Ref{} // what they follow was dropped meanwhile, and is to be told again
+			return
 		}
 	}
 	if slices.ContainsFunc(list, func(h Header) bool { return s.bad.has(h.ID) }) {
@@ -149,6 +150,7 @@ func (s *Scheduler) Ended(now time.Time, id uint64, end End) {
 	case src.vouched.live() && s.tree.joins(r.nodes[0], src.vouched):
 		src.strike(now, s.cfg) // it told the header of this block itself, or of a later one
 	default:
+		src.refused(now, 0)
 		src.lack(r.nodes[0], now.Add(s.cfg.Rest))
 	}
 }
@@ -191,14 +193,15 @@ func (s *Scheduler) Failed(now time.Time, id uint64, why Why) {
 	s.release(r, true)
 	switch why {
 	case Busy:
-		src.rests = now.Add(busyRest)
+		src.refused(now, busyRest)
 	case Early: // each time as long, as it may be our clock that is slow
-		src.rests = now.Add(s.cfg.Rest)
+		src.refused(now, s.cfg.Rest)
 	case Elsewhere:
 		if r.headers() {
 			src.strike(now, s.cfg)
 			return
 		}
+		src.refused(now, 0)
 		src.lack(r.nodes[min(r.came, len(r.nodes)-1)], now.Add(s.cfg.Rest))
 	case Lied:
 		src.lied(now, s.cfg)

@@ -146,7 +146,7 @@ func (s *Scheduler) mayAsk(src *source, urgent bool) bool {
 	if src.bodies == 0 {
 		return true
 	}
-	if !src.good() {
+	if !src.able() {
 		return false
 	}
 	if urgent {
@@ -255,7 +255,7 @@ func betterOn(p *path, n *node, src *source, active []*source) bool {
 
 // portion is how many bytes, and blocks, a peer is asked for at once.
 func (s *Scheduler) portion(src *source) (bytes, blocks int) {
-	if !src.good() {
+	if !src.able() {
 		return s.cfg.MinRequest, min(firstBlocks, s.cfg.MaxBlocks)
 	}
 	share := src.rate * s.cfg.Share.Seconds()

@@ -50,6 +50,11 @@ func bodiless(bodies behaviour) behaviour {
 // promising ends its answers without a block.
 func promising(w *world, p *peerSim, a catchup.Ask) { w.finish(p, a) }
 
+// refusing ends its answers as given, just before it would be too late.
+func refusing(why catchup.Why) behaviour {
+	return func(w *world, _ *peerSim, a catchup.Ask) { w.refuse(a, w.cfg.Patience-50*time.Millisecond, why) }
+}
+
 // turncoat is honest for some requests, then as given.
 func turncoat(after int, then behaviour) behaviour {
 	return func(w *world, p *peerSim, a catchup.Ask) {
@@ -107,6 +112,9 @@ var kinds = []struct {
 	{"a shorter branch, with blocks", shorter, nil},
 	{"endless headers", endless, bodiless(silent)},
 	{"a branch from the middle on, without blocks", forked, lacksFrom(mainHeight / 2)},
+	{"quick first, then busy", same, turncoat(4, refusing(catchup.Busy))},
+	{"headers, then elsewhere", same, bodiless(refusing(catchup.Elsewhere))},
+	{"quick first, then too early", same, turncoat(4, refusing(catchup.Early))},
 }
 
 func same(main branch, _ int) branch { return main }

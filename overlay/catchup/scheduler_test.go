@@ -222,6 +222,58 @@ func TestAStallingSourceIsReplacedInTime(t *testing.T) {
 	require.NotZero(t, last)
 }
 
+// Who has no place for a request is asked again soon, and for as much as before.
+func TestBusyPeersAreAskedAgainSoon(t *testing.T) {
+	main := grow(nil, 1, mainHeight, mixed)
+	alone := network(t, 1, 2, 0, nil, main)
+	fair := alone.run(time.Hour, alone.reached(main))
+
+	const from, busy = 5 * time.Second, 30 * time.Second
+	w := network(t, 1, 2, 0, nil, main)
+	refused := make(map[peerscore.PeerID]int)
+	for _, p := range w.list {
+		p.behave = func(w *world, p *peerSim, a catchup.Ask) {
+			if since := w.now.Sub(epoch); since >= from && since < from+busy {
+				refused[p.id]++
+				w.refuse(a, 2*p.latency, catchup.Busy)
+				return
+			}
+			serve(w, p, a)
+		}
+	}
+	took := w.run(time.Hour, w.reached(main))
+	checkEnd(t, w, main)
+	require.Less(t, took, fair+busy+2*time.Second)
+	for _, p := range w.list {
+		require.Greater(t, refused[p.id], int(busy/time.Second)*3/4, "about once a second, %s", p.id)
+	}
+}
+
+// Where everybody says to be busy, all are tried in turn: who has a place now and then is found
+// among any number of those that never have one, and take their time to say so.
+//
+// R91: who says that it is busy is asked after those that give, in turn.
+func TestWhereAllAreBusyAllAreTried(t *testing.T) {
+	main := grow(nil, 1, mainHeight, mixed)
+	w := network(t, 1, 2, 18, func(int) *peerSim {
+		return &peerSim{chain: main, behave: turncoat(4, refusing(catchup.Busy))}
+	}, main)
+	for _, p := range w.list {
+		if p.honest {
+			p.behave = func(w *world, p *peerSim, a catchup.Ask) {
+				if p.asked%10 == 0 {
+					serve(w, p, a)
+					return
+				}
+				w.refuse(a, 2*p.latency, catchup.Busy)
+			}
+		}
+	}
+	took := w.run(time.Hour, w.reached(main))
+	checkEnd(t, w, main)
+	require.Less(t, took, 10*time.Minute)
+}
+
 // Alone, a slow peer is better than none, and large blocks come through a thin line.
 func TestASlowPeerIsKeptWhereThereIsNoOther(t *testing.T) {
 	main := grow(nil, 1, 5, sized(4<<20))

@@ -428,6 +428,16 @@ func (w *world) finish(p *peerSim, a catchup.Ask) {
 	})
 }
 
+// refuse ends an answer after some time, unless it was given up before.
+func (w *world) refuse(a catchup.Ask, after time.Duration, why catchup.Why) {
+	s := w.s
+	w.at(w.now.Add(after), func() {
+		if _, open := w.open[a.ID]; open && s == w.s {
+			w.fail(a, 0, why)
+		}
+	})
+}
+
 func (w *world) fail(a catchup.Ask, from int, why catchup.Why) {
 	delete(w.open, a.ID)
 	w.put(a, from)

@@ -1,6 +1,7 @@
 package catchup
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/grapevine-p2p/grapevine/peerscore"
@@ -30,6 +31,7 @@ type source struct {
 	measured time.Time
 	given    int // requests that it answered well
 	strikes  int // failures, less half with each success
+	refusals int // requests that it turned away, which blames nobody; less half with each success
 	rests    time.Time
 	tokens   float64 // requests that it may get
 	filled   time.Time
@@ -48,18 +50,37 @@ type lack struct {
 	until time.Time
 }
 
-// good says whether a source gave what it was asked for, and has not failed since.
-func (s *source) good() bool { return s.given > 0 && s.strikes == 0 }
+// good says whether a source gave what it was asked for, and nothing less since.
+func (s *source) good() bool { return s.given > 0 && s.doubts() == 0 }
+
+// able says whether what a source gave tells how much it can be asked for. To have turned requests
+// away since does not change that.
+func (s *source) able() bool { return s.given > 0 && s.strikes == 0 }
+
+// doubts is how often a source did not give what it was asked for, for whatever reason. Whose
+// fault it was matters for how long it rests; who is to be asked before others, by the time
+// that asking it may cost, is another question.
+func (s *source) doubts() int { return min(s.strikes+s.refusals, maxStrikes) }
 
 // class orders sources by what is known of them, the best first.
 func (s *source) class() int {
 	switch {
 	case s.good():
 		return 0
-	case s.strikes == 0:
+	case s.doubts() == 0:
 		return 1
 	}
 	return 2
+}
+
+// before orders sources: who is to be asked sooner is less. Among those of whom there is as much
+// doubt it is whoever waits longest, so that all are tried in turn when nobody gives anything.
+func (s *source) before(o *source) int {
+	order := cmp.Or(cmp.Compare(s.class(), o.class()), cmp.Compare(s.doubts(), o.doubts()))
+	if order == 0 && s.doubts() > 0 {
+		order = s.rests.Compare(o.rests)
+	}
+	return cmp.Or(order, cmp.Compare(o.rate, s.rate), cmp.Compare(s.rank, o.rank))
 }
 
 // reach is how high a source can be asked for blocks.
@@ -87,6 +108,7 @@ func (s *source) refill(now time.Time, c Config) {
 func (s *source) gave(now time.Time, r *request) {
 	s.given++
 	s.strikes /= 2
+	s.refusals /= 2
 	since := r.at
 	if s.measured.After(since) {
 		since = s.measured
@@ -109,6 +131,14 @@ func (s *source) strike(now time.Time, c Config) {
 	s.rate /= 2
 	s.rests = now.Add(rest)
 	s.probed, s.vouched, s.at, s.stale = false, nil, Ref{}, true
+}
+
+// refused has a source asked after those that give, until it gives something itself. It may
+// be honest, so that it rests for what the reason asks for and no longer: what it refused it
+// may give soon.
+func (s *source) refused(now time.Time, rest time.Duration) {
+	s.refusals = min(s.refusals+1, maxStrikes)
+	s.rests = now.Add(rest)
 }
 
 // lied has a source rest as if it had failed many times in a row.

@@ -1,7 +1,6 @@
 package catchup
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
@@ -99,10 +98,7 @@ func (s *Scheduler) active(now time.Time) []*source {
 			list = append(list, src)
 		}
 	}
-	slices.SortStableFunc(list, func(a, b *source) int {
-		return cmp.Or(cmp.Compare(a.class(), b.class()), cmp.Compare(b.rate, a.rate), cmp.Compare(a.strikes, b.strikes),
-			cmp.Compare(a.rank, b.rank))
-	})
+	slices.SortStableFunc(list, (*source).before)
 	return list[:min(len(list), s.cfg.MaxSources)]
 }
 

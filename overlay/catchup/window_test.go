@@ -44,3 +44,28 @@ func TestALowPeerKeepsNoBranchInTheWindow(t *testing.T) {
 		require.EqualValues(t, 118, w.chain.head.Height, "seed %d", seed)
 	}
 }
+
+// Headers that follow what was dropped meanwhile are asked for anew from where our chain is, and
+// not again and again from there.
+func TestHeadersOfADroppedBranchAreToldAgain(t *testing.T) {
+	main := grow(nil, 1, 280, func(h uint64) int { return 267 + int(h%2)*131 })
+	cfg := small()
+	cfg.WindowBlocks, cfg.MaxSources = 17, 1
+	w := newWorld(t, cfg, 0)
+	w.perBlock, w.downlink = 3*time.Millisecond, 1e6
+	for _, h := range main[:2] {
+		w.chain.add(h)
+	}
+	w.join(&peerSim{
+		id: "another branch", latency: 20 * time.Millisecond, rate: 1e6,
+		chain: grow(nil, 10, 57, sized(3000)), behave: turncoat(4, dripping(40<<10)),
+	})
+	w.join(&peerSim{
+		id: "low", latency: 151 * time.Millisecond, rate: 1e5,
+		chain: grow(main[:6], 11, 7, sized(3000)), behave: bodiless(silent),
+	})
+	w.join(honest(0, main))
+	w.restart(9)
+	w.run(time.Hour, w.reached(main))
+	require.EqualValues(t, 280, w.chain.head.Height)
+}
