@@ -185,11 +185,12 @@ func TestOnlyPolicyMakesKnown(t *testing.T) {
 				return
 			}
 		}
-	}), nil, errors.New("disk full"), validation.BadSignature, fmt.Errorf("while doing: %w", mempool.ErrSenderFull)) {
+	}), nil, errors.New("disk full"), validation.BadSignature,
+		fmt.Errorf("while doing: %w", mempool.ErrSenderFull), fmt.Errorf("while doing: %w", mempool.ErrGivingBack)) {
 		var b reconInbox
 		b.judged(testID(1), err)
 		policy := errors.Is(err, validation.Underpriced) || errors.Is(err, validation.FeeTooLow) || errors.Is(err, validation.PoolFull)
-		policy = policy && !errors.Is(err, mempool.ErrSenderFull)
+		policy = policy && !errors.Is(err, mempool.ErrSenderFull) && !errors.Is(err, mempool.ErrGivingBack)
 		require.Equal(t, policy, len(b.news) == 1, "%v", err)
 	}
 }

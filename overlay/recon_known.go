@@ -115,9 +115,10 @@ func (b *reconInbox) changed(added, removed []wire.TxID) (many bool) {
 
 // judged is told of every verdict. Only what policy refused counts: what the ledger does not
 // take now it may take with the next block, and so it is with a sender's places, of which a block
-// that we have not seen yet has freed some where others took it.
+// that we have not seen yet has freed some where others took it. A pool that gives way to lost
+// blocks refuses everything for a moment.
 func (b *reconInbox) judged(id wire.TxID, err error) {
-	if errors.Is(err, mempool.ErrSenderFull) {
+	if errors.Is(err, mempool.ErrSenderFull) || errors.Is(err, mempool.ErrGivingBack) {
 		return
 	}
 	if errors.Is(err, validation.Underpriced) || errors.Is(err, validation.FeeTooLow) || errors.Is(err, validation.PoolFull) {
