@@ -48,6 +48,7 @@ var blockSieges = []siege{
 	{kind: "bodiless", params: "headers: one", count: 1, bare: "lenient", changes: withheld, harm: all(lasts, charges), defended: charged},
 	{kind: "block-withholder", params: "gives: nothing", count: 1, bare: "lenient", changes: withheld, harm: all(lasts, charges), defended: charged},
 	{kind: "block-withholder", params: "gives: some", count: 1, bare: "lenient", changes: withheld, harm: all(lasts, charges), defended: charged},
+	{kind: "block-withholder", params: "gives: empty", count: 1, bare: "lenient", changes: withheld, harm: all(lasts, charges), defended: charged},
 	{kind: "block-withholder", params: "gives: coming", count: 1, bare: "lenient", changes: withheld, harm: all(lasts, charges), defended: charged},
 	{kind: "bodiless", params: "headers: twins", count: 1, bare: "lenient", changes: withheld, harm: all(lasts, charges), defended: all(charged, evident)},
 	{kind: "bodiless", params: "headers: late", count: 1, bare: "lenient", changes: belated, harm: all(lasts, charges), defended: charged},
