@@ -127,20 +127,22 @@ func (l *compactLink) lose() {
 	l.hurry, l.bulk, l.bytes = nil, nil, 0
 }
 
-// next waits for a frame, and for its turn on the uplink.
+// next waits for a frame, and for its turn on the uplink. It is nil when ctx has ended, and only then.
 func (c *compactor) next(ctx context.Context, l *compactLink) compact.Frame {
 	for ctx.Err() == nil {
 		hurry, bulk := l.waiting()
-		switch {
-		case hurry:
-			return l.take()
-		case bulk:
-			c.lane.body(ctx)
-			return l.take()
+		if !hurry && !bulk {
+			select {
+			case <-l.wake:
+			case <-ctx.Done():
+			}
+			continue
 		}
-		select {
-		case <-l.wake:
-		case <-ctx.Done():
+		if !hurry {
+			c.lane.body(ctx)
+		}
+		if f := l.take(); f != nil { // it may have waited for too long
+			return f
 		}
 	}
 	return nil

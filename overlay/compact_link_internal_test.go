@@ -117,3 +117,19 @@ func (s endingStream) Reset() error {
 	close(s.ended)
 	return errors.New("over")
 }
+
+// What has waited for too long is dropped, and whoever writes goes on with what comes next.
+func TestWriterOutlivesWhatIsDropped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &compactor{lane: newLane(func(peer.ID) bool { return false })}
+		l := &compactLink{wake: make(chan struct{}, 1)}
+		l.put(&compact.Fill{Block: wire.BlockID{1}})
+		time.Sleep(maxUnsentFor + time.Second)
+		next := make(chan compact.Frame, 1)
+		go func() { next <- c.next(t.Context(), l) }()
+		synctest.Wait()
+		require.Empty(t, next)
+		l.put(&compact.Fill{Block: wire.BlockID{2}})
+		require.Equal(t, wire.BlockID{2}, (<-next).Of())
+	})
+}
