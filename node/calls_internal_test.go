@@ -91,11 +91,7 @@ func TestACallEndsNothingThatAnotherReplaces(t *testing.T) {
 	ours, dearer := b.begun(t, b.payment(0, 1_000)), b.begun(t, b.payment(0, 2_000))
 	require.NoError(t, b.keep(ours))
 	require.NoError(t, b.chain.locals.flush())
-	b.cfg.FS = disk.Crash(vfs.CrashCloneCfg{})
-	require.NoError(t, b.Node.Close())
-	var err error
-	b.Node, err = New(b.cfg)
-	require.NoError(t, err)
+	b.crashed(t, disk)
 	require.Equal(t, api.Pending, b.state(t, ours.Tx()))
 	require.Equal(t, api.Unknown, b.state(t, dearer.Tx()))
 }

@@ -59,6 +59,16 @@ func (b *bench) tryForge(parent ledger.Ref, slot uint64, txs ...*wire.Transactio
 	return ref, b.chain.AddBlock(context.Background(), checked, "peer")
 }
 
+// crashed starts the node anew from what is on disk.
+func (b *bench) crashed(t *testing.T, disk *crashdisk.Disk) {
+	t.Helper()
+	b.cfg.FS = disk.Crash(vfs.CrashCloneCfg{})
+	require.NoError(t, b.Node.Close())
+	var err error
+	b.Node, err = New(b.cfg)
+	require.NoError(t, err)
+}
+
 func (b *bench) submit(t *testing.T, tx *wire.Transaction) api.State {
 	t.Helper()
 	s, err := b.Submit(t.Context(), tx.Bytes())

@@ -56,23 +56,20 @@ func (b *bench) mended(t *testing.T, faults *crashdisk.Faults) {
 	require.NotEmpty(t, b.chain.held.queue)
 }
 
-// crashed starts the node anew from what is on disk.
-func (b *bench) crashed(t *testing.T, disk *crashdisk.Disk) {
+// onFailingDisk is a bench whose chain has four blocks, at being the last, and whose disk fails
+// when told to and may crash.
+func onFailingDisk(t *testing.T) (b *bench, disk *crashdisk.Disk, faults *crashdisk.Faults, at ledger.Ref) {
 	t.Helper()
-	b.cfg.FS = disk.Crash(vfs.CrashCloneCfg{})
-	require.NoError(t, b.Node.Close())
-	var err error
-	b.Node, err = New(b.cfg)
-	require.NoError(t, err)
+	disk = crashdisk.New()
+	faults = crashdisk.WithFaults(disk)
+	b = newBench(t, 5, faults)
+	t.Cleanup(faults.Heal)
+	return b, disk, faults, b.extend(t, b.chain.Head(), 4)
 }
 
 // R125: a user whose money is in a block that is held is not told that its transaction is safe.
 func TestNothingIsAcceptedOnBlocksThatAreHeld(t *testing.T) {
-	disk := crashdisk.New()
-	faults := crashdisk.WithFaults(disk)
-	b := newBench(t, 5, faults)
-	defer faults.Heal()
-	at := b.extend(t, b.chain.Head(), 4)
+	b, disk, faults, at := onFailingDisk(t)
 	faults.Fail(syscall.ENOSPC)
 	b.forge(t, at, 5, b.sign(100, wire.TxBody{To: keyfile.Address(benchKey(101)), Amount: 1_000_000}))
 	b.mended(t, faults)
@@ -91,11 +88,7 @@ func TestNothingIsAcceptedOnBlocksThatAreHeld(t *testing.T) {
 
 // R125: nor is it written down that a transaction is final before its block is.
 func TestNoEndIsWrittenBeforeItsBlock(t *testing.T) {
-	disk := crashdisk.New()
-	faults := crashdisk.WithFaults(disk)
-	b := newBench(t, 5, faults)
-	defer faults.Heal()
-	at := b.extend(t, b.chain.Head(), 4)
+	b, disk, faults, at := onFailingDisk(t)
 	ours := b.sign(100, wire.TxBody{To: wire.Address{7}, Amount: 1})
 	require.Equal(t, api.Pending, b.submit(t, ours))
 	faults.Fail(syscall.ENOSPC)

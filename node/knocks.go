@@ -28,8 +28,8 @@ const (
 // they come again and again is refused before anything is spent on it, but for one connection
 // now and then, since others may share it.
 type knocks struct {
-	mu sync.Mutex // guards what follows
-	by map[netip.Prefix]*knocker
+	mu sync.Mutex                // guards what follows
+	by map[netip.Prefix]*knocker // none without an IP
 }
 
 // knocker is what an address has left of handshakes that banned peers may cost us.
@@ -65,13 +65,9 @@ func (d door) OpenConnection(dir network.Direction, usefd bool, from ma.Multiadd
 // banned peers pays for it at once: many come at the same time, and who they are is known only
 // afterwards.
 func (k *knocks) lets(a ma.Multiaddr, now time.Time) bool {
-	from, ok := knockerOf(a)
-	if !ok {
-		return true
-	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	n := k.by[from]
+	n := k.by[knockerOf(a)]
 	if n == nil {
 		return true
 	}
@@ -85,14 +81,11 @@ func (k *knocks) lets(a ma.Multiaddr, now time.Time) bool {
 
 // refused notes that a handshake showed a banned peer.
 func (k *knocks) refused(a ma.Multiaddr, now time.Time) {
-	from, ok := knockerOf(a)
-	if !ok {
-		return
-	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.by[from] != nil {
-		return // it has paid
+	from := knockerOf(a)
+	if !from.IsValid() || k.by[from] != nil { // it has paid
+		return
 	}
 	if k.by == nil || len(k.by) >= maxKnockers {
 		k.by = make(map[netip.Prefix]*knocker)
@@ -102,33 +95,26 @@ func (k *knocks) refused(a ma.Multiaddr, now time.Time) {
 
 // welcomed notes that a handshake showed a peer that is not banned: it costs its address nothing.
 func (k *knocks) welcomed(a ma.Multiaddr, now time.Time) {
-	from, ok := knockerOf(a)
-	if !ok {
-		return
-	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if n := k.by[from]; n != nil {
+	if n := k.by[knockerOf(a)]; n != nil {
 		n.refill(now)
 		n.left = min(knocksAtOnce, n.left+1)
 	}
 }
 
-// knockerOf is the address as it is counted; false if it has no IP.
-func knockerOf(a ma.Multiaddr) (netip.Prefix, bool) {
+// knockerOf is the address as it is counted, zero if it has no IP.
+func knockerOf(a ma.Multiaddr) netip.Prefix {
 	ip, err := manet.ToIP(a)
 	if err != nil {
-		return netip.Prefix{}, false
+		return netip.Prefix{}
 	}
-	addr, ok := netip.AddrFromSlice(ip)
-	if !ok {
-		return netip.Prefix{}, false
-	}
+	addr, _ := netip.AddrFromSlice(ip)
 	addr = addr.Unmap()
 	bits := addr.BitLen()
 	if addr.Is6() {
 		bits = knockPrefix
 	}
-	p, err := addr.Prefix(bits)
-	return p, err == nil
+	p, _ := addr.Prefix(bits)
+	return p
 }

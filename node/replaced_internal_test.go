@@ -28,10 +28,7 @@ func TestAReplacementThatIsNotDurableEndsNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, b.chain.addLocal(tx))   // Submit, up to its sync,
 	require.NoError(t, b.chain.locals.flush()) // while ends are written
-	b.cfg.FS = disk.Crash(vfs.CrashCloneCfg{}) // and the power goes
-	require.NoError(t, b.Node.Close())
-	b.Node, err = New(b.cfg)
-	require.NoError(t, err)
+	b.crashed(t, disk)                         // and the power goes
 	require.Equal(t, api.Unknown, b.state(t, dearer), "nobody was told that it is accepted")
 	require.Equal(t, api.Pending, b.state(t, ours))
 }
@@ -75,11 +72,7 @@ func TestReplacedIsReplacedAfterAKill(t *testing.T) {
 		dearer = append(dearer, b.payment(nonce, 2_000))
 		b.submit(t, dearer[nonce])
 	}
-	b.cfg.FS = disk.Crash(vfs.CrashCloneCfg{})
-	require.NoError(t, b.Node.Close())
-	n, err := New(b.cfg)
-	require.NoError(t, err)
-	b.Node = n
+	b.crashed(t, disk)
 	for i := range ours {
 		require.Equal(t, api.Pending, b.state(t, dearer[i]))
 		require.Equal(t, api.Replaced, b.state(t, ours[i]), "nonce %d", i)

@@ -16,7 +16,7 @@ import (
 // crowd is how many transactions of others the lost block of these tests gives back, one at a time.
 const crowd = 20
 
-// funded is a chain whose one block gives money to wallet and to a crowd.
+// funded is what a block has that gives money to wallet and to each of a crowd.
 func (b *bench) funded(t *testing.T, wallet byte) []*wire.Transaction {
 	t.Helper()
 	txs := []*wire.Transaction{b.sign(100, wire.TxBody{To: keyfile.Address(benchKey(wallet)), Amount: 100_000_000})}

@@ -17,14 +17,15 @@ const (
 	// maxUnsent bounds what waits for a peer to read it: what it may be owed of a block.
 	// Beyond, frames are lost, which the other side lives with.
 	maxUnsent = 2 * wire.MaxBlock
-	// maxUnsentFor is how long a part waits at most: as long as its block is served, whose memory
-	// it holds. Later nobody counts upon it.
-	maxUnsentFor = 30 * time.Second
 	// linkOpen is for the opening of a stream, and linkPause how long none is opened after
 	// one that failed.
 	linkOpen  = 4 * time.Second
 	linkPause = time.Second
 )
+
+// maxUnsentFor is how long a part waits at most: as long as its block is served, whose memory it
+// holds. Later nobody counts upon it.
+var maxUnsentFor = compact.DefaultConfig().Keep
 
 // compactLink is what waits to be sent to one peer, and the goroutine that sends it on a
 // stream of its own, which lives as long as the link. Nothing is opened before there is

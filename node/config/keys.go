@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/grapevine-p2p/grapevine/overlay"
 )
 
 // key is one setting: its name in the file, what it means, and where it lives.
@@ -32,7 +34,7 @@ var keys = []key{
 	{"peers.keep", "Peers to keep connected for ever beside those that the node chooses, as multiaddrs that end in /p2p/ID.", func(c *Config) any { return &c.Peers.Keep }},
 	{"peers.mdns", "Whether to find peers in the local network, by multicast DNS.", func(c *Config) any { return &c.Peers.MDNS }},
 	{"mempool.max_bytes", "Bytes of transactions that may wait for a block.", func(c *Config) any { return &c.Mempool.MaxBytes }},
-	{"mempool.max_count", "Number of transactions that may wait for a block; 250000 at most.", func(c *Config) any { return &c.Mempool.MaxCount }},
+	{"mempool.max_count", fmt.Sprintf("Number of transactions that may wait for a block; %d at most.", overlay.MaxReconciled), func(c *Config) any { return &c.Mempool.MaxCount }},
 	{"mempool.max_per_sender", "Number of transactions of one sender that may wait for a block.", func(c *Config) any { return &c.Mempool.MaxPerSender }},
 	{"store.cache_mb", "Memory of the database's block cache, in MiB.", func(c *Config) any { return &c.Store.CacheMB }},
 	{"log.level", "Least severe level that is logged: debug, info, warn or error.", func(c *Config) any { return &c.Log.Level }},
