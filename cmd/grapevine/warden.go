@@ -78,19 +78,19 @@ func number(x float64) string { return fmt.Sprintf("%.2f", x) }
 // day is a time for people.
 func day(ms uint64) string { return time.UnixMilli(int64(ms)).UTC().Format(time.RFC3339) }
 
-func (c *cli) banCommand() *cobra.Command {
+func (c *cli) peerCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "ban",
+		Use:   "peer",
 		Short: "Keep peers, addresses and networks out",
 	}
-	cmd.AddCommand(c.banAddCommand(), c.banRemoveCommand(), c.banListCommand())
+	cmd.AddCommand(c.peerBanCommand(), c.peerUnbanCommand(), c.peerBansCommand())
 	return cmd
 }
 
-func (c *cli) banAddCommand() *cobra.Command {
+func (c *cli) peerBanCommand() *cobra.Command {
 	var r api.BanRequest
 	cmd := c.nodeFlags(&cobra.Command{
-		Use:   "add PEER|ADDRESS|CIDR",
+		Use:   "ban PEER|ADDRESS|CIDR",
 		Short: "Ban a peer, an IP address or a network, and disconnect it",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -114,9 +114,9 @@ func (c *cli) banAddCommand() *cobra.Command {
 	return cmd
 }
 
-func (c *cli) banRemoveCommand() *cobra.Command {
+func (c *cli) peerUnbanCommand() *cobra.Command {
 	return c.nodeFlags(&cobra.Command{
-		Use:   "remove PEER|ADDRESS|CIDR",
+		Use:   "unban PEER|ADDRESS|CIDR",
 		Short: "Lift a ban",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -133,9 +133,9 @@ func (c *cli) banRemoveCommand() *cobra.Command {
 	})
 }
 
-func (c *cli) banListCommand() *cobra.Command {
+func (c *cli) peerBansCommand() *cobra.Command {
 	return c.nodeFlags(&cobra.Command{
-		Use:   "list",
+		Use:   "bans",
 		Short: "List the bans in force",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
