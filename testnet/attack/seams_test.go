@@ -12,10 +12,6 @@ import (
 // does to them is what the defence is for.
 var defenceless = map[string]func(*node.Config){
 	"lenient": lenient,
-	// Two links in the mesh at most, and one to hear announcements from.
-	"thin": func(c *node.Config) {
-		c.Gossip.D, c.Gossip.Dlo, c.Gossip.Dhi, c.Gossip.Dout, c.Gossip.Dscore, c.Gossip.Dlazy = 2, 1, 2, 0, 0, 1
-	},
 	// Whoever is asked for blocks may take as long as it likes, and nobody else is
 	// asked meanwhile.
 	"patient": func(c *node.Config) {

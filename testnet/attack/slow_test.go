@@ -8,12 +8,9 @@ import (
 	"github.com/grapevine-p2p/grapevine/testnet/report"
 )
 
-// What a slow reader does not take waits with stock pubsub; a Grapevine
-// publisher waits for it, which is a known gap.
+// What a slow reader does not take waits in the memory of stock pubsub.
 func TestSlowReader(t *testing.T) {
-	r := holds(t, shipped(t, "attack-slow-reader"))
-	calm := simulate(t, shipped(t, "attack-slow-reader", "attackers=[]"), report.RelayGossip)
-	require.Greater(t, r.Tx.LatencyMS.P99, 1.5*calm.Tx.LatencyMS.P99)
+	holds(t, shipped(t, "attack-slow-reader"))
 	stock := simulate(t, shipped(t, "attack-slow-reader"), report.RelayStockTuned)
 	fair := simulate(t, shipped(t, "attack-slow-reader", "attackers=[]"), report.RelayStockTuned)
 	require.Greater(t, *stock.Resources.HeapMBPerNode, 2**fair.Resources.HeapMBPerNode)

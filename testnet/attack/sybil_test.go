@@ -11,13 +11,10 @@ import (
 	"github.com/grapevine-p2p/grapevine/testnet/sim"
 )
 
-// Without redundancy, a mesh of Sybils loses messages.
+// What Sybils do to those that have no repair, sieges show.
 func TestSybils(t *testing.T) {
 	for _, name := range []string{"attack-cold-boot", "attack-covert-flash", "attack-eclipse", "attack-censor"} {
-		t.Run(name, func(t *testing.T) {
-			holds(t, shipped(t, name))
-			swallows(t, name)
-		})
+		t.Run(name, func(t *testing.T) { holds(t, shipped(t, name)) })
 	}
 }
 
