@@ -24,7 +24,6 @@ type budget struct {
 	unknown    *rate.Limiter // ids that it asked for and that are not here
 	members    *rate.Limiter // frames of membership, and KiB of them: beyond, they are read later
 	avoidable  *rate.Limiter // messages that fixed rules refuse
-	again      *rate.Limiter // transactions that are pooled here and travel once more
 	frames     *rate.Limiter // of parts of blocks: beyond, they are read later
 	sessions   *rate.Limiter // of reconciliation that it began: each has all of the pool looked at
 
@@ -47,7 +46,6 @@ func newBudget(l Limits) *budget {
 		unknown:   rate.NewLimiter(rate.Limit(l.UnknownPerSecond), l.UnknownBurst),
 		members:   rate.NewLimiter(rate.Limit(l.MemberPerSecond), l.MemberBurst),
 		avoidable: perMinute(l.AvoidablePerMinute),
-		again:     perMinute(l.AgainPerMinute),
 		frames:    rate.NewLimiter(rate.Limit(l.PartsPerSecond), l.PartsBurst),
 		sessions:  rate.NewLimiter(rate.Every(sessionsGap), sessionsBurst),
 		serving:   make(map[protocol.ID]int),

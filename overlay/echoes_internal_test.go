@@ -255,14 +255,3 @@ func TestExpiredIsNotAnnounced(t *testing.T) {
 	require.Len(t, due, 2)
 	require.Equal(t, []wire.TxID{txs[1].ID(), txs[3].ID()}, []wire.TxID{due[0].ID(), due[1].ID()})
 }
-
-// R45: what this node follows is passed on by the announcer, which knows who has it, and not
-// by the router: a peer that got it from us by the topic can echo it no more.
-func TestWhatWaitsForItsEchoesDoesNotTravelAgain(t *testing.T) {
-	for waits, want := range map[bool]validation.Verdict{false: validation.Accept, true: validation.Ignore} {
-		road := apartRoad(time.Now, Hooks{})
-		road.roster.members["peer"] = &member{budget: newBudget(DefaultLimits())}
-		road.waits = func(wire.TxID) bool { return waits }
-		require.Equal(t, want, road.judge("peer", validation.TxResult{ID: wire.TxID{1}, Err: validation.AlreadyKnown}))
-	}
-}

@@ -79,8 +79,6 @@ type Limits struct {
 
 	// Verdicts.
 	AvoidablePerMinute int // messages a fixed rule told the peer to drop, before it is charged
-	AgainPerMinute     int // pooled transactions that one peer's announcement sends on their way once more
-	AgainInAll         int // the same of all peers
 	BatchTxs           int // signatures verified together
 	BatchWait          time.Duration
 	KeptTxs            int // own transactions that wait for a peer
@@ -237,8 +235,6 @@ func DefaultLimits() Limits {
 		UnknownBurst:     10_000,
 
 		AvoidablePerMinute: 60,
-		AgainPerMinute:     1_200,
-		AgainInAll:         6_000, // what the whole network is expected to have of new ones
 		BatchTxs:           64,
 		BatchWait:          2 * time.Millisecond,
 		KeptTxs:            20_000,

@@ -204,14 +204,19 @@ func (r *reconciler) missed(f *fetching, id wire.TxID) {
 	r.poke()
 }
 
-// takeFetched judges one transaction that we asked for. It is not passed on: the peers of the
-// mesh have it, or ask for it in their turn. It says whether the pool took it at once.
+// takeFetched judges one transaction that we asked for. It is not passed on unless the topic
+// brings it, too: the peers of the mesh have it, or ask for it in their turn. It says whether the
+// pool took it at once.
 func (t *txRoad) takeFetched(ctx context.Context, from peer.ID, raw []byte) (taken bool) {
 	r := t.believe(ctx, from, raw)
 	if errors.Is(r.Err, errApart) || errors.Is(r.Err, errUndecided) {
 		return false // judged later
 	}
-	return t.judge(from, r) == validation.Accept && r.Err == nil
+	if t.judge(from, r) != validation.Accept || r.Err != nil {
+		return false
+	}
+	t.fetched.put(time.Now(), r.ID)
+	return true
 }
 
 // answerFetch sends the transactions that a peer asks for, each in its frame, which is empty

@@ -12,7 +12,6 @@ import (
 
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
 	"github.com/libp2p/go-libp2p/core/peer"
-	"golang.org/x/time/rate"
 
 	"github.com/grapevine-p2p/grapevine/peerscore"
 	"github.com/grapevine-p2p/grapevine/validation"
@@ -37,7 +36,7 @@ type txRoad struct {
 	glanced   *glanced
 	firsts    *firsts
 	links     *links
-	again     *rate.Limiter // of all peers
+	fetched   *fetchedTxs
 	mesh      atomic.Pointer[mesh]
 	echoed    func(id wire.TxID, from peer.ID) // told of what came and is known; set before Run
 	waits     func(id wire.TxID) bool          // whether it is ours and waits for its echoes; set before Run
@@ -59,7 +58,7 @@ func newTxRoad(cfg Config, self peer.ID, l *links, r *roster, c *court, w *crew)
 		aside:   newAside(),
 		glanced: newGlanced(cfg.Checker),
 		firsts:  newFirsts(),
-		again:   perMinute(cfg.Limits.AgainInAll),
+		fetched: newFetchedTxs(cfg.Gossip.SeenTTL),
 		outflow: newOutflow(cfg.Gossip.OutboundQueue),
 		holders: newHolders(time.Now),
 	}
@@ -90,7 +89,18 @@ func (t *txRoad) validate(ctx context.Context, from peer.ID, msg *pubsub.Message
 	case errors.Is(r.Err, validation.AlreadyKnown):
 		t.echoed(wire.TxIDOf(msg.GetData()), from)
 	}
-	return result(t.judge(from, r))
+	v := t.judge(from, r)
+	if t.kept(r) {
+		v = validation.Accept
+	}
+	return result(v)
+}
+
+// kept says whether a transaction that came is one that was fetched and not passed on, once. One
+// of ours that waits for its echoes is not passed on either: a peer that has it from us by the
+// topic can echo it no more, and the announcer tells all that do not.
+func (t *txRoad) kept(r validation.TxResult) bool {
+	return errors.Is(r.Err, validation.AlreadyKnown) && !t.waits(r.ID) && t.fetched.take(time.Now(), r.ID)
 }
 
 // judge draws the conclusions from a check, and says what becomes of the message.
@@ -116,9 +126,6 @@ func (t *txRoad) judge(from peer.ID, r validation.TxResult) validation.Verdict {
 	if t.cfg.Hooks.TxArrived != nil {
 		t.cfg.Hooks.TxArrived(r.ID, peerscore.PeerID(from), verdict, r.Err)
 	}
-	if errors.Is(r.Err, validation.AlreadyKnown) && !t.waits(r.ID) && t.travelsAgain(from) {
-		return validation.Accept
-	}
 	return verdict
 }
 
@@ -141,17 +148,6 @@ func (t *txRoad) passLate(ctx context.Context, r validation.TxResult) {
 	if err := t.pass(ctx, m, r.Checked); err != nil && ctx.Err() == nil {
 		t.log.Warn("passing on a transaction that came by a suspect failed", "tx", r.Checked.ID(), "err", err)
 	}
-}
-
-// travelsAgain says whether a transaction that is pooled here is passed on all the same.
-// That it gets as far as the validator shows that the network has forgotten it: whoever
-// had it first says it again, for those who joined since or lost it. They may be behind
-// us. The seen cache lets that happen once per SeenTTL and transaction; budgets bound what
-// a peer can make of it. What waits for its echoes does not travel again: a peer that has it
-// from us by the topic can echo it no more, and the announcer tells all that do not.
-func (t *txRoad) travelsAgain(from peer.ID) bool {
-	m := t.roster.get(from)
-	return m != nil && m.budget.again.Allow() && t.again.Allow()
 }
 
 // believe checks a transaction and gives it to the pool. A panic of ours is an error
