@@ -70,6 +70,9 @@ func holds(t *testing.T, s *scenario.Scenario) *report.Report {
 	t.Helper()
 	r := simulate(t, s, report.RelayGossip)
 	require.Empty(t, r.FailedExpectations, strings.Join(r.FailedExpectations, "; "))
+	for _, note := range r.Notes {
+		require.NotContains(t, note, "known gap closed", "what holds is to be promised")
+	}
 	require.Equal(t, s.Attacking(), r.Attack.Attackers)
 	require.Zero(t, *r.Attack.HonestBanned)
 	require.Less(t, r.WallS, time.Minute.Seconds()*5)
