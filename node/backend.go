@@ -199,7 +199,7 @@ func (n *Node) waiting(s api.Status) []string {
 	if s.Peers == 0 && len(n.cfg.Bootstrap) > 0 {
 		list = append(list, "no peer yet")
 	}
-	if err := n.store.Err(); err != nil {
+	if err := n.chain.unwritten(); err != nil {
 		list = append(list, err.Error())
 	}
 	return list

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"fmt"
 	"syscall"
 	"testing"
 	"time"
@@ -78,6 +79,7 @@ func TestNothingIsAcceptedOnBlocksThatAreHeld(t *testing.T) {
 	require.ErrorIs(t, err, api.ErrStorage)
 	_, err = b.SubmitPrivately(t.Context(), ours.Bytes())
 	require.ErrorIs(t, err, api.ErrStorage)
+	require.Contains(t, fmt.Sprint(b.waiting(api.Status{})), "wait for the disk", "nor is the node ready")
 	written, err := b.chain.release()
 	require.NoError(t, err)
 	require.Equal(t, 1, written)

@@ -35,8 +35,8 @@ func (b *blockRoad) answerCompact(ctx context.Context, x *exchange) error {
 	ctx, cancel := context.WithDeadline(ctx, end)
 	defer cancel()
 	leave, ok := b.requests.take(x.peer(), func() {
+		x.refuse() // first, for what ends with the context resets the stream as well
 		cancel()
-		x.refuse()
 	})
 	if !ok {
 		return errBusy

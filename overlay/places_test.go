@@ -3,6 +3,8 @@ package overlay_test
 import (
 	"bufio"
 	"encoding/binary"
+	"errors"
+	"io"
 	"testing"
 	"time"
 
@@ -70,6 +72,7 @@ func TestUnreadBlocksKeepNobodyOut(t *testing.T) {
 	id := overlay.CompactProtocol(g.ID())
 	ask := (&wire.CompactRequest{ID: 1, Block: block.ID(), Whole: true}).AppendTo(nil)
 	honest := greetedHost(t, n)
+	var unread []network.Stream
 	for range 7 {
 		h := greetedHost(t, n)
 		for range 6 {
@@ -77,6 +80,7 @@ func TestUnreadBlocksKeepNobodyOut(t *testing.T) {
 			require.NoError(t, err)
 			_, err = s.Write(append(binary.AppendUvarint(nil, uint64(len(ask))), ask...))
 			require.NoError(t, err)
+			unread = append(unread, s)
 		}
 	}
 	places := overlay.DefaultLimits().ServeCompact
@@ -88,6 +92,14 @@ func TestUnreadBlocksKeepNobodyOut(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, block.AppendTo(nil), a.Block)
 	}
+	var lost []network.StreamErrorCode
+	for _, s := range unread {
+		var reset *network.StreamError
+		if _, err := io.Copy(io.Discard, s); errors.As(err, &reset) {
+			lost = append(lost, reset.ErrorCode)
+		}
+	}
+	require.Contains(t, lost, network.StreamErrorCode(network.StreamResourceLimitExceeded), "who loses its place is told that we are busy")
 	require.Zero(t, n.seen.blamed())
 }
 

@@ -1,8 +1,10 @@
 package overlay
 
 import (
+	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 )
@@ -10,17 +12,23 @@ import (
 // seats are the places of one service, shared fairly: when all are taken, whoever holds two more
 // than the newcomer loses the one that it has held longest. So a few peers that ask for much, or
 // ask and then say nothing, keep out nobody who asks for little. Nor do many such peers keep out
-// those that are ours: one that holds none takes the place that was held longest by who is not.
-// It is safe for concurrent use.
+// those that are ours: one that holds none takes the place that was held longest by who is not, now
+// and then. It is safe for concurrent use.
 type seats struct {
 	total int                  // constant
 	ours  func(p peer.ID) bool // quick, called with mu held
+	now   func() time.Time     // constant
 
 	mu    sync.Mutex // guards what follows
 	taken int
-	last  uint64              // serial of the place that was taken last
-	of    map[peer.ID][]*seat // the longest held first; none of nobody
+	last  uint64                // serial of the place that was taken last
+	of    map[peer.ID][]*seat   // the longest held first; none of nobody
+	spent map[peer.ID]time.Time // when one of ours took a stranger's place, in the last displaceGap
 }
+
+// displaceGap is how long one of ours that took a stranger's place takes no other: it could end
+// whatever strangers ask for otherwise, one after the other. An answer takes less.
+const displaceGap = 5 * time.Second
 
 // seat is one place. lose ends the work of who has it.
 type seat struct {
@@ -30,7 +38,7 @@ type seat struct {
 }
 
 func newSeats(total int, ours func(peer.ID) bool) *seats {
-	return &seats{total: total, ours: ours, of: make(map[peer.ID][]*seat)}
+	return &seats{total: total, ours: ours, now: time.Now, of: make(map[peer.ID][]*seat), spent: make(map[peer.ID]time.Time)}
 }
 
 // take takes a place for a peer, from another if need be, whose lose is called. The caller calls
@@ -68,7 +76,7 @@ func (s *seats) evict(to peer.ID) *seat {
 		if few > 0 || !s.ours(to) {
 			return nil
 		}
-		from = s.stranger()
+		from = s.displaced(to)
 	}
 	if from == "" {
 		return nil
@@ -77,6 +85,18 @@ func (s *seats) evict(to peer.ID) *seat {
 	loser.lost = true
 	s.remove(from, loser)
 	return loser
+}
+
+// displaced is the stranger who loses a place to one of ours; empty if nobody does.
+func (s *seats) displaced(by peer.ID) peer.ID {
+	now := s.now()
+	maps.DeleteFunc(s.spent, func(_ peer.ID, at time.Time) bool { return now.Sub(at) >= displaceGap })
+	from := s.stranger()
+	if _, spent := s.spent[by]; spent || from == "" {
+		return ""
+	}
+	s.spent[by] = now
+	return from
 }
 
 // stranger is who has held a place longest of those that are not ours; empty if there is none.

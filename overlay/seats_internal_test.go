@@ -3,6 +3,7 @@ package overlay
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/stretchr/testify/require"
@@ -11,7 +12,7 @@ import (
 
 // R166: there are never more places than there may be. One is lost only when all are taken, by
 // who holds most, at least two more than who gets it, and it is the one held longest. Failing that,
-// one of ours that holds none gets the place held longest by who is not ours.
+// one of ours that holds none gets the place held longest by who is not ours, once in displaceGap.
 func TestSeatsAreSharedFairly(t *testing.T) {
 	type held struct {
 		serial  int
@@ -25,6 +26,8 @@ func TestSeatsAreSharedFairly(t *testing.T) {
 		s := newSeats(rapid.IntRange(1, 8).Draw(t, "total"), isOurs)
 		var all, gone []held // all that are held now, the longest held first; those that were lost
 		serial, lost := 0, 0
+		now, spent := time.Unix(1_000, 0), map[peer.ID]time.Time{}
+		s.now = func() time.Time { return now }
 		of := func(p peer.ID) (mine []held) {
 			for _, h := range all {
 				if h.peer == p {
@@ -44,7 +47,7 @@ func TestSeatsAreSharedFairly(t *testing.T) {
 				p := rapid.SampledFrom(peers).Draw(t, "peer")
 				mine, full, most := len(of(p)), len(all) == s.total, 0
 				stranger := slices.IndexFunc(all, func(h held) bool { return !isOurs(h.peer) })
-				if !isOurs(p) || mine > 0 {
+				if at, ok := spent[p]; !isOurs(p) || mine > 0 || ok && now.Before(at.Add(displaceGap)) {
 					stranger = -1
 				}
 				for _, o := range peers {
@@ -59,6 +62,7 @@ func TestSeatsAreSharedFairly(t *testing.T) {
 				case full && ok && most < mine+2:
 					require.Equal(t, all[stranger].serial, lost)
 					gone = append(gone, without(lost))
+					spent[p] = now
 				case full && ok:
 					loser := without(lost)
 					require.Equal(t, most, len(of(loser.peer))+1)
@@ -72,6 +76,9 @@ func TestSeatsAreSharedFairly(t *testing.T) {
 				if ok {
 					all = append(all, held{this, p, release})
 				}
+			},
+			"wait": func(t *rapid.T) {
+				now = now.Add(time.Duration(rapid.Int64Range(1, int64(displaceGap)).Draw(t, "for")))
 			},
 			"leave": func(t *rapid.T) {
 				if len(all) == 0 {
