@@ -147,6 +147,7 @@ func (s *Scheduler) Ended(now time.Time, id uint64, end End) {
 		s.headersEnded(now, r, end)
 	case r.came > 0:
 		src.gave(now, r)
+		src.refused(now, 0) // the rest
 	case src.vouched.live() && s.tree.joins(r.nodes[0], src.vouched):
 		src.strike(now, s.cfg) // it told the header of this block itself, or of a later one
 	default:

@@ -17,9 +17,10 @@
 //     one that gives much less than others would. It rests, longer each time; what it
 //     gave is kept. A block that one peer did not give is asked of a peer that has
 //     given others, if there is any.
-//   - A peer that turns a request away, being busy or on another branch, is asked after
-//     those that give, until it gives something itself. It may be honest, so that it
-//     rests no longer for it each time. Where nobody gives anything, all are asked in turn.
+//   - A peer that turns a request away, being busy or on another branch, or gives a part
+//     of it alone, is asked after those that give all, until it gives all itself. It may be
+//     honest, so that it rests no longer for it each time. Where nobody gives all, all are
+//     asked in turn.
 //   - Peers on different branches are each followed on their own: a branch of which
 //     nobody gives the blocks holds up no other.
 //

@@ -55,6 +55,24 @@ func refusing(why catchup.Why) behaviour {
 	return func(w *world, _ *peerSim, a catchup.Ask) { w.refuse(a, w.cfg.Patience-50*time.Millisecond, why) }
 }
 
+// miserly gives one block of those that it is asked for, just before it would be too late.
+func miserly(w *world, p *peerSim, a catchup.Ask) {
+	early := time.Duration(a.ID*7919%97) * time.Millisecond // no two at once
+	s := w.s
+	w.at(w.now.Add(w.cfg.Patience-100*time.Millisecond-early), func() {
+		if _, open := w.open[a.ID]; !open || s != w.s {
+			return
+		}
+		w.s.Progress(w.now, a.ID, w.headers[a.Blocks[0]].Size)
+		w.body(p, a, 0)
+		delete(w.open, a.ID)
+		if len(a.Blocks) > 1 {
+			w.put(a, 1)
+			w.s.Ended(w.now, a.ID, catchup.End{Height: uint64(len(p.chain)), Head: p.chain[len(p.chain)-1].ID})
+		}
+	})
+}
+
 // turncoat is honest for some requests, then as given.
 func turncoat(after int, then behaviour) behaviour {
 	return func(w *world, p *peerSim, a catchup.Ask) {

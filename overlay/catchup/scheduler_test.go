@@ -249,6 +249,69 @@ func TestBusyPeersAreAskedAgainSoon(t *testing.T) {
 	}
 }
 
+// R91: a peer that was busy for a while is found again, however many give a little of each request
+// meanwhile.
+func TestBusyPeersAreFoundAgainAmongMisers(t *testing.T) {
+	const from, busy = 2 * time.Second, 2 * time.Second
+	main := grow(nil, 1, 6_000, sized(mainSize))
+	alone := network(t, 1, 4, 0, nil, main)
+	fair := alone.run(time.Hour, alone.reached(main))
+
+	w := network(t, 1, 4, 0, nil, main)
+	for _, p := range w.list {
+		p.behave = func(w *world, p *peerSim, a catchup.Ask) {
+			if since := w.now.Sub(epoch); a.Locator == nil && since >= from && since < from+busy {
+				w.refuse(a, 2*p.latency, catchup.Busy)
+				return
+			}
+			serve(w, p, a)
+		}
+	}
+	w.at(epoch.Add(from-500*time.Millisecond), func() {
+		for i := range w.cfg.MaxSources + 4 {
+			id := peerscore.PeerID(fmt.Sprint("miser ", i))
+			w.join(&peerSim{id: id, latency: 5 * time.Millisecond, rate: uplink, chain: main, behave: bodiless(miserly)})
+		}
+	})
+	took := w.run(time.Hour, w.reached(main))
+	t.Logf("%v, and %v where nobody is busy, and nobody a miser", took, fair)
+	checkEnd(t, w, main)
+	require.Less(t, took, 2*(fair+busy))
+}
+
+// R91: who failed rests, however another of its requests ends meanwhile.
+func TestWhoFailedRestsWhateverElseEnds(t *testing.T) {
+	main := grow(nil, 1, 64, sized(mainSize))
+	cfg := catchup.DefaultConfig()
+	for name, end := range map[string]func(*catchup.Scheduler, catchup.Ask){
+		"short": func(s *catchup.Scheduler, a catchup.Ask) {
+			_, err := s.Body(epoch, a.ID, a.Blocks[0])
+			require.NoError(t, err)
+			s.Ended(epoch, a.ID, catchup.End{Height: 64, Head: main[63].ID})
+		},
+		"busy": func(s *catchup.Scheduler, a catchup.Ask) { s.Failed(epoch, a.ID, catchup.Busy) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := catchup.New(cfg, newWorld(t, cfg, 1).chain, genesis, rand.New(rand.NewPCG(1, 1)))
+			require.NoError(t, err)
+			s.Peer(epoch, catchup.Source{Peer: "p", Height: 64})
+			probe := s.Tick(epoch).Ask[0]
+			require.NoError(t, s.Headers(epoch, probe.ID, main))
+			first := s.Tick(epoch).Ask[0]
+			for _, id := range first.Blocks {
+				_, err := s.Body(epoch, first.ID, id)
+				require.NoError(t, err)
+			}
+			two := s.Tick(epoch).Ask
+			require.Len(t, two, 2)
+			s.Failed(epoch, two[0].ID, catchup.Broken)
+			end(s, two[1])
+			require.Empty(t, s.Tick(epoch.Add(cfg.Rest-time.Millisecond)).Ask)
+			require.NotEmpty(t, s.Tick(epoch.Add(cfg.Rest)).Ask)
+		})
+	}
+}
+
 // Where everybody says to be busy, all are tried in turn: who has a place now and then is found
 // among any number of those that never have one, and take their time to say so.
 //

@@ -31,7 +31,7 @@ type source struct {
 	measured time.Time
 	given    int // requests that it answered well
 	strikes  int // failures, less half with each success
-	refusals int // requests that it turned away, which blames nobody; less half with each success
+	refusals int // requests, or ends of them, that it turned away, which blames nobody; less half with each given in full
 	rests    time.Time
 	tokens   float64 // requests that it may get
 	filled   time.Time
@@ -104,11 +104,14 @@ func (s *source) refill(now time.Time, c Config) {
 }
 
 // gave notes a request for blocks that was answered. A rate that falls is believed at
-// once, so that who is quick only now and then is not taken for quick.
+// once, so that who is quick only now and then is not taken for quick. Who gave a part alone is
+// doubted as before: a block of each request would keep its record as good as that of who gives all.
 func (s *source) gave(now time.Time, r *request) {
 	s.given++
 	s.strikes /= 2
-	s.refusals /= 2
+	if r.came == len(r.nodes) {
+		s.refusals /= 2
+	}
 	since := r.at
 	if s.measured.After(since) {
 		since = s.measured
@@ -133,12 +136,14 @@ func (s *source) strike(now time.Time, c Config) {
 	s.probed, s.vouched, s.at, s.stale = false, nil, Ref{}, true
 }
 
-// refused has a source asked after those that give, until it gives something itself. It may
-// be honest, so that it rests for what the reason asks for and no longer: what it refused it
-// may give soon.
+// refused has a source asked after those that give, until it gives itself what it is asked for. It
+// may be honest, so that it rests for what the reason asks for and no longer, unless it rests for
+// a failure: what it refused it may give soon.
 func (s *source) refused(now time.Time, rest time.Duration) {
 	s.refusals = min(s.refusals+1, maxStrikes)
-	s.rests = now.Add(rest)
+	if until := now.Add(rest); until.After(s.rests) {
+		s.rests = until
+	}
 }
 
 // lied has a source rest as if it had failed many times in a row.
