@@ -12,6 +12,9 @@ func (s *Scheduler) Progress(now time.Time, id uint64, bytes int) {
 	if r := s.requests[id]; r != nil {
 		r.progress = now
 		r.got += bytes
+		if !r.headers() {
+			r.from.got += bytes
+		}
 	}
 }
 

@@ -107,7 +107,7 @@ func (s *Scheduler) at(goal *path, height uint64) wire.BlockID {
 // send takes note of a request.
 func (s *Scheduler) send(now time.Time, r *request, src *source) *request {
 	s.serial++
-	r.id, r.from, r.at, r.progress = s.serial, src, now, now
+	r.id, r.from, r.at, r.progress, r.before = s.serial, src, now, now, src.got
 	src.tokens--
 	s.requests[r.id] = r
 	s.open = append(s.open, r)

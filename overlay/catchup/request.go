@@ -46,6 +46,7 @@ type request struct {
 
 	came     int // headers or blocks
 	got      int // bytes
+	before   int // bytes of blocks that the peer had given when it was asked
 	at       time.Time
 	progress time.Time
 }

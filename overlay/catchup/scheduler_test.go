@@ -312,6 +312,46 @@ func TestWhoFailedRestsWhateverElseEnds(t *testing.T) {
 	}
 }
 
+// R91: a peer whose answers end at one instant is no quicker for it, and is asked for no more.
+func TestAnswersThatEndAtOnceAreNoQuicker(t *testing.T) {
+	main := grow(nil, 1, 64, sized(mainSize))
+	cfg := catchup.DefaultConfig()
+	s, err := catchup.New(cfg, newWorld(t, cfg, 1).chain, genesis, rand.New(rand.NewPCG(1, 1)))
+	require.NoError(t, err)
+	now := epoch
+	give := func(asks []catchup.Ask) {
+		now = now.Add(cfg.Patience - 10*time.Millisecond)
+		for _, a := range asks {
+			for i, id := range a.Blocks {
+				s.Progress(now, a.ID, a.Sizes[i])
+				_, err := s.Body(now, a.ID, id)
+				require.NoError(t, err)
+			}
+		}
+	}
+	s.Peer(now, catchup.Source{Peer: "p", Height: 64})
+	require.NoError(t, s.Headers(now, s.Tick(now).Ask[0].ID, main))
+	give(s.Tick(now).Ask)
+	two := s.Tick(now).Ask
+	require.Len(t, two, 2)
+	give(two)
+	require.LessOrEqual(t, len(s.Tick(now).Ask[0].Blocks)*mainSize, cfg.MinRequest)
+}
+
+// A long line is filled: what a peer gives is measured by all that comes while a request is out,
+// not by a share of it.
+func TestALongLineIsFilled(t *testing.T) {
+	main := grow(nil, 1, 6_000, sized(mainSize))
+	w := newWorld(t, catchup.DefaultConfig(), 1)
+	p := honest(0, main)
+	p.rate, p.latency = 4*uplink, 300*time.Millisecond
+	w.join(p)
+	took := w.run(time.Hour, w.reached(main))
+	checkEnd(t, w, main)
+	t.Log(took)
+	require.Less(t, took.Seconds(), 2.5*float64(len(main)*mainSize)/p.rate)
+}
+
 // Where everybody says to be busy, all are tried in turn: who has a place now and then is found
 // among any number of those that never have one, and take their time to say so.
 //

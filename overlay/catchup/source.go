@@ -28,10 +28,10 @@ type source struct {
 	lacks   []lack
 
 	rate     float64 // bytes a second; 0 if not measured
-	measured time.Time
-	given    int // requests that it answered well
-	strikes  int // failures, less half with each success
-	refusals int // requests, or ends of them, that it turned away, which blames nobody; less half with each given in full
+	got      int     // bytes of blocks that it was asked for
+	given    int     // requests that it answered well
+	strikes  int     // failures, less half with each success
+	refusals int     // requests, or ends of them, that it turned away, which blames nobody; less half with each given in full
 	rests    time.Time
 	tokens   float64 // requests that it may get
 	filled   time.Time
@@ -103,7 +103,9 @@ func (s *source) refill(now time.Time, c Config) {
 	s.filled = now
 }
 
-// gave notes a request for blocks that was answered. A rate that falls is believed at
+// gave notes a request for blocks that was answered. The rate is of all that the peer gave since it
+// was asked: requests that are out at a time share its line, and their own bytes since the last of
+// them ended would be any rate where two end at once. A rate that falls is believed at
 // once, so that who is quick only now and then is not taken for quick. Who gave a part alone is
 // doubted as before: a block of each request would keep its record as good as that of who gives all.
 func (s *source) gave(now time.Time, r *request) {
@@ -112,12 +114,7 @@ func (s *source) gave(now time.Time, r *request) {
 	if r.came == len(r.nodes) {
 		s.refusals /= 2
 	}
-	since := r.at
-	if s.measured.After(since) {
-		since = s.measured
-	}
-	s.measured = now
-	rate := float64(r.got) / max(now.Sub(since), time.Millisecond).Seconds()
+	rate := float64(s.got-r.before) / max(now.Sub(r.at), time.Millisecond).Seconds()
 	if s.rate > 0 && rate > s.rate {
 		rate = (rate + s.rate) / 2
 	}
