@@ -214,7 +214,6 @@ func (m *Machine) onFill(j *job, t *mate, f *Fill) error {
 	if !a.promised && f.Size() <= oneFlight {
 		t.link.rtt.sample(m.now.Sub(a.sent))
 	}
-	a.promised = f.More
 	switch {
 	case f.More:
 		a.late, a.due = false, m.now.Add(m.cfg.GiveUp)
@@ -222,6 +221,7 @@ func (m *Machine) onFill(j *job, t *mate, f *Fill) error {
 		m.shorted(j, t, a, f)
 		a.places = nil
 	}
+	a.promised = f.More
 	err := m.accept(j, t, f, &j.how.Asked)
 	j.calm = calm
 	return err
@@ -230,13 +230,14 @@ func (m *Machine) onFill(j *job, t *mate, f *Fill) error {
 // shorted takes note of an answer that ends an ask and leaves places of it open. One that is as
 // large as may be says nothing. Who has less than it was asked for, or gives less, is asked for no
 // more over this block, and later over the next ones, whatever it gave: a round of asking is
-// spent. Who said to have all of it owes the rest.
+// spent. Who said to have all of it owes the rest. Who had not, and takes a promise back, waited for
+// the body as we do: others were asked as soon as it promised.
 func (m *Machine) shorted(j *job, t *mate, a *ask, f *Fill) {
 	if f.Size() > MaxFill-wire.MaxTx {
 		return
 	}
 	t.dry = true
-	if a.late {
+	if a.late || a.promised && len(f.Places) == 0 && !t.whole {
 		return
 	}
 	t.link.late(1)

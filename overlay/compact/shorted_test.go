@@ -60,6 +60,49 @@ func (s *stage) asked(b validation.CheckedBlock, links []peerscore.PeerID, how f
 	return 0, false
 }
 
+// R124: a promise is taken back by whoever gives the block up, which is the fault of a producer that
+// keeps bodies back. It ends what is asked of a peer over that block, and nothing more.
+func TestAPromiseTakenBackIsNotLate(t *testing.T) {
+	for name, test := range map[string]struct {
+		whole bool // it says to have the block
+		gives int  // with the end
+		late  bool
+	}{
+		"with nothing":               {false, 0, false},
+		"with a part":                {false, 1, true},
+		"by who says to have it all": {true, 0, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t, none, "a", "b")
+			for k := range 2 {
+				b, _ := block(transactions(k<<20, 400, 250), nil)
+				from := len(s.seen)
+				s.open("a", b, b.Txs()[:390]...)
+				s.pass(50 * time.Millisecond)
+				asks := only[*compact.Ask](s.seen[from:], "a")
+				require.Len(t, asks, 1)
+				for range 2 { // said again, it is one promise
+					s.receive("a", &compact.Fill{Block: b.ID(), ID: asks[0].ID, More: true})
+				}
+				if test.whole {
+					s.receive("a", &compact.Have{Block: b.ID(), Whole: true})
+				}
+				part := *asks[0]
+				part.Places = part.Places[:test.gives]
+				from = len(s.seen)
+				s.receive("a", answer(b, &part))
+				s.pass(50 * time.Millisecond)
+				require.Empty(t, only[*compact.Ask](s.seen[from:], "a"), "it is asked no more")
+				b2 := only[*compact.Ask](s.seen, "b")
+				s.receive("b", answer(b, b2[len(b2)-1]))
+				require.Len(t, s.built(), k+1)
+			}
+			require.Equal(t, test.late, len(s.AskedLast()) > 0)
+			require.Equal(t, test.whole, len(kindOf[compact.Missed](s.seen)) > 0)
+		})
+	}
+}
+
 // R124: who answers at once, and with less than it was asked for, costs the first blocks some
 // rounds, no block its body, and owes what it said to have.
 func TestWhoGivesLittleIsAskedLast(t *testing.T) {
