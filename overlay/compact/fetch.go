@@ -18,6 +18,7 @@ type ask struct {
 	due      time.Time
 	promised bool // the rest comes when the peer has it
 	empty    bool // answered with less by who said to have it all
+	full     bool // a frame of the answer was as large as may be
 	late     bool
 }
 
@@ -214,6 +215,7 @@ func (m *Machine) onFill(j *job, t *mate, f *Fill) error {
 	if !a.promised && f.Size() <= oneFlight {
 		t.link.rtt.sample(m.now.Sub(a.sent))
 	}
+	a.full = a.full || f.Size() > MaxFill-wire.MaxTx
 	switch {
 	case f.More:
 		a.late, a.due = false, m.now.Add(m.cfg.GiveUp)
@@ -227,13 +229,13 @@ func (m *Machine) onFill(j *job, t *mate, f *Fill) error {
 	return err
 }
 
-// shorted takes note of an answer that ends an ask and leaves places of it open. One that is as
-// large as may be says nothing. Who has less than it was asked for, or gives less, is asked for no
+// shorted takes note of an answer that ends an ask and leaves places of it open. One of which a frame
+// was as large as may be says nothing: what found no room in it is not promised. Who has less than it was asked for, or gives less, is asked for no
 // more over this block, and later over the next ones, whatever it gave: a round of asking is
 // spent. Who said to have all of it owes the rest. Who had not, and takes a promise back, waited for
 // the body as we do: others were asked as soon as it promised.
 func (m *Machine) shorted(j *job, t *mate, a *ask, f *Fill) {
-	if f.Size() > MaxFill-wire.MaxTx {
+	if a.full {
 		return
 	}
 	t.dry = true

@@ -10,6 +10,7 @@ import (
 	"github.com/grapevine-p2p/grapevine/overlay/compact"
 	"github.com/grapevine-p2p/grapevine/peerscore"
 	"github.com/grapevine-p2p/grapevine/validation"
+	"github.com/grapevine-p2p/grapevine/wire"
 )
 
 // answers is how a link answers whom it is asked by.
@@ -100,6 +101,44 @@ func TestAPromiseTakenBackIsNotLate(t *testing.T) {
 			require.Equal(t, test.late, len(s.AskedLast()) > 0)
 			require.Equal(t, test.whole, len(kindOf[compact.Missed](s.seen)) > 0)
 		})
+	}
+}
+
+// R124: an answer that began with as much as a frame may hold leaves out what found no room, however
+// small its end is, and though it is known by then that its sender has the whole.
+func TestALargeAnswerWithASmallEndIsNotShort(t *testing.T) {
+	s := newStage(t, none, "a")
+	for k := range 2 {
+		b, _ := block(transactions(k<<20, 1_600, 500), func(h *wire.HeaderBody) { h.ChunkRoot, h.ChunkData, h.ChunkParity = wire.Hash{}, 0, 0 })
+		from := len(s.seen)
+		s.open("a", b)
+		s.pass(50 * time.Millisecond)
+		asks := only[*compact.Ask](s.seen[from:], "a")
+		require.Len(t, asks, 1)
+		part, last, size := *asks[0], *asks[0], 0
+		for i, tx := range b.Block().Txs {
+			if size += tx.Size(); size > compact.MaxFill {
+				part.Places = asks[0].Places[:i]
+				break
+			}
+		}
+		last.Places = last.Places[len(last.Places)-10:] // it did not have these
+		first := answer(b, &part)
+		first.More = true
+		s.receive("a", first)
+		s.receive("a", &compact.Have{Block: b.ID(), Whole: true}) // a short frame, and overtakes
+		from = len(s.seen)
+		s.receive("a", answer(b, &last))
+		s.pass(50 * time.Millisecond)
+		again := only[*compact.Ask](s.seen[from:], "a")
+		require.Len(t, again, 1, "for what found no room")
+		s.receive("a", answer(b, again[0]))
+		require.Len(t, s.built(), k+1)
+		s.pass(40 * time.Second)
+	}
+	require.Empty(t, kindOf[compact.Missed](s.seen))
+	for _, x := range kindOf[compact.Settled](s.seen) {
+		require.Zero(t, x.Unpaid, "%+v", x)
 	}
 }
 
