@@ -17,6 +17,8 @@ import (
 type answers struct {
 	after time.Duration
 	gives int // transactions of those that it is asked for
+	// takesBack: it promises the rest, takes that back at once, and never says to have the block.
+	takesBack bool
 }
 
 // asked plays a block of which a hundred transactions are missing, among links that answer so, and
@@ -27,7 +29,9 @@ func (s *stage) asked(b validation.CheckedBlock, links []peerscore.PeerID, how f
 	s.open(links[0], b, b.Txs()[100:]...)
 	for _, l := range links {
 		s.open(l, b)
-		s.receive(l, &compact.Have{Block: b.ID(), Whole: true})
+		if !how(l).takesBack {
+			s.receive(l, &compact.Have{Block: b.ID(), Whole: true})
+		}
 	}
 	due := make(map[time.Time]func())
 	for s.at.Sub(began) < 20*time.Second {
@@ -42,7 +46,13 @@ func (s *stage) asked(b validation.CheckedBlock, links []peerscore.PeerID, how f
 					}
 					part := *a
 					part.Places = part.Places[:min(len(part.Places), how(l).gives)]
-					s.receive(l, answer(b, &part))
+					f := answer(b, &part)
+					f.More = how(l).takesBack
+					s.receive(l, f)
+					if f.More {
+						s.receive(l, &compact.Fill{Block: b.ID(), ID: a.ID})
+						return
+					}
 					s.receive(l, &compact.Have{Block: b.ID(), Whole: true})
 				}
 			}
@@ -156,9 +166,9 @@ func TestWhoGivesLittleIsAskedLast(t *testing.T) {
 				}
 				how := func(l peerscore.PeerID) answers {
 					if l[0] == 'z' {
-						return answers{10 * time.Millisecond, gives}
+						return answers{after: 10 * time.Millisecond, gives: gives}
 					}
-					return answers{100 * time.Millisecond, 1 << 20}
+					return answers{after: 100 * time.Millisecond, gives: 1 << 20}
 				}
 				var took []time.Duration
 				for k := range 5 {
@@ -189,4 +199,30 @@ func TestWhoGivesLittleIsAskedLast(t *testing.T) {
 			})
 		}
 	}
+}
+
+// R124: who promises, and takes that back at once, is not known from an honest peer that gives a
+// block up, and is asked first again. It costs a round of asking among the near, and no block.
+func TestPromisesTakenBackCostNoBlock(t *testing.T) {
+	const liars = 24
+	s := newStage(t, none, honestFour...)
+	links := append([]peerscore.PeerID{}, honestFour...)
+	for i := range liars {
+		links = append(links, peerscore.PeerID(fmt.Sprintf("z%02d", i)))
+		require.NoError(t, s.SetLink(compact.Link{ID: links[len(links)-1], Mesh: true, RTT: 10 * time.Millisecond}))
+	}
+	how := func(l peerscore.PeerID) answers {
+		if l[0] == 'z' {
+			return answers{after: 10 * time.Millisecond, takesBack: true}
+		}
+		return answers{after: 100 * time.Millisecond, gives: 1 << 20}
+	}
+	for k := range 5 {
+		b, _ := block(transactions(k<<20, 4_000, 250), nil)
+		took, built := s.asked(b, links, how)
+		require.True(t, built, "block %d is given up", k)
+		require.Less(t, took, 3*125*time.Millisecond, "of 125 ms without them")
+		s.pass(40 * time.Second)
+	}
+	require.Empty(t, kindOf[compact.Missed](s.seen))
 }
