@@ -3,8 +3,10 @@ package overlay_test
 import (
 	"net/netip"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/stretchr/testify/require"
 
 	"github.com/grapevine-p2p/grapevine/overlay"
@@ -57,4 +59,37 @@ func TestABanByHandDisconnects(t *testing.T) {
 	require.False(t, a.BannedAddr(remote))
 	require.NoError(t, a.BanByHand(overlay.Ban{Prefix: netip.MustParsePrefix("127.0.0.0/8"), Until: until}))
 	require.True(t, a.BannedAddr(remote))
+}
+
+// R83: identities that came and went cost nothing whoever shares their address: not an honest
+// peer that stays, nor the nodes of a household that are all there.
+func TestWhoSharesAnAddressIsNotBlamed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQuietNet(1, 0)
+		q.Start()
+		t.Cleanup(q.Close)
+		g, c := testGenesis("one address"), newClock()
+		n := startOn(t, q.host(t, 0), newChain(t, g, c))
+		var household []*node
+		for i := range 3 {
+			h := startOn(t, q.hostAt(t, 9, 4001+i), newChain(t, g, c))
+			require.NoError(t, h.Connect(t.Context(), n.addr()))
+			household = append(household, h)
+		}
+		const gone = 12 // fewer than one address may open at once (node/netlimits.go)
+		for i := range gone {
+			h := q.hostAt(t, 9, 5000+i)
+			h.SetStreamHandler(meshTx, func(network.Stream) {})
+			greet(t, h, n)
+			time.Sleep(3 * time.Second) // the router meets it
+			require.NoError(t, h.Close())
+		}
+		time.Sleep(30 * time.Second)
+		for _, h := range household {
+			require.True(t, n.knows(h.host.ID()))
+			s, _ := n.Score(h.host.ID())
+			require.GreaterOrEqual(t, min(s.Tx, s.Block), 0.0, "%v", s.Terms)
+		}
+		require.Empty(t, n.seen.cut)
+	})
 }

@@ -57,9 +57,12 @@ func (q *quietNet) route(p *simnet.Packet) time.Duration {
 	return 20*time.Millisecond + time.Duration(pair.Int64N(int64(130*time.Millisecond)))
 }
 
-func (q *quietNet) host(t *testing.T, seat int) host.Host {
+func (q *quietNet) host(t *testing.T, seat int) host.Host { return q.hostAt(t, seat, 4001) }
+
+// hostAt is one of several hosts that have the same address.
+func (q *quietNet) hostAt(t *testing.T, seat, port int) host.Host {
 	h, err := libp2p.New(
-		libp2p.ListenAddrStrings(fmt.Sprintf("/ip4/20.%d.1.1/udp/4001/quic-v1", seat)), libp2p.Transport(libp2pquic.NewTransport),
+		libp2p.ListenAddrStrings(fmt.Sprintf("/ip4/20.%d.1.1/udp/%d/quic-v1", seat, port)), libp2p.Transport(libp2pquic.NewTransport),
 		simlibp2p.QUICSimnet(q.Simnet, q.lines), libp2p.ResourceManager(&network.NullResourceManager{}),
 		libp2p.ConnectionManager(connmgr.NullConnMgr{}), libp2p.DisableRelay(), libp2p.DisableMetrics(),
 		libp2p.DisableIdentifyAddressDiscovery())

@@ -13,18 +13,17 @@ func scoreParams(c peerscore.Config, topic string, t peerscore.Topic, app func(p
 ) {
 	r := c.Router()
 	params := &pubsub.PeerScoreParams{
-		Topics:                      map[string]*pubsub.TopicScoreParams{topic: topicParams(t)},
-		TopicScoreCap:               r.TopicScoreCap,
-		AppSpecificScore:            app,
-		AppSpecificWeight:           1,
-		IPColocationFactorWeight:    r.ColocationWeight,
-		IPColocationFactorThreshold: r.ColocationThreshold,
-		BehaviourPenaltyWeight:      r.BehaviourWeight,
-		BehaviourPenaltyThreshold:   r.BehaviourThreshold,
-		BehaviourPenaltyDecay:       r.BehaviourDecay,
-		DecayInterval:               r.DecayInterval,
-		DecayToZero:                 r.DecayToZero,
-		RetainScore:                 r.RetainScore,
+		Topics:                    map[string]*pubsub.TopicScoreParams{topic: topicParams(t)},
+		TopicScoreCap:             r.TopicScoreCap,
+		AppSpecificScore:          app,
+		AppSpecificWeight:         1,
+		IPColocationFactorWeight:  0, // off: see peerscore.Router
+		BehaviourPenaltyWeight:    r.BehaviourWeight,
+		BehaviourPenaltyThreshold: r.BehaviourThreshold,
+		BehaviourPenaltyDecay:     r.BehaviourDecay,
+		DecayInterval:             r.DecayInterval,
+		DecayToZero:               r.DecayToZero,
+		RetainScore:               r.RetainScore,
 	}
 	thresholds := &pubsub.PeerScoreThresholds{
 		GossipThreshold:             r.Thresholds.Gossip,

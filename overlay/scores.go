@@ -96,7 +96,7 @@ func (o *Overlay) routerTerms(t peerscore.Topic, counts *pubsub.PeerScoreSnapsho
 		})...)
 	}
 	r := o.cfg.Score.Router()
-	return append(terms, r.Terms(peerscore.Sum(terms), counts.IPColocationFactor, counts.BehaviourPenalty)...)
+	return append(terms, r.Terms(peerscore.Sum(terms), counts.BehaviourPenalty)...)
 }
 
 // connected lists the peers that are connected, by id.

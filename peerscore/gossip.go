@@ -23,7 +23,12 @@ type Traffic struct {
 }
 
 // Router has the settings of GossipSub's peer score that no topic has. The
-// weight of the application's score is 1.
+// weight of the application's score is 1. P6, for peers that share an address, is
+// off: the router counts a peer whose score is not positive for as long as it
+// keeps the score, connected or not, so that anybody could have those who share
+// its address blamed by coming as one peer after another. How many an address
+// may connect is bounded where connections come in, and what its peers did wrong
+// is held against it by a Book.
 type Router struct {
 	Thresholds    Thresholds
 	TopicScoreCap float64
@@ -31,10 +36,6 @@ type Router struct {
 	DecayInterval time.Duration
 	DecayToZero   float64
 	RetainScore   time.Duration
-
-	// P6: peers that share an IP address.
-	ColocationWeight    float64
-	ColocationThreshold int
 
 	// P7: misbehaviour that the router sees (early re-grafts, broken IWANTs).
 	BehaviourWeight    float64
@@ -95,10 +96,6 @@ const (
 	// gossip threshold.
 	behaviourForgiven = 6
 	behaviourGossip   = 10
-
-	// Peers behind one address beyond this are suspected of being one
-	// (Lighthouse). Households and universities share addresses too.
-	colocated = 8
 )
 
 // Router derives the router's settings from the configuration, which must be
@@ -112,9 +109,6 @@ func (c Config) Router() Router {
 		DecayToZero:   decayToZero,
 		// As long as the slowest counter needs, or reconnecting would clear it.
 		RetainScore: invalidMemory,
-		// One address too many takes away what all topics can give.
-		ColocationWeight:    -c.TopicScoreCap,
-		ColocationThreshold: colocated,
 		// The router squares the excess.
 		BehaviourWeight:    c.Thresholds.Gossip / (excess * excess),
 		BehaviourThreshold: behaviourForgiven,

@@ -36,14 +36,11 @@ func (t Topic) Terms(c Counters) []Term {
 }
 
 // Terms are the summands of the router's score that belong to no topic: what
-// the cap takes from the topics' sum, P6 and P7.
-func (r Router) Terms(topics, colocation, behaviour float64) []Term {
+// the cap takes from the topics' sum, and P7.
+func (r Router) Terms(topics, behaviour float64) []Term {
 	var out []Term
 	if over := topics - r.TopicScoreCap; over > 0 {
 		out = append(out, Term{"cap", -over, "topics add no more"})
-	}
-	if v := colocation * r.ColocationWeight; v != 0 {
-		out = append(out, Term{"P6", v, "shares its address with many peers"})
 	}
 	if excess := behaviour - r.BehaviourThreshold; excess > 0 {
 		out = append(out, Term{"P7", excess * excess * r.BehaviourWeight, fmt.Sprintf("%.1f breaches of the gossip protocol", behaviour)})
