@@ -3,6 +3,7 @@ package peerscore_test
 import (
 	"math"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -105,4 +106,5 @@ func TestRouterSettings(t *testing.T) {
 	require.InDelta(t, c.Thresholds.Gossip, r.BehaviourWeight*excess*excess, 1e-9, "ten early re-grafts cost the gossip")
 	require.Greater(t, r.BehaviourDecay, 0.0)
 	require.Less(t, r.BehaviourDecay, 1.0)
+	require.LessOrEqual(t, r.RetainScore, time.Minute, "nothing else bounds how many the router keeps that are gone")
 }
