@@ -163,6 +163,26 @@ func (z *zones) count(now time.Time, addr netip.Addr, until time.Time, most int)
 	}
 }
 
+// counted lists the homes with banned peers, by the end of the last ban.
+func (z *zones) counted() []HomeBans {
+	out := make([]HomeBans, 0, z.homes.len())
+	z.homes.order.Scan(func(at place[int64]) bool {
+		out = append(out, HomeBans{netip.MustParsePrefix(string(at.peer)), z.counts[at.peer], time.UnixMilli(at.rank)})
+		return true
+	})
+	return out
+}
+
+// recount puts back what counted gave of one home.
+func (z *zones) recount(h HomeBans) {
+	name := PeerID(h.Prefix.String())
+	end, _ := z.homes.rank(name)
+	if lost, full := z.homes.put(name, max(end, h.Until.UnixMilli())); full {
+		delete(z.counts, lost)
+	}
+	z.counts[name] = max(z.counts[name], h.Bans)
+}
+
 func (z *zones) advance(now time.Time) {
 	for {
 		name, end, ok := z.bans.lowest()

@@ -3,9 +3,12 @@ package peerscore_test
 import (
 	"cmp"
 	"fmt"
+	"hash/crc32"
+	"math"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -186,19 +189,158 @@ func TestSavedSurvives(t *testing.T) {
 	require.Len(t, first.Save(start, 1).Standings, 2, "a ban, and what weighs most of the rest")
 }
 
+// banAt has a peer do what it is banned for.
+func banAt(b *peerscore.Book, now time.Time, p peerscore.PeerID, addr netip.Addr) {
+	for !b.RecordAt(now, p, addr, peerscore.BadFrame) {
+	}
+}
+
+// R83, R84: what is held against a prefix, and how many peers of an address were banned,
+// outlives the process.
+func TestPrefixesOutliveTheProcess(t *testing.T) {
+	c := peerscore.DefaultConfig()
+	four, six := netip.MustParseAddr("203.0.113.7"), netip.MustParseAddr("2001:db8::7")
+	first := newBook(t, c)
+	for i := range c.BansPerAddress - 1 {
+		banAt(first, start, peerscore.PeerID(fmt.Sprint("four ", i)), four)
+		banAt(first, start, peerscore.PeerID(fmt.Sprint("six ", i)), six)
+	}
+	saved, err := peerscore.DecodeSaved(first.Save(start, 100).Encode())
+	require.NoError(t, err)
+	require.Equal(t, first.Save(start, 100).Hoods, saved.Hoods)
+
+	later := start.Add(c.HalfLife)
+	second := newBook(t, c)
+	second.Load(later, saved)
+	for _, addr := range []netip.Addr{four, six} {
+		require.Positive(t, second.HoodGuilt(later, addr))
+		require.InDelta(t, first.HoodGuilt(start, addr)/2, second.HoodGuilt(later, addr), 1e-9)
+		_, banned := second.BannedAddr(later, addr)
+		require.False(t, banned)
+		banAt(second, later, peerscore.PeerID("the last of "+addr.String()), addr)
+		_, banned = second.BannedAddr(later, addr)
+		require.True(t, banned, "four bans, a restart and the fifth")
+	}
+
+	after := start.Add(c.BanFor)
+	third := newBook(t, c)
+	third.Load(after, saved)
+	require.Empty(t, third.Save(after, 100).Homes, "their bans are over")
+}
+
+// bigSaved is what a Book with every bound reached gives, with the longest reasons.
+func bigSaved(c peerscore.Config, records int) peerscore.Saved {
+	s := peerscore.Saved{At: start}
+	until, why := start.Add(c.BanFor), strings.Repeat("x", peerscore.MaxReason)
+	prefix := func(i, bits int) netip.Prefix {
+		return netip.PrefixFrom(netip.AddrFrom16([16]byte{0x20, 0x01, 0xff, byte(i >> 16), byte(i >> 8), byte(i), 0xff, 0xff}), bits).Masked()
+	}
+	for i := range c.MaxBans {
+		p := peerscore.PeerID(fmt.Sprintf("%038d", i))
+		s.Standings = append(s.Standings, peerscore.Standing{Peer: p, Guilt: 100. / 3, Doubt: 100. / 3, Merit: 10. / 3, BannedUntil: until, Reason: why, ByHand: true})
+		s.Zones = append(s.Zones, peerscore.ZoneBan{Prefix: prefix(i, 64), Until: until, Reason: why, ByHand: true})
+		s.Homes = append(s.Homes, peerscore.HomeBans{Prefix: prefix(i, 64), Bans: c.BansPerAddress, Until: until})
+	}
+	for i := range records {
+		s.Standings = append(s.Standings, peerscore.Standing{Peer: peerscore.PeerID(fmt.Sprintf("%038d", c.MaxBans+i)), Guilt: 100. / 3, Doubt: 100. / 3})
+		s.Hoods = append(s.Hoods, peerscore.HoodGuilt{Prefix: prefix(i, 48), Guilt: 1000. / 3})
+	}
+	return s
+}
+
+// MaxSaved has room for what a Book can hold, with as many records as a node keeps
+// (node/reputation.go).
+func TestTheLargestBookFits(t *testing.T) {
+	c := peerscore.DefaultConfig()
+	const records = 4096
+	book := newBook(t, c)
+	book.Load(start, bigSaved(c, records))
+	saved := book.Save(start, records)
+	require.Len(t, saved.Zones, c.MaxBans)
+	require.Len(t, saved.Homes, c.MaxBans)
+	require.Len(t, saved.Hoods, records)
+	require.Less(t, len(saved.Encode()), peerscore.MaxSaved/2)
+}
+
+// What is loaded is kept within the bounds of what comes in, and what no Book gives is not
+// taken: a file may be of a larger configuration, or made up.
+func TestLoadKeepsTheBoundsOfPrefixes(t *testing.T) {
+	big, small := peerscore.DefaultConfig(), peerscore.DefaultConfig()
+	big.MaxBans = 64
+	small.MaxBans, small.MaxRecords = 3, 5
+	book := newBook(t, small)
+	book.Load(start, bigSaved(big, 64))
+	saved := book.Save(start, 100)
+	require.Len(t, saved.Homes, 3)
+	require.Len(t, saved.Hoods, 5)
+
+	book, until := newBook(t, small), start.Add(time.Hour)
+	p := netip.MustParsePrefix
+	book.Load(start, peerscore.Saved{
+		At: start,
+		Hoods: []peerscore.HoodGuilt{
+			{Guilt: 1},
+			{Prefix: p("203.0.113.0/25"), Guilt: 1},
+			{Prefix: p("203.0.113.9/24"), Guilt: 1},
+			{Prefix: p("127.0.0.0/24"), Guilt: 1},
+			{Prefix: p("203.0.113.0/24"), Guilt: -1},
+			{Prefix: p("198.51.100.0/24"), Guilt: 1e9},
+		},
+		Homes: []peerscore.HomeBans{
+			{Bans: 1, Until: until},
+			{Prefix: p("203.0.113.0/24"), Bans: 1, Until: until},
+			{Prefix: p("203.0.113.9/32"), Until: until},
+			{Prefix: p("203.0.113.9/32"), Bans: 1, Until: start},
+			{Prefix: p("198.51.100.9/32"), Bans: math.MaxInt, Until: until},
+		},
+	})
+	saved = book.Save(start, 100)
+	require.Len(t, saved.Hoods, 1)
+	require.InDelta(t, small.MaxHood, saved.Hoods[0].Guilt, 1e-6)
+	require.Equal(t, []peerscore.HomeBans{{Prefix: p("198.51.100.9/32"), Bans: small.BansPerAddress, Until: time.UnixMilli(until.UnixMilli())}}, saved.Homes)
+}
+
+// savedAs is an encoding with the body given.
+func savedAs(body string) []byte {
+	return fmt.Appendf(nil, "grapevine reputation 1 %08x\n%s", crc32.ChecksumIEEE([]byte(body)), body)
+}
+
+// olderBody is what was written before prefixes outlived the process.
+const olderBody = `{"at_ms":1767225600000,"standings":[{"peer":"Z3VpbHR5","guilt":40}],"zones":[{"prefix":"203.0.113.0/24","until_ms":1767229200000,"reason":"spam","by_hand":true}]}`
+
+func TestOlderFilesAreRead(t *testing.T) {
+	saved, err := peerscore.DecodeSaved(savedAs(olderBody))
+	require.NoError(t, err)
+	book := newBook(t, peerscore.DefaultConfig())
+	book.Load(start, saved)
+	require.InDelta(t, 40, book.Standing(start, "guilty").Guilt, 1e-9)
+	_, banned := book.BannedAddr(start, netip.MustParseAddr("203.0.113.1"))
+	require.True(t, banned)
+}
+
 func FuzzDecodeSaved(f *testing.F) {
 	book := newBook(f, peerscore.DefaultConfig())
 	book.BanByHand(start, "enemy", start.Add(time.Hour), "why")
 	f.Add(book.Save(start, 1).Encode())
+	banAt(book, start, "four", netip.MustParseAddr("203.0.113.7"))
+	banAt(book, start, "six", netip.MustParseAddr("2001:db8::7"))
+	f.Add(book.Save(start, 8).Encode())
+	f.Add([]byte(olderBody))
+	f.Add([]byte(`{"at_ms":1767225600000,"standings":null,"zones":null,"hoods":[{"prefix":"","guilt":1},{"prefix":"::ffff:1.2.3.4/120","guilt":1e308}],` +
+		`"homes":[{"prefix":"","bans":1,"until_ms":9999999999999},{"prefix":"::/64","bans":-1,"until_ms":9999999999999}]}`))
 	f.Add([]byte("grapevine reputation 1 00000000\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		saved, err := peerscore.DecodeSaved(b)
-		if err != nil {
-			return
+		for _, raw := range [][]byte{b, savedAs(string(b))} { // with a checksum that is right, too
+			saved, err := peerscore.DecodeSaved(raw)
+			if err != nil {
+				continue
+			}
+			again, err := peerscore.DecodeSaved(saved.Encode())
+			require.NoError(t, err)
+			require.Equal(t, saved, again)
+			book := newBook(t, peerscore.DefaultConfig())
+			book.Load(start, saved)
+			book.Save(start, 8)
 		}
-		again, err := peerscore.DecodeSaved(saved.Encode())
-		require.NoError(t, err)
-		require.Equal(t, saved, again)
-		newBook(t, peerscore.DefaultConfig()).Load(start, saved)
 	})
 }
