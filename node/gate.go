@@ -24,6 +24,7 @@ type gate struct {
 type warden interface {
 	Banned(p peer.ID) bool
 	BannedAddr(a ma.Multiaddr) bool
+	BannedAt(p peer.ID, a ma.Multiaddr) bool // an address may be banned, and an anchor there not
 }
 
 func (g *gate) obey(w warden) { g.warden.Store(&w) }
@@ -38,11 +39,16 @@ func (g *gate) letsAddr(a ma.Multiaddr) bool {
 	return w == nil || !(*w).BannedAddr(a)
 }
 
+func (g *gate) letsAt(p peer.ID, a ma.Multiaddr) bool {
+	w := g.warden.Load()
+	return w == nil || !(*w).BannedAt(p, a)
+}
+
 // InterceptPeerDial implements connmgr.ConnectionGater.
 func (g *gate) InterceptPeerDial(p peer.ID) bool { return g.letsPeer(p) }
 
 // InterceptAddrDial implements connmgr.ConnectionGater.
-func (g *gate) InterceptAddrDial(_ peer.ID, a ma.Multiaddr) bool { return g.letsAddr(a) }
+func (g *gate) InterceptAddrDial(p peer.ID, a ma.Multiaddr) bool { return g.letsAt(p, a) }
 
 // InterceptAccept implements connmgr.ConnectionGater.
 func (g *gate) InterceptAccept(c network.ConnMultiaddrs) bool { return g.letsAddr(c.RemoteMultiaddr()) }
@@ -63,7 +69,7 @@ func (g *gate) InterceptSecured(d network.Direction, p peer.ID, c network.ConnMu
 // InterceptUpgraded implements connmgr.ConnectionGater. A ban may have come while
 // the connection was being made.
 func (g *gate) InterceptUpgraded(c network.Conn) (bool, control.DisconnectReason) {
-	return g.letsPeer(c.RemotePeer()) && g.letsAddr(c.RemoteMultiaddr()), 0
+	return g.letsPeer(c.RemotePeer()) && g.letsAt(c.RemotePeer(), c.RemoteMultiaddr()), 0
 }
 
 var _ connmgr.ConnectionGater = (*gate)(nil)

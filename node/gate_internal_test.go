@@ -12,13 +12,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// strict bans mallory, and the address of nowhere.
+// strict bans mallory, and the address of nowhere, where it trusts nobody but grace.
 type strict struct{}
 
 var nowhere = ma.StringCast("/ip4/203.0.113.1/tcp/1")
 
 func (strict) Banned(p peer.ID) bool          { return p == "mallory" }
 func (strict) BannedAddr(a ma.Multiaddr) bool { return a.Equal(nowhere) }
+func (strict) BannedAt(p peer.ID, a ma.Multiaddr) bool {
+	return p != "grace" && a.Equal(nowhere)
+}
 
 // place is a connection from an address.
 type place struct {
@@ -44,6 +47,7 @@ func TestTheGateKeepsOutWhoIsBanned(t *testing.T) {
 	require.True(t, g.InterceptSecured(network.DirInbound, "alice", place{at: elsewhere}))
 	require.False(t, g.InterceptAddrDial("alice", nowhere))
 	require.True(t, g.InterceptAddrDial("alice", elsewhere))
+	require.True(t, g.InterceptAddrDial("grace", nowhere))
 	require.False(t, g.InterceptAccept(place{at: nowhere}))
 	require.True(t, g.InterceptAccept(place{at: elsewhere}))
 	for _, c := range []struct {
@@ -52,6 +56,7 @@ func TestTheGateKeepsOutWhoIsBanned(t *testing.T) {
 	}{
 		{place{peer: "alice", at: elsewhere}, true},
 		{place{peer: "alice", at: nowhere}, false},
+		{place{peer: "grace", at: nowhere}, true},
 		{place{peer: "mallory", at: elsewhere}, false},
 	} {
 		got, _ := g.InterceptUpgraded(c.conn)

@@ -108,6 +108,18 @@ func (o *Overlay) Bans() []Ban {
 // BannedAddr says whether an address is in a banned prefix. It is quick, for use by a
 // connection gater.
 func (o *Overlay) BannedAddr(a multiaddr.Multiaddr) bool {
+	return o.bannedAddr(a, (*peerscore.Book).BannedAddr)
+}
+
+// BannedAt says whether a peer, which need not be banned itself, is kept out at an address.
+// For what others did at its address neither an anchor is, which this node chose and which
+// served it, nor a peer that the operator named: who can use their address, or one of their
+// /64, could take them away.
+func (o *Overlay) BannedAt(p peer.ID, a multiaddr.Multiaddr) bool {
+	return o.BannedAddr(a) && (!o.keeper.trusts(p) || o.bannedAddr(a, (*peerscore.Book).BannedAddrByHand))
+}
+
+func (o *Overlay) bannedAddr(a multiaddr.Multiaddr, by func(*peerscore.Book, time.Time, netip.Addr) (peerscore.ZoneBan, bool)) bool {
 	addr := ipOf(a)
 	if !addr.IsValid() {
 		return false
@@ -115,7 +127,7 @@ func (o *Overlay) BannedAddr(a multiaddr.Multiaddr) bool {
 	now := o.cfg.Now()
 	o.court.mu.Lock()
 	defer o.court.mu.Unlock()
-	_, banned := o.court.book.BannedAddr(now, addr)
+	_, banned := by(o.court.book, now, addr)
 	return banned
 }
 
@@ -127,11 +139,10 @@ func ipOf(a multiaddr.Multiaddr) netip.Addr {
 	return netip.Addr{}
 }
 
-// dismissBanned closes the connections from banned addresses.
+// dismissBanned closes the connections of peers that are kept out where they are.
 func (o *Overlay) dismissBanned() {
 	for _, c := range o.host.Network().Conns() {
-		if o.BannedAddr(c.RemoteMultiaddr()) {
-			p := c.RemotePeer()
+		if p := c.RemotePeer(); o.BannedAt(p, c.RemoteMultiaddr()) {
 			o.crew.spawn(func() { o.dismiss(p, "its address is banned") })
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/grapevine-p2p/grapevine/overlay"
+	"github.com/grapevine-p2p/grapevine/peerscore"
 )
 
 func TestParseBanned(t *testing.T) {
@@ -91,5 +92,45 @@ func TestWhoSharesAnAddressIsNotBlamed(t *testing.T) {
 			require.GreaterOrEqual(t, min(s.Tx, s.Block), 0.0, "%v", s.Terms)
 		}
 		require.Empty(t, n.seen.cut)
+	})
+}
+
+// R84: who has its own address banned by misbehaving there takes no anchor of a node's away
+// that has the same, but a ban by hand does.
+func TestABanOfItsAddressCutsNoAnchor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQuietNet(1, 0)
+		q.Start()
+		t.Cleanup(q.Close)
+		g, c := testGenesis("anchor"), newClock()
+		anchor, other := startOn(t, q.hostAt(t, 9, 4001), newChain(t, g, c)), startOn(t, q.hostAt(t, 9, 4002), newChain(t, g, c))
+		saved := savedBook(t, anchor.host)
+		n := startOn(t, q.host(t, 0), newChain(t, g, c), choosing(4, func(d *overlay.Dial) { d.Saved = saved }))
+		eventually(t, func() bool { return n.knows(anchor.host.ID()) }, "the anchor is dialled")
+		require.NoError(t, other.Connect(t.Context(), n.addr()))
+		// Here is no gate: who is cut may come again.
+		link := func(o *node) network.Conn { return n.host.Network().ConnsToPeer(o.host.ID())[0] }
+		toAnchor, toOther := link(anchor), link(other)
+
+		now, home := c.now(g), netip.MustParsePrefix("20.9.1.1/32")
+		bans := peerscore.DefaultConfig().BansPerAddress
+		n.LoadReputation(peerscore.Saved{At: now, Homes: []peerscore.HomeBans{{Prefix: home, Bans: bans - 1, Until: now.Add(time.Hour)}}})
+		h := q.hostAt(t, 9, 5000)
+		greet(t, h, n)
+		for !n.Banned(h.ID()) {
+			poke(t, h, n, meshTx, []byte{0x80, 0x00}) // a length that is not minimal
+		}
+		time.Sleep(10 * time.Second)
+		at := anchor.host.Addrs()[0]
+		require.True(t, n.BannedAddr(at))
+		require.True(t, n.BannedAt(other.host.ID(), at))
+		require.True(t, toOther.IsClosed())
+		require.False(t, n.BannedAt(anchor.host.ID(), at))
+		require.False(t, toAnchor.IsClosed())
+
+		require.NoError(t, n.BanByHand(overlay.Ban{Prefix: netip.MustParsePrefix("20.9.0.0/16"), Until: now.Add(time.Minute)}))
+		time.Sleep(10 * time.Second)
+		require.True(t, n.BannedAt(anchor.host.ID(), at))
+		require.True(t, toAnchor.IsClosed())
 	})
 }

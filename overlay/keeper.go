@@ -161,6 +161,16 @@ const (
 	whyOperator = "operator" // dialled at the operator's wish, once
 )
 
+// trusts says that a peer was named by the operator, or serves us as an anchor.
+func (k *keeper) trusts(p peer.ID) bool {
+	if _, kept := k.kept[p]; kept {
+		return true
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.core.Serves(time.Now(), peerscore.PeerID(p))
+}
+
 // why says why we dialled a connected peer, empty if it dialled us.
 func (k *keeper) why(p peer.ID, outbound bool) string {
 	k.mu.Lock()

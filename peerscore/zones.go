@@ -125,8 +125,8 @@ func (z *zones) forget(name PeerID) {
 	}
 }
 
-// covers finds the ban of an address that ends last.
-func (z *zones) covers(now time.Time, addr netip.Addr) (found ZoneBan, ok bool) {
+// covers finds the ban of an address that ends last, of those that which says.
+func (z *zones) covers(now time.Time, addr netip.Addr, which func(ZoneBan) bool) (found ZoneBan, ok bool) {
 	addr = addr.Unmap().WithZone("")
 	for width := range z.widths { // whatever the order, the latest end is found
 		if width.six != addr.Is6() {
@@ -137,7 +137,7 @@ func (z *zones) covers(now time.Time, addr netip.Addr) (found ZoneBan, ok bool) 
 			continue
 		}
 		b, is := z.why[PeerID(p.String())]
-		if !is || !b.Until.After(now) {
+		if !is || !b.Until.After(now) || !which(b) {
 			continue
 		}
 		if !ok || b.Until.After(found.Until) || b.Until.Equal(found.Until) && b.Prefix.Bits() > found.Prefix.Bits() {
@@ -225,7 +225,12 @@ func (b *Book) LiftZone(p netip.Prefix) bool {
 // BannedAddr says whether an address is in a banned prefix, and which ban ends
 // last.
 func (b *Book) BannedAddr(now time.Time, addr netip.Addr) (ZoneBan, bool) {
-	return b.zones.covers(b.advance(now), addr)
+	return b.zones.covers(b.advance(now), addr, func(ZoneBan) bool { return true })
+}
+
+// BannedAddrByHand is BannedAddr for the bans that the operator set.
+func (b *Book) BannedAddrByHand(now time.Time, addr netip.Addr) (ZoneBan, bool) {
+	return b.zones.covers(b.advance(now), addr, func(z ZoneBan) bool { return z.ByHand })
 }
 
 // Zones lists the bans of prefixes, by prefix.

@@ -99,6 +99,15 @@ func TestManyBannedPeersOfAnAddressBanIt(t *testing.T) {
 	zone, banned := book.BannedAddr(start, netip.MustParseAddr("2001:db8::2"))
 	require.True(t, banned)
 	require.Equal(t, "2001:db8::/64", zone.Prefix.String())
+	_, banned = book.BannedAddrByHand(start, addr)
+	require.False(t, banned)
+	byHand := peerscore.ZoneBan{Prefix: netip.MustParsePrefix("2001:db8::/48"), Until: start.Add(time.Hour), ByHand: true}
+	book.BanZone(start, byHand)
+	latest, _ := book.BannedAddr(start, addr)
+	require.Equal(t, zone, latest)
+	shorter, banned := book.BannedAddrByHand(start, addr)
+	require.True(t, banned, "though another ends later")
+	require.Equal(t, byHand.Prefix, shorter.Prefix)
 	_, banned = book.BannedAddr(start.Add(c.BanFor), addr)
 	require.False(t, banned)
 	for i := range 2 * c.BansPerAddress { // all of a machine's own peers share the loopback

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"github.com/grapevine-p2p/grapevine/peerscore"
 )
 
 // MaxAnchors is how many anchors are remembered. Only a few are dialled at a
@@ -66,6 +68,15 @@ func (k *Keeper) anchorOf(a Address) *anchor {
 		}
 	}
 	return nil
+}
+
+// Serves says whether a peer is an anchor, or would be one if its link ended now and there
+// were no better ones.
+func (k *Keeper) Serves(now time.Time, p peerscore.PeerID) bool {
+	return slices.ContainsFunc(k.anchors, func(a anchor) bool { return a.addr.Peer == p }) ||
+		slices.ContainsFunc(k.links, func(l *link) bool {
+			return l.addr.Peer == p && l.outbound() && now.Sub(l.since) >= leastService
+		})
 }
 
 // Anchors returns the peers that would be dialled first after a restart, best

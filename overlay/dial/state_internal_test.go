@@ -203,5 +203,12 @@ func TestAnchorsAreTheLongestServing(t *testing.T) {
 	require.Len(t, got, MaxAnchors)
 	for i, a := range got {
 		require.Equal(t, peerAt("p", (39-2*i)/2, 39-2*i), a)
+		require.True(t, k.Serves(epoch, a.Peer))
 	}
+	require.False(t, k.Serves(epoch, peerAt("p", 0, 0).Peer))
+	ours, theirs := peerAt("ours", 9, 1), peerAt("theirs", 9, 2)
+	k.links = []*link{{addr: ours, since: epoch, why: Outbound}, {addr: theirs, since: epoch}}
+	require.False(t, k.Serves(epoch, ours.Peer), "it has only come")
+	require.True(t, k.Serves(epoch.Add(leastService), ours.Peer))
+	require.False(t, k.Serves(epoch.Add(leastService), theirs.Peer), "it dialled us")
 }
