@@ -38,7 +38,7 @@ func naive(m *Machine) []uint64 {
 
 func living(m *Machine) (out []entry) {
 	for _, s := range m.view.list {
-		if s.State != Dead {
+		if s.listed() {
 			out = append(out, entry{s.short, s.Record.Seq})
 		}
 	}

@@ -82,8 +82,13 @@ func (m *Machine) record(from peerscore.PeerID, l *link, sealed []byte, out []Ac
 	if r.Peer == "" || len(r.Peer) > MaxPeerID {
 		return out
 	}
+	direct := from == r.Peer
+	if !direct && !m.timely(r.Seq) {
+		return out
+	}
 	s := m.view.get(r.Peer)
-	if s != nil && r.Seq <= s.Record.Seq {
+	rewound := s != nil && direct && m.ahead(s.Record.Seq) && !m.ahead(r.Seq) // its clock was put right
+	if s != nil && r.Seq <= s.Record.Seq && !rewound {
 		if s.State == Dead { // no news to us; ours may be to them
 			f := m.to(from)
 			f.accuse = append(f.accuse, s.accusers...)
@@ -113,6 +118,9 @@ func (m *Machine) record(from peerscore.PeerID, l *link, sealed []byte, out []Ac
 		out = m.lives(r.Peer, out)
 	}
 	s.grace = m.now.Add(m.config.Grace)
+	if m.view.unlist(s, !m.timely(r.Seq)); s.unlisted {
+		return out
+	}
 	if !news && m.now.Sub(s.spread) < spreadEvery {
 		return out // digests bring it
 	}
@@ -125,9 +133,10 @@ func (m *Machine) record(from peerscore.PeerID, l *link, sealed []byte, out []Ac
 }
 
 // outrun takes a record that we sealed in an earlier life, when our clock was
-// ahead: nobody would believe ours before it is newer than that.
+// ahead: nobody would believe ours before it is newer than that. One that nobody passes on
+// (timely) is in nobody's way, and would take us to where nobody passes ours on either.
 func (m *Machine) outrun(r Record, sealed []byte, l *link) {
-	if r.Seq <= m.own.Seq || !l.records.take(m.now, recordsAtOnce, recordsPerSecond) || m.records.Verify(sealed) != nil {
+	if r.Seq <= m.own.Seq || m.ahead(r.Seq) || !l.records.take(m.now, recordsAtOnce, recordsPerSecond) || m.records.Verify(sealed) != nil {
 		return
 	}
 	m.renew(r.Seq)
@@ -163,7 +172,7 @@ func (m *Machine) bucket(b int) []entry {
 		out = append(out, own)
 	}
 	for _, s := range m.view.list {
-		if s.State != Dead && s.short.bucket() == b {
+		if s.listed() && s.short.bucket() == b {
 			out = append(out, entry{s.short, s.Record.Seq})
 		}
 	}
@@ -184,7 +193,7 @@ func (m *Machine) reconcile(to peerscore.PeerID, l *link, f *frame) {
 		theirs[e.id] = e.seq
 		s := m.view.short[e.id]
 		switch {
-		case e.id == own.id:
+		case e.id == own.id || !m.timely(e.seq):
 		case s == nil || s.Record.Seq < e.seq:
 			if len(answer.wanted) < maxRecords {
 				answer.wanted = append(answer.wanted, e.id)
@@ -209,7 +218,7 @@ func (m *Machine) reconcile(to peerscore.PeerID, l *link, f *frame) {
 	}
 	push(own, m.own.Sealed)
 	for i, first := 0, m.first(); i < len(m.view.list); i++ {
-		if s := m.view.list[(first+i)%len(m.view.list)]; s.State != Dead {
+		if s := m.view.list[(first+i)%len(m.view.list)]; s.listed() {
 			push(entry{s.short, s.Record.Seq}, s.Record.Sealed)
 		}
 	}
@@ -251,17 +260,41 @@ func (m *Machine) serve(to peerscore.PeerID, l *link, wanted []shortID) {
 }
 
 // expire drops members of whom nothing new came for long: their neighbours,
-// who would have accused them, may be gone as well.
+// who would have accused them, may be gone as well. Whose record would still be taken from
+// anybody stays among the dead until it is not: else it could be replayed.
 func (m *Machine) expire(out []Action) []Action {
 	for _, s := range slices.Clone(m.view.list) {
+		m.view.unlist(s, !m.timely(s.Record.Seq))
 		if s.Link || m.now.Sub(s.fresh) < m.config.ExpireAfter {
 			continue
 		}
 		if s.State != Dead {
+			if s.State == Suspect {
+				m.view.suspects--
+			}
+			s.State, s.Since = Dead, m.now
+			m.view.sum(s)
 			m.counts.Died++
 			out = append(out, Changed{s.Record.Peer, Dead})
 		}
-		m.view.remove(s)
+		if m.stale(s.Record.Seq) {
+			m.view.remove(s)
+		}
 	}
 	return out
+}
+
+// timely says whether a record with the sequence number is taken from others than its peer.
+// Records are made anew every RefreshEvery, so that one of ExpireAfter is of nobody who lives,
+// unless clocks differ by the rest; and one so far ahead would be news for as long again.
+func (m *Machine) timely(seq uint64) bool { return !m.stale(seq) && !m.ahead(seq) }
+
+// stale and ahead compare sequence numbers, which are unix nanoseconds, with our clock.
+func (m *Machine) stale(seq uint64) bool {
+	oldest := m.now.Add(-m.config.ExpireAfter).UnixNano()
+	return oldest > 0 && seq < uint64(oldest)
+}
+
+func (m *Machine) ahead(seq uint64) bool {
+	return seq > uint64(max(0, m.now.Add(m.config.ExpireAfter).UnixNano()))
 }

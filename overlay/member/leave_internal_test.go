@@ -60,28 +60,32 @@ func TestRecordOfAnEarlierLifeIsOutrun(t *testing.T) {
 	forged := sealed("me", 1<<41)
 	forged[len(forged)-1]++
 	m.Step(epoch, Received{"friend", (&frame{records: [][]byte{forged}}).appendTo(nil)}, nil)
-	require.Less(t, m.Own().Seq, uint64(1<<40))
+	require.Less(t, m.Own().Seq, at(epoch)+1<<40)
 	out := m.Step(epoch, Received{"friend", (&frame{records: [][]byte{sealed("me", 1<<40)}}).appendTo(nil)}, nil)
-	require.Equal(t, uint64(1<<40+1), m.Own().Seq)
+	require.Equal(t, at(epoch)+1<<40+1, m.Own().Seq)
 	require.Contains(t, out, Action(Send{"friend", (&frame{records: [][]byte{m.Own().Sealed}}).appendTo(nil)}))
 }
 
 // Moved is told to all, and what a link owes us is measured from the first
 // question on.
-// D6: nothing follows the last sequence number. A record with it is taken, and replaced by
-// none; one of our own that somebody kept does not throw us back.
+// D6: nothing follows the last sequence number. A record with it is taken of its peer alone, and
+// replaced by what that says once its clock is right; one of our own that somebody kept does not
+// throw us back.
 func TestD6LastSequenceNumber(t *testing.T) {
 	m := lone(t, DefaultConfig())
 	m.Step(epoch, Connected{"friend"}, nil)
 	hear := func(b []byte) []Action {
 		return m.Step(epoch, Received{"friend", (&frame{records: [][]byte{b}}).appendTo(nil)}, nil)
 	}
-	hear(sealed("friend", math.MaxUint64))
+	hear(version("friend", math.MaxUint64))
 	require.Equal(t, Alive, m.State("friend"))
-	hear(sealed("friend", 1))
 	require.EqualValues(t, uint64(math.MaxUint64), m.view.get("friend").Record.Seq)
+	hear(version("far", math.MaxUint64))
+	require.Equal(t, Unknown, m.State("far"))
+	hear(sealed("friend", 1))
+	require.Equal(t, at(epoch)+1, m.view.get("friend").Record.Seq)
 	before := m.Own().Seq
-	require.Empty(t, hear(sealed("me", math.MaxUint64)))
+	require.Empty(t, hear(version("me", math.MaxUint64)))
 	require.Equal(t, before, m.Own().Seq)
 }
 

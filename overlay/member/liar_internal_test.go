@@ -125,6 +125,85 @@ func TestLyingRelayMakesNobodyAlive(t *testing.T) {
 	require.Equal(t, []Action{Fault{liar.id, BadSignature}}, out)
 }
 
+// R159: the last record of a node that is long dead and forgotten, or is about to be, is no news
+// from a relay, whatever the clock of the dead was; nor does anybody ask for it, as long as it may
+// be offered.
+func TestReplayedRecordOfTheForgottenDeadIsNoNews(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		ahead time.Duration
+	}{{"a clock as ours", 0}, {"minutes behind", -10 * time.Minute}, {"minutes ahead", 10 * time.Minute}, {"a day ahead", 24 * time.Hour}} {
+		t.Run(c.name, func(t *testing.T) {
+			config := DefaultConfig()
+			config.QuietEach, config.QuietMost = time.Minute, time.Minute // hours pass here
+			m, now := lone(t, config), epoch
+			m.Step(now, Connected{"liar"}, nil)
+			learn := func(from peerscore.PeerID, record []byte) []Action {
+				return m.Step(now, Received{from, (&frame{records: [][]byte{record}}).appendTo(nil)}, nil)
+			}
+			last := version("victim", at(now.Add(c.ahead)))
+			m.Step(now, Connected{"victim"}, nil)
+			learn("victim", last)
+			require.Equal(t, Alive, m.State("victim"), "its own word counts, whatever its clock")
+			m.Step(now, Gone{Peer: "victim", Lost: true}, nil)
+			for range 60 { // it does not answer
+				now = now.Add(time.Second)
+				m.Step(now, Received{"liar", (&frame{pings: []uint64{1}}).appendTo(nil)}, nil)
+				m.Step(now, Tick{}, nil)
+			}
+			require.Equal(t, Dead, m.State("victim"))
+			for range 40 * 60 {
+				now = now.Add(time.Minute)
+				learn("liar", version("liar", at(now)))
+				m.Step(now, Tick{}, nil)
+				for _, a := range learn("liar", last) {
+					_, fault := a.(Fault)
+					require.False(t, fault, "to replay is not to forge")
+				}
+				require.NotEqual(t, Alive, m.State("victim"), "after %v", now.Sub(epoch))
+				require.NotEqual(t, Suspect, m.State("victim"), "after %v", now.Sub(epoch))
+				if m.State("victim") == Dead {
+					continue
+				}
+				offer := frame{mask: 1<<buckets - 1, entries: []entry{{shortOf("victim"), at(epoch.Add(c.ahead))}}}
+				for _, a := range m.Step(now, Received{"liar", offer.appendTo(nil)}, nil) {
+					f, err := decodeFrame(a.(Send).Frame)
+					require.NoError(t, err)
+					require.Empty(t, f.wanted)
+				}
+			}
+			require.Equal(t, Unknown, m.State("victim"), "and it is forgotten")
+			m.Step(now, Connected{"victim"}, nil)
+			learn("victim", last)
+			require.Equal(t, Alive, m.State("victim"), "unless it comes itself")
+			require.Equal(t, naive(m), m.view.sums(m.ownEntry()))
+			require.NotContains(t, m.bucket(shortOf("victim").bucket()), entry{shortOf("victim"), at(epoch.Add(c.ahead))})
+		})
+	}
+}
+
+// R159: who is hours behind is a member to those that it is linked to, and its record does not keep
+// others comparing digests for ever.
+func TestWhoseClockIsWrongIsTakenOfItsOwnWord(t *testing.T) {
+	w := newWorld(t, seedOf(t), 12, 4, DefaultConfig())
+	odd := w.nodes[0]
+	keys := notary{self: odd.id, pad: 130, now: func() time.Time { return w.now.Add(-5 * time.Hour) }}
+	m, err := New(DefaultConfig(), network, odd.id, book{keys}, keys, w.rng)
+	require.NoError(t, err)
+	odd.m = m
+	w.run(5 * time.Minute)
+	for _, n := range w.nodes[1:] {
+		want := Unknown
+		if n.near[odd.id] != 0 {
+			want = Alive
+		}
+		require.Equal(t, want, n.m.State(odd.id))
+		require.Len(t, n.m.bucket(shortOf(odd.id).bucket()), len(w.nodes[1].m.bucket(shortOf(odd.id).bucket())))
+		require.Equal(t, w.nodes[1].m.view.sums(w.nodes[1].m.ownEntry()), n.m.view.sums(n.m.ownEntry()), "who is not odd has one view")
+	}
+	require.Zero(t, w.falseDeaths+w.faults)
+}
+
 // asked is the nonces that n awaits an answer of p with.
 func (w *world) asked(n *node, p peerscore.PeerID) map[uint64]bool {
 	nonces := make(map[uint64]bool)

@@ -261,6 +261,9 @@ func (m *Machine) renew(seq uint64) {
 	if seq == math.MaxUint64 {
 		return // nothing is newer, and after it comes 0
 	}
+	if m.ahead(seq) {
+		seq = 0 // our clock was ahead, and nobody passes on what was sealed then
+	}
 	m.sealed = m.now // also when it fails: signing is not tried without pause
 	r, err := m.records.Seal(seq + 1)
 	if m.broken = err; err != nil {

@@ -135,7 +135,7 @@ func (m *Machine) requested(from peerscore.PeerID, l *link, r request) {
 	switch {
 	case r.target == m.self:
 		m.answer(from, relayed{r.nonce, from})
-	case s != nil && s.State != Dead && s.Record.Seq > r.seq:
+	case s != nil && s.listed() && s.Record.Seq > r.seq:
 		f := m.to(from)
 		f.records = append(f.records, s.Record.Sealed)
 		f.nacks = append(f.nacks, r.nonce)

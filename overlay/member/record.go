@@ -11,7 +11,7 @@ import (
 // Record is what a signed peer record says.
 type Record struct {
 	Peer   peerscore.PeerID // up to MaxPeerID bytes
-	Seq    uint64           // version, SWIM's incarnation
+	Seq    uint64           // version, SWIM's incarnation: unix nanoseconds
 	Group  netip.Prefix     // of the first address, as in package dial; zero if it has none
 	Sealed []byte           // the record as signed, up to MaxRecord bytes
 }
@@ -22,7 +22,8 @@ type Records interface {
 	Parse(sealed []byte) (Record, error)
 	// Verify checks that the peer that a record names has signed it.
 	Verify(sealed []byte) error
-	// Seal returns our own record, signed, with a sequence number of at least seq.
+	// Seal returns our own record, signed, with a sequence number of at least seq, and of at
+	// least the time in unix nanoseconds: others go by that.
 	Seal(seq uint64) (Record, error)
 }
 

@@ -40,7 +40,8 @@ type Member struct {
 type member struct {
 	Member
 	short    shortID
-	summed   uint64    // what of it is in the digest; 0 of the dead
+	summed   uint64    // what of it is in the digest; 0 if it is not listed
+	unlisted bool      // its record is one that others take from its peer only (timely)
 	rank     uint64    // lowest stay in a view that is full
 	fresh    time.Time // when the record came
 	spread   time.Time // when we last passed a version on
@@ -196,20 +197,33 @@ func (v *view) find(p peerscore.PeerID) (int, bool) {
 }
 
 // sums is the digest of the view and of ourselves: the sum of the entries of
-// each bucket, without the dead. Views that are equal have equal sums. Whoever is
-// linked may ask us to compare ours, so that it is kept and not worked out.
+// each bucket, without those that are not listed. Views that are equal have equal
+// sums. Whoever is linked may ask us to compare ours, so that it is kept and not
+// worked out.
 func (v *view) sums(own entry) []uint64 {
 	sums := slices.Clone(v.digest[:])
 	sums[own.id.bucket()] ^= own.hash()
 	return sums
 }
 
+// listed says whether s is in the digests that are exchanged: the dead are not, nor whose record
+// the other side would refuse, which both would come back to for ever.
+func (s *member) listed() bool { return s.State != Dead && !s.unlisted }
+
+// unlist notes whether the record of s is one that others refuse.
+func (v *view) unlist(s *member, refused bool) {
+	if s.unlisted != refused {
+		s.unlisted = refused
+		v.sum(s)
+	}
+}
+
 // sum notes in the digest what s is now. It is called whenever its record, or whether
-// it is dead, has changed.
+// it is listed, has changed.
 func (v *view) sum(s *member) {
 	v.digest[s.short.bucket()] ^= s.summed
 	s.summed = 0
-	if s.State != Dead {
+	if s.listed() {
 		s.summed = entry{s.short, s.Record.Seq}.hash()
 	}
 	v.digest[s.short.bucket()] ^= s.summed

@@ -36,7 +36,8 @@ func seedOf(t *testing.T) uint64 {
 // computes, of the size of an Ed25519 signature.
 type notary struct {
 	self peerscore.PeerID
-	pad  int // bytes that a record has beside sequence number, id and signature
+	pad  int              // bytes that a record has beside sequence number, id and signature
+	now  func() time.Time // nil: it is epoch
 }
 
 func stamp(by peerscore.PeerID, message []byte) []byte {
@@ -50,8 +51,15 @@ func (n notary) Verify(by peerscore.PeerID, message, signature []byte) bool {
 	return string(stamp(by, message)) == string(signature)
 }
 
+// at is the sequence number of a record that is made then.
+func at(t time.Time) uint64 { return uint64(t.UnixNano()) }
+
 func (n notary) Seal(seq uint64) (Record, error) {
-	b := binary.BigEndian.AppendUint64(nil, seq)
+	clock := epoch
+	if n.now != nil {
+		clock = n.now()
+	}
+	b := binary.BigEndian.AppendUint64(nil, max(seq, at(clock)))
 	b = append(append(b, byte(len(n.self))), n.self...)
 	b = append(b, make([]byte, n.pad)...)
 	b = append(b, stamp(n.self, b)...)
@@ -150,7 +158,8 @@ func newWorld(t testing.TB, seed uint64, n, dials int, config Config) *world {
 	w := &world{t: t, rng: rand.New(rand.NewPCG(seed, 7)), now: epoch, byID: make(map[peerscore.PeerID]*node)}
 	for i := range n {
 		id := peerscore.PeerID(fmt.Sprintf("node-%033d", i)) // 38 bytes, as Ed25519 identities have
-		keys := notary{self: id, pad: 130}                   // a record of 241 bytes: envelope, key, three addresses
+		clock := func() time.Time { return w.now }
+		keys := notary{self: id, pad: 130, now: clock} // a record of 241 bytes: envelope, key, three addresses
 		m, err := New(config, network, id, book{keys}, keys, rand.New(rand.NewPCG(seed, uint64(i+100))))
 		require.NoError(t, err)
 		node := &node{id: id, m: m, up: true, near: make(map[peerscore.PeerID]time.Duration)}

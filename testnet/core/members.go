@@ -31,6 +31,7 @@ type memberNode struct {
 	number int
 	rng    *rand.Rand
 	view   *member.Machine
+	now    time.Duration   // of the step under way
 	out    []member.Action // of the step under way
 }
 
@@ -62,7 +63,8 @@ func (n *memberNode) Step(now time.Duration, ev Event, out []Action) []Action {
 func (n *memberNode) begin(now time.Duration, out []Action) []Action {
 	config := member.DefaultConfig()
 	config.MaxMembers, config.MaxPerGroup = 1<<14, 1<<14
-	keys := notary{n.number, now}
+	n.now = now
+	keys := notary{n.number, func() time.Time { return n.clock(n.now) }}
 	view, err := member.New(config, [32]byte(n.id), memberID(n.number), keys, signer{keys}, n.rng)
 	if err != nil {
 		return append(out, Action{Kind: Broken, Err: err})
@@ -73,6 +75,7 @@ func (n *memberNode) begin(now time.Duration, out []Action) []Action {
 }
 
 func (n *memberNode) tell(now time.Duration, ev member.Event, out []Action) []Action {
+	n.now = now
 	n.out = n.view.Step(n.clock(now), ev, n.out[:0])
 	for _, a := range n.out {
 		switch a := a.(type) {
@@ -110,10 +113,10 @@ func memberNumber(id peerscore.PeerID) int {
 }
 
 // notary stands for the identities: a signature is a hash, of the size of one by
-// Ed25519, that nobody here forges. A life's first record is as late as its start.
+// Ed25519, that nobody here forges. A record has the time at which it was made.
 type notary struct {
-	node    int
-	started time.Duration
+	node  int
+	clock func() time.Time
 }
 
 // signer is a notary for what is no record.
@@ -139,7 +142,7 @@ func (signer) Verify(by peerscore.PeerID, message, signature []byte) bool {
 
 // Seal implements member.Records.
 func (n notary) Seal(seq uint64) (member.Record, error) {
-	b := binary.BigEndian.AppendUint64(nil, max(seq, uint64(n.started)))
+	b := binary.BigEndian.AppendUint64(nil, max(seq, uint64(n.clock().UnixNano())))
 	b = append(b, memberID(n.node)...)
 	b = append(b, make([]byte, recordPadding)...)
 	return n.Parse(append(b, stamp(memberID(n.node), b)...))
