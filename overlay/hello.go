@@ -163,17 +163,29 @@ func (g *greeter) answer(_ context.Context, x *exchange) error {
 	if err != nil {
 		return err
 	}
-	sent := time.Now()
 	if err := x.write(g.ours().AppendTo(nil)); err != nil {
 		return fmt.Errorf("overlay: answer hello: %w", err)
 	}
-	_ = x.SetReadDeadline(sent.Add(helloFarewell))
-	rtt := time.Duration(0)
-	if _, err := x.in.ReadByte(); err != nil {
-		rtt = time.Since(sent)
+	_ = x.SetReadDeadline(time.Now().Add(helloFarewell))
+	_, _ = x.in.ReadByte() // says nothing of the way: a dialler may end its side before our answer comes
+	g.weigh(m, theirs, 0)
+	if g.roster.standing(m.id) == greeted {
+		g.crew.spawn(func() { g.measure(m.id) })
 	}
-	g.weigh(m, theirs, min(rtt, helloFarewell))
 	return nil
+}
+
+// measure finds out how far away a peer is that dialled us, unless that is known.
+func (g *greeter) measure(p peer.ID) {
+	if g.roster.snapshot(p).rtt > 0 {
+		return
+	}
+	took, err := pinged(g.ctx, g.host, p)
+	if err != nil {
+		g.log.Debug("a peer's distance is not known", "peer", p, "err", err)
+		return
+	}
+	g.roster.update(p, func(m *member) { m.rtt = took })
 }
 
 func (g *greeter) read(x *exchange) (*wire.Hello, error) {

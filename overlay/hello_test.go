@@ -3,6 +3,7 @@ package overlay_test
 import (
 	"bufio"
 	"encoding/binary"
+	"io"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
+	"github.com/libp2p/go-libp2p/p2p/protocol/ping"
 	"github.com/stretchr/testify/require"
 
 	"github.com/grapevine-p2p/grapevine/overlay"
@@ -25,12 +27,12 @@ func TestHelloMeasuresAndTells(t *testing.T) {
 	a.grow(3, "", 0)
 	b.join(a)
 	for _, pair := range [][2]*node{{a, b}, {b, a}} {
+		eventually(t, func() bool { return pair[0].peer(pair[1].host.ID()).RTT > 0 }, "measured")
 		info := pair[0].peer(pair[1].host.ID())
 		require.False(t, info.Guest)
 		require.NotNil(t, info.Hello)
 		require.Equal(t, g.ID(), info.Hello.Network)
 		require.Equal(t, "grapevine", info.Agent)
-		require.Positive(t, info.RTT)
 		require.Less(t, info.RTT, time.Second)
 		require.NotEmpty(t, info.Addrs)
 		require.False(t, info.Since.IsZero())
@@ -38,6 +40,59 @@ func TestHelloMeasuresAndTells(t *testing.T) {
 	require.EqualValues(t, 3, b.peer(a.host.ID()).Hello.Height)
 	require.Equal(t, network.DirOutbound, b.peer(a.host.ID()).Direction)
 	require.Equal(t, network.DirInbound, a.peer(b.host.ID()).Direction)
+}
+
+// R160: how far away a peer is that dialled us is not for it to say: who answers no ping is at no
+// known distance, however early it ends its side of hello, and an echo that was not asked for
+// counts for nothing.
+func TestADiallerDoesNotSayHowNearItIs(t *testing.T) {
+	g, c := testGenesis("near"), newClock()
+	n := start(t, g, c)
+	hello := (&wire.Hello{Network: g.ID(), Protocol: overlay.ProtocolVersion}).AppendTo(nil)
+	const line = 200 * time.Millisecond
+	for name, test := range map[string]struct {
+		echo func(s network.Stream)
+		far  time.Duration // at least; 0: nobody knows
+	}{
+		"silent": {func(network.Stream) {}, 0},
+		"hasty":  {func(s network.Stream) { _, _ = s.Write(make([]byte, ping.PingSize)) }, 0},
+		"honest": {func(s network.Stream) {
+			b := make([]byte, ping.PingSize)
+			_, _ = io.ReadFull(s, b)
+			time.Sleep(line) //nolint:forbidigo // the way
+			_, _ = s.Write(b)
+		}, line},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h, asked := newHost(t), make(chan struct{})
+			speakHello(h, &wire.Hello{Network: g.ID(), Protocol: overlay.ProtocolVersion})
+			h.SetStreamHandler(ping.ID, func(s network.Stream) {
+				defer close(asked)
+				test.echo(s)
+				_ = s.CloseWrite()
+			})
+			require.NoError(t, h.Connect(t.Context(), n.addr()))
+			s, err := h.NewStream(t.Context(), n.host.ID(), overlay.HelloProtocol)
+			require.NoError(t, err)
+			_, err = s.Write(frame(hello))
+			require.NoError(t, err)
+			require.NoError(t, s.CloseWrite()) // before there is an answer to have read
+			eventually(t, func() bool { return n.knows(h.ID()) }, "greeted")
+			eventually(t, func() bool {
+				select {
+				case <-asked:
+					return true
+				default:
+					return false
+				}
+			}, "asked for an echo")
+			if test.far > 0 {
+				eventually(t, func() bool { return n.peer(h.ID()).RTT >= test.far }, "measured")
+				return
+			}
+			never(t, func() bool { return n.peer(h.ID()).RTT != 0 }, 200*time.Millisecond, pulse)
+		})
+	}
 }
 
 // R32: nodes of different genesis refuse each other, and both say so.

@@ -1,6 +1,7 @@
 package overlay
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -79,7 +80,7 @@ func (l *lifelines) ask(ctx context.Context, p peer.ID, line *lifeline) {
 
 // alive says whether something comes over the line to a peer now.
 func alive(ctx context.Context, h host.Host, p peer.ID) bool {
-	err := pinged(ctx, h, p)
+	_, err := pinged(ctx, h, p)
 	// A refusal has come over the line as well.
 	return !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, context.DeadlineExceeded)
 }
@@ -96,27 +97,35 @@ func received(n network.Network, p peer.ID) (packets uint64) {
 	return packets
 }
 
-// pinged sends one ping over a connection that there is.
-func pinged(ctx context.Context, h host.Host, p peer.ID) error {
+// errOtherEcho says that a ping came back as something else than it was.
+var errOtherEcho = errors.New("overlay: the echo of a ping is another")
+
+// pinged sends one ping over a connection that there is, and returns how long its echo took: no
+// less than the way there and back, for nobody can tell what to echo before it came.
+func pinged(ctx context.Context, h host.Host, p peer.ID) (took time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, pingPatience)
 	defer cancel()
 	s, err := h.NewStream(network.WithNoDial(ctx, "only lines that there are"), p, ping.ID)
 	if err != nil {
-		return fmt.Errorf("overlay: open ping: %w", err)
+		return 0, fmt.Errorf("overlay: open ping: %w", err)
 	}
 	defer func() { _ = s.Reset() }()
 	_ = s.SetDeadline(time.Now().Add(pingPatience))
 	defer context.AfterFunc(ctx, func() { _ = s.Reset() })()
-	b := make([]byte, ping.PingSize)
+	b, echo := make([]byte, ping.PingSize), make([]byte, ping.PingSize)
 	_, _ = rand.Read(b) // never fails
+	sent := time.Now()
 	if _, err := s.Write(b); err != nil {
-		return fmt.Errorf("overlay: send ping: %w", err)
+		return 0, fmt.Errorf("overlay: send ping: %w", err)
 	}
-	if _, err := io.ReadFull(s, b); err != nil {
+	if _, err := io.ReadFull(s, echo); err != nil {
 		if ctx.Err() != nil {
 			err = ctx.Err()
 		}
-		return fmt.Errorf("overlay: await ping: %w", err)
+		return 0, fmt.Errorf("overlay: await ping: %w", err)
 	}
-	return nil
+	if !bytes.Equal(b, echo) {
+		return 0, errOtherEcho
+	}
+	return time.Since(sent), nil
 }

@@ -30,7 +30,7 @@ type PeerInfo struct {
 	Network     string                // the group of addresses it is in: an IPv4 /16 or IPv6 /32; empty if unknown
 	Guest       bool                  // speaks no hello
 	Hello       *wire.Hello           // nil for guests and until hello is done; read only
-	RTT         time.Duration         // measured at hello; 0 if unknown
+	RTT         time.Duration         // of hello with whom we dialled, of a ping with others; 0 if unknown
 	Score       float64               // GossipSub's, the lower of the two instances'
 	InTxMesh    bool
 	InBlockMesh bool
@@ -340,6 +340,12 @@ func (r *roster) snapshot(p peer.ID) (m member) {
 	return m
 }
 
+// unknownRTT stands for a round trip that was not measured.
+const unknownRTT = 300 * time.Millisecond
+
+// trip is the round trip to m, as far as that is known.
+func (m *member) trip() time.Duration { return cmp.Or(m.rtt, unknownRTT) }
+
 // heads lists the greeted peers, the highest head first, then the quickest.
 func (r *roster) heads() []member {
 	r.mu.Lock()
@@ -351,7 +357,7 @@ func (r *roster) heads() []member {
 	}
 	r.mu.Unlock()
 	slices.SortFunc(list, func(a, b member) int {
-		return cmp.Or(cmp.Compare(b.best.height, a.best.height), cmp.Compare(a.rtt, b.rtt), cmp.Compare(a.id, b.id))
+		return cmp.Or(cmp.Compare(b.best.height, a.best.height), cmp.Compare(a.trip(), b.trip()), cmp.Compare(a.id, b.id))
 	})
 	return list
 }

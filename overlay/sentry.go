@@ -29,9 +29,6 @@ const (
 	// sentryLargest is the size from which on nothing is held back: of such messages a
 	// peer is told that we have them (IDONTWANT), and owes no copy.
 	sentryLargest = 1024
-
-	// unknownRTT stands for a round trip that was not measured.
-	unknownRTT = 300 * time.Millisecond
 )
 
 // sentry asks the peers of the transaction mesh what only work answers, as
@@ -177,10 +174,7 @@ func (s *sentry) hold(to peer.ID, raw []byte) (key uint64, pause time.Duration, 
 		return 0, 0, false
 	}
 	key = maphash.Bytes(s.seed, raw)
-	rtt := s.roster.snapshot(to).rtt
-	if rtt == 0 {
-		rtt = unknownRTT
-	}
+	m := s.roster.snapshot(to)
 	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -188,7 +182,7 @@ func (s *sentry) hold(to peer.ID, raw []byte) (key uint64, pause time.Duration, 
 	if g == nil || len(g.by) == sentryGivers || slices.Contains(g.by, to) {
 		return 0, 0, false // our own, old, or the peer has it
 	}
-	until, ok := s.lookout.Hold(now, peerscore.PeerID(to), key, rtt)
+	until, ok := s.lookout.Hold(now, peerscore.PeerID(to), key, m.trip())
 	return key, until.Sub(now), ok
 }
 
