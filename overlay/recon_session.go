@@ -127,8 +127,12 @@ func (r *reconciler) talk(ctx context.Context, x *exchange, key reconKey, machin
 
 // listen feeds the peer's frames to the session until the stream ends.
 func (r *reconciler) listen(x *exchange, s *reconSession) error {
-	for {
-		raw, err := r.next(x)
+	wait := r.cfg.Limits.ReconIdle
+	if !s.key.asks {
+		wait = r.cfg.Limits.FirstFrame // who opens a session greets at once
+	}
+	for ; ; wait = r.cfg.Limits.ReconIdle {
+		raw, err := r.next(x, wait)
 		if err != nil {
 			return err
 		}
@@ -141,9 +145,9 @@ func (r *reconciler) listen(x *exchange, s *reconSession) error {
 	}
 }
 
-// next reads one frame, however long the peer takes to begin it.
-func (r *reconciler) next(x *exchange) ([]byte, error) {
-	_ = x.SetReadDeadline(time.Now().Add(r.cfg.Limits.ReconIdle))
+// next reads one frame, which the peer has to begin in time.
+func (r *reconciler) next(x *exchange, wait time.Duration) ([]byte, error) {
+	_ = x.SetReadDeadline(time.Now().Add(wait))
 	if _, err := x.in.Peek(1); err != nil {
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			return nil, FrameSlow

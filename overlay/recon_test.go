@@ -142,6 +142,35 @@ func TestPoolsBecomeEqual(t *testing.T) {
 	require.False(t, slices.ContainsFunc(as.ids(), func(id wire.TxID) bool { return as.times(id) > 1 }), "each is fetched once")
 }
 
+// R65: who opens a session has to begin it in time, and may rest then.
+func TestASessionThatDoesNotBeginIsFreed(t *testing.T) {
+	g, c := testGenesis("silent session"), newClock()
+	const first = 300 * time.Millisecond
+	n, _ := startSource(t, g, c, func(cfg *overlay.Config) { cfg.Limits.FirstFrame = first })
+	open := func(greets bool) network.Stream {
+		h := greetedHost(t, n)
+		s, err := h.NewStream(t.Context(), n.host.ID(), overlay.ReconProtocol(g.ID()))
+		require.NoError(t, err)
+		var raw []byte // nothing, but for the protocol
+		if greets {
+			raw = frame(recon.Encode(nil, recon.Greeting{Salt: recon.Salt{1}}))
+		}
+		_, err = s.Write(raw)
+		require.NoError(t, err)
+		return s
+	}
+	began := open(true)
+	_, err := readRaw(bufio.NewReader(began))
+	require.NoError(t, err, "the greeting is returned")
+	silent := open(false)
+	_ = silent.SetReadDeadline(time.Now().Add(patience))
+	_, err = silent.Read(make([]byte, 1))
+	require.ErrorIs(t, err, network.ErrReset)
+	time.Sleep(2 * first) //nolint:forbidigo // which the other one rests
+	require.Equal(t, 1, overlay.Serving(n.Overlay, overlay.ReconProtocol(g.ID())))
+	require.Zero(t, n.seen.blamed(), "silence proves nothing")
+}
+
 // R65: a difference beyond the symbols that are kept is found as well.
 func TestManyDifferences(t *testing.T) {
 	g, c := testGenesis("many"), newClock()
