@@ -17,7 +17,6 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/muxer/yamux"
 	"github.com/libp2p/go-libp2p/p2p/security/noise"
 	libp2ptls "github.com/libp2p/go-libp2p/p2p/security/tls"
-	libp2pquic "github.com/libp2p/go-libp2p/p2p/transport/quic"
 	"github.com/libp2p/go-libp2p/x/rate"
 	ma "github.com/multiformats/go-multiaddr"
 	"github.com/prometheus/client_golang/prometheus"
@@ -42,8 +41,8 @@ func newHost(cfg Config, key ed25519.PrivateKey, g *gate, registry prometheus.Re
 		libp2p.Identity(identity),
 		libp2p.UserAgent("grapevine/" + cfg.Version),
 		libp2p.NoListenAddrs, // each is listened on below, so that each failure is told
-		libp2p.Transport(newTCP),
-		libp2p.Transport(libp2pquic.NewTransport),
+		libp2p.Transport(transports{identity}.tcp),
+		libp2p.Transport(transports{identity}.quic),
 		libp2p.Security(libp2ptls.ID, libp2ptls.New),
 		libp2p.Security(noise.ID, noise.New),
 		libp2p.Muxer(yamux.ID, yamux.DefaultTransport),

@@ -42,6 +42,17 @@ func addressOf(p peer.ID, a multiaddr.Multiaddr) (dial.Address, bool) {
 	return out, ok
 }
 
+// OnWord says whether a may be dialled on a stranger's word: it is no name, nor private, nor of a
+// well-known other service.
+func OnWord(a multiaddr.Multiaddr) bool {
+	_, p := peer.SplitAddr(a)
+	if p == "" {
+		p = "anybody" // it does not depend on whose it is
+	}
+	out, ok := addressOf(p, a)
+	return ok && out.Public()
+}
+
 // multiaddrOf is a in libp2p's form, without its peer.
 func multiaddrOf(a dial.Address) (multiaddr.Multiaddr, error) {
 	family, over := "/ip6/", "/tcp/"
