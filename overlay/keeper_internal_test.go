@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"math/rand/v2"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/grapevine-p2p/grapevine/overlay/dial"
+	"github.com/grapevine-p2p/grapevine/peerscore"
 	"github.com/grapevine-p2p/grapevine/wire"
 )
 
@@ -95,6 +97,59 @@ func TestLocalPeersAreBounded(t *testing.T) {
 		})
 	}
 	require.Len(t, n.seen, maxLocal)
+}
+
+// D4: a node does not dial itself, whoever gives it its own address: the operator, a name, or a peer.
+func TestWeDoNotDialOurselves(t *testing.T) {
+	at := multiaddr.StringCast("/ip4/8.8.8.8/tcp/7410")
+	other := peerID(t, one)
+	for name, from := range map[string]func(k *keeper, who peer.ID) *keeper{
+		"bootstrap": func(k *keeper, who peer.ID) *keeper {
+			o := &Overlay{host: k.host, log: k.log, cfg: Config{Dial: DefaultDial(), Bootstrap: []peer.AddrInfo{{ID: who, Addrs: []multiaddr.Multiaddr{at}}}}}
+			k, err := newKeeper(o)
+			require.NoError(t, err)
+			return k
+		},
+		"a name": func(k *keeper, who peer.ID) *keeper {
+			name := multiaddr.StringCast("/dnsaddr/boot.example")
+			k.cfg.Resolver = oneName{at.Encapsulate(multiaddr.StringCast("/p2p/" + who.String()))}
+			k.core.Seeds(k.lookUp(t.Context(), []multiaddr.Multiaddr{name}))
+			return k
+		},
+		"an address beside a name": func(k *keeper, who peer.ID) *keeper {
+			k.core.Seeds(k.lookUp(t.Context(), []multiaddr.Multiaddr{at.Encapsulate(multiaddr.StringCast("/p2p/" + who.String()))}))
+			return k
+		},
+		"a record that a peer passes on": func(k *keeper, who peer.ID) *keeper {
+			k.core.Accepted(time.Now(), peerscore.PeerID(peerID(t, two)), netip.MustParseAddrPort("9.9.9.9:1"))
+			k.heard(peerID(t, two), who, []multiaddr.Multiaddr{at})
+			return k
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dials := func(who func(host.Host) peer.ID) (to []peerscore.PeerID) {
+				k, h := keeperOf(t)
+				k = from(k, who(h))
+				for _, d := range k.core.Tick(time.Now(), nil) {
+					to = append(to, d.Address.Peer)
+				}
+				return to
+			}
+			require.Equal(t, []peerscore.PeerID{peerscore.PeerID(other)}, dials(func(host.Host) peer.ID { return other }), "this way leads somewhere")
+			require.Empty(t, dials(host.Host.ID), "to us, it does not")
+		})
+	}
+}
+
+// oneName is a name system in which every name stands for one address.
+type oneName struct{ at multiaddr.Multiaddr }
+
+func (n oneName) ResolveDNSAddr(context.Context, peer.ID, multiaddr.Multiaddr, int, int) ([]multiaddr.Multiaddr, error) {
+	return []multiaddr.Multiaddr{n.at}, nil
+}
+
+func (n oneName) ResolveDNSComponent(context.Context, multiaddr.Multiaddr, int) ([]multiaddr.Multiaddr, error) {
+	return []multiaddr.Multiaddr{n.at}, nil
 }
 
 // Multicast may not be had on this machine; whatever becomes of it ends with the node.

@@ -100,7 +100,7 @@ func TestOneTellerIsBounded(t *testing.T) {
 	require.LessOrEqual(t, fresh, dial.MaxPerPeer)
 }
 
-// D4, D9: with an empty book the bootstrap peers are dialled at once, with one
+// D9: with an empty book the bootstrap peers are dialled at once, with one
 // that has addresses only after a while.
 func TestBootstrapIsTheLastResort(t *testing.T) {
 	seed := addr("seed", "30.1.1.1:4001")
