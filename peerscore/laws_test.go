@@ -462,3 +462,39 @@ func TestLawDroppersAreNegativeWithinThirtySeconds(t *testing.T) {
 		require.True(t, negative, "%+v at %.1f/s among %+v", conducts[0], rate, conducts[1:])
 	})
 }
+
+// P22: what a peer earns in one topic does not make up for its silence in the other: a sentence counts
+// in both instances, and leaves below zero all that the one topic of each can give, and all merits.
+func TestNoTopicMakesUpForTheOther(t *testing.T) {
+	cfg := peerscore.DefaultConfig()
+	for _, perSecond := range []float64{0.2, 500} { // of blocks, and of transactions
+		book, now := newBook(t, cfg), start
+		router := routed(t, cfg, perSecond)
+		router.Graft(now)
+		for range 1000 * int(1+perSecond) {
+			router.Deliver()
+		}
+		for range 1000 {
+			book.Earn(now, "p")
+		}
+		full := router.Score() + book.Score(now, "p")
+		require.Greater(t, full, cfg.MaxMerit+cfg.TopicScoreCap/2)
+		require.Negative(t, full-peerscore.DefaultLookoutConfig().Penalty)
+	}
+}
+
+// P22: silence among blocks is not seen, as there are too few of them, and merits count in both
+// instances: who brings transactions keeps what these give in the mesh of blocks, and no more.
+func TestSilenceAmongBlocksKeepsMerits(t *testing.T) {
+	cfg := peerscore.DefaultConfig()
+	book, now := newBook(t, cfg), start
+	blocks := routed(t, cfg, 0.2)
+	blocks.Graft(now)
+	for range 3600 { // a transaction a second that comes into a block
+		now = now.Add(time.Second)
+		blocks.Decay(now)
+		book.Earn(now, "p")
+	}
+	require.Zero(t, blocks.Score(), "presence earns nothing")
+	require.InDelta(t, cfg.MaxMerit, blocks.Score()+book.Score(now, "p"), 0.01)
+}

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -232,4 +233,69 @@ func TestEclipseNeedsAnchors(t *testing.T) {
 	}
 	t.Logf("%d of %d lives eclipsed without anchors", failed, lives)
 	require.Positive(t, failed)
+}
+
+// TestOneOfAHundredAnswers (D7): where 99 of a hundred addresses of a book are dead, and each dial of
+// one takes five seconds, links come up as fast as a budget of dials lets the book be gone through;
+// and that budget holds.
+func TestOneOfAHundredAnswers(t *testing.T) {
+	const (
+		addresses = 1000
+		tick      = 250 * time.Millisecond
+		// Four dials at once, each of which makes room for another after a second: all of the
+		// book is tried in 250 s.
+		perMinute = 4*60 + 8
+		atOnce    = 4 * 5
+		once      = addresses / 4 * time.Second
+	)
+	type answer struct {
+		at time.Time
+		to Address
+	}
+	for seed := range uint64(20) {
+		k, err := New(DefaultConfig(), Key{byte(seed)}, nil, rand.New(rand.NewPCG(seed, 1)))
+		require.NoError(t, err)
+		live := make(map[Address]bool)
+		for i := range addresses {
+			a := peerAt("p", i, 1)
+			k.Found(epoch, a)
+			if i%100 == 0 && k.book.entries[a] != nil { // of some, others take the place
+				live[a] = true
+			}
+		}
+		var waiting []answer
+		var links []time.Duration
+		var dials []int // in each minute
+		for passed := time.Duration(0); passed < 15*time.Minute; passed += tick {
+			now := epoch.Add(passed)
+			waiting = slices.DeleteFunc(waiting, func(w answer) bool {
+				switch {
+				case w.at.After(now):
+					return false
+				case !live[w.to]:
+					k.Failed(now, w.to)
+				case k.Connected(now, w.to):
+					links = append(links, passed)
+				}
+				return true
+			})
+			if passed%time.Minute == 0 {
+				dials = append(dials, 0)
+			}
+			for _, d := range k.Tick(now, nil) {
+				dials[len(dials)-1]++
+				takes := deadDial
+				if live[d.Address] {
+					takes = liveDial
+				}
+				waiting = append(waiting, answer{now.Add(takes), d.Address})
+			}
+			require.LessOrEqual(t, len(waiting), atOnce+4, "seed %d", seed)
+		}
+		require.LessOrEqual(t, slices.Max(dials), perMinute, "seed %d", seed)
+		require.GreaterOrEqual(t, len(links), 7, "seed %d", seed)
+		require.Less(t, links[0], once*2/5, "seed %d", seed)
+		require.Less(t, links[3], once, "seed %d", seed)
+		require.Len(t, links, len(live), "seed %d", seed)
+	}
 }
