@@ -13,7 +13,7 @@ import (
 
 // What Sybils do to those that have no repair, sieges show.
 func TestSybils(t *testing.T) {
-	for _, name := range []string{"attack-cold-boot", "attack-covert-flash", "attack-eclipse", "attack-censor"} {
+	for _, name := range []string{"attack-cold-boot", "attack-dawn", "attack-covert-flash", "attack-eclipse", "attack-censor"} {
 		t.Run(name, func(t *testing.T) { holds(t, shipped(t, name)) })
 	}
 }
