@@ -87,17 +87,24 @@ func TestOwnTransactionsComeUnasked(t *testing.T) {
 	meshed(t, a, b)
 	eventually(t, func() bool { return b.chain.has(secret.ID()) }, "transaction")
 
-	quiet := transfer(g, "wallet 1", 0)
-	a.Reannounce(a.accept(quiet)) // followed, and told to nobody for now
-	c.slot.Add(1)
-	block := seal(g, a.chain.Head(), slotOf(c), []*wire.Transaction{secret, quiet})
-	if b.chain.has(quiet.ID()) {
-		t.Skip("the announcement was quicker")
+	// An announcement of what is quiet, or sync, may be quicker where the machine is busy.
+	txs := []*wire.Transaction{secret}
+	for nonce := range uint64(5) {
+		quiet := transfer(g, "wallet 1", nonce)
+		a.Reannounce(a.accept(quiet)) // followed, and told to nobody for now
+		c.slot.Add(1)
+		block := seal(g, a.chain.Head(), slotOf(c), append(txs, quiet))
+		late := b.chain.has(quiet.ID())
+		a.produce(block)
+		eventually(t, func() bool { return b.chain.Head().ID == block.ID() }, "block")
+		if how, ok := b.seen.how(block.ID()); ok && !late {
+			require.False(t, how.Requested())
+			require.Zero(t, a.seen.blamed()+b.seen.blamed())
+			return
+		}
+		txs = nil
 	}
-	a.produce(block)
-	how := b.awaitBlock(block)
-	require.False(t, how.Requested())
-	require.Zero(t, a.seen.blamed()+b.seen.blamed())
+	t.Fatal("no block of five came with what is quiet")
 }
 
 // partner is a hostile peer that takes frames of blocks, and sends what it likes.
