@@ -66,6 +66,7 @@ var verdicts = map[string]struct {
 	"errMemberDropped": {errMemberDropped, 0},
 	"errNoIdentity":    {errNoIdentity, 0},
 	"errNobody":        {errNobody, 0},
+	"errOtherEcho":     {errOtherEcho, 0},
 	"errOurs":          {errOurs, 0},
 	"errNotServed":     {errNotServed, 0},
 	"errOutboxFull":    {errOutboxFull, 0},

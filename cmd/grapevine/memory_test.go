@@ -81,7 +81,7 @@ func TestMemoryOfPeersSurvivesAKill(t *testing.T) {
 
 	// The very moment that the ban was confirmed.
 	var ban api.Ban
-	commandJSON(t, &ban, "ban", "add", idOf(enemy), "--for", "1h", "--reason", "told me so", "--api", sock)
+	commandJSON(t, &ban, "peer", "ban", idOf(enemy), "--for", "1h", "--reason", "told me so", "--api", sock)
 	victim.end(t, syscall.SIGKILL)
 	victim.start(t)
 	victim.awaitAPI(t)
@@ -118,7 +118,7 @@ func TestMemoryOfPeersSurvivesAKill(t *testing.T) {
 func (d *daemon) requireMemory(t *testing.T, ban api.Ban, offender string) {
 	t.Helper()
 	var bans api.Bans
-	commandJSON(t, &bans, "ban", "list", "--api", filepath.Join(d.home, "api.sock"))
+	commandJSON(t, &bans, "peer", "bans", "--api", filepath.Join(d.home, "api.sock"))
 	require.Equal(t, []api.Ban{ban}, bans.Bans)
 	s, err := d.api.Score(t.Context(), offender)
 	require.NoError(t, err)
