@@ -298,7 +298,7 @@ func (t *txRoad) takePushed(ctx context.Context, from peer.ID, raw []byte) {
 		return // it is passed on once it proved good
 	}
 	m := t.mesh.Load()
-	if !errors.Is(r.Err, errUndecided) && t.judge(from, r) != validation.Accept && !t.kept(r) || m == nil {
+	if !errors.Is(r.Err, errUndecided) && !t.passes(from, r) || m == nil {
 		return
 	}
 	if err := t.send(ctx, m, r.Checked); err != nil && ctx.Err() == nil {

@@ -9,7 +9,6 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/grapevine-p2p/grapevine/peerscore"
-	"github.com/grapevine-p2p/grapevine/validation"
 	"github.com/grapevine-p2p/grapevine/wire"
 )
 
@@ -100,7 +99,7 @@ func (t *txRoad) judgeCopy(ctx context.Context, c txCopy) {
 		t.aside.put(time.Now(), wire.TxIDOf(c.raw))
 	case errors.Is(r.Err, errUndecided):
 		t.passLate(ctx, r)
-	case t.judge(c.from, r) == validation.Accept:
+	case t.passes(c.from, r):
 		t.passLate(ctx, r)
 	}
 }

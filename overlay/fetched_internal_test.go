@@ -35,3 +35,17 @@ func TestFetchedIsPassedOnOnce(t *testing.T) {
 	require.True(t, road.fetched.take(now.Add(travels-1), wire.TxID{2}))
 	require.False(t, road.fetched.take(now.Add(travels), wire.TxID{3}), "long ago")
 }
+
+// R19: it is passed on also where the topic brought it by a suspect first, whom the router is told to ignore.
+func TestFetchedIsPassedOnThoughASuspectBroughtIt(t *testing.T) {
+	road := apartRoad(time.Now, Hooks{})
+	road.waits = func(wire.TxID) bool { return false }
+	tx := soundTxs(t, "fetched", 1)[0]
+	r := validation.TxResult{ID: tx.ID(), Checked: tx, Err: validation.AlreadyKnown}
+	require.False(t, road.passes("suspect", r))
+	road.fetched.put(time.Now(), tx.ID())
+	require.True(t, road.passes("suspect", r))
+	road.fetched.put(time.Now(), tx.ID())
+	r.Checked = validation.CheckedTx{}
+	require.False(t, road.passes("suspect", r), "nothing to pass on")
+}

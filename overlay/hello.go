@@ -177,7 +177,9 @@ func (g *greeter) answer(_ context.Context, x *exchange) error {
 
 // measure finds out how far away a peer is that dialled us, unless that is known.
 func (g *greeter) measure(p peer.ID) {
-	if g.roster.snapshot(p).rtt > 0 {
+	first := false
+	g.roster.update(p, func(m *member) { first, m.measured = m.rtt == 0 && !m.measured, true })
+	if !first {
 		return
 	}
 	took, err := pinged(g.ctx, g.host, p)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/binary"
 	"io"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -110,6 +111,26 @@ func TestOtherNetworkIsRefusedOnBothSides(t *testing.T) {
 	}
 	eventually(t, func() bool { return !connected(a.host, b.host) }, "disconnected")
 	require.ErrorContains(t, a.Connect(t.Context(), b.addr()), "refused")
+}
+
+// R160: who says hello again and again, and answers no ping, is asked for one echo.
+func TestManyHellosCostOnePing(t *testing.T) {
+	g, c := testGenesis("pings"), newClock()
+	n, h := start(t, g, c), newHost(t)
+	hello := &wire.Hello{Network: g.ID(), Protocol: overlay.ProtocolVersion}
+	speakHello(h, hello)
+	var pings atomic.Int32
+	h.SetStreamHandler(ping.ID, func(s network.Stream) {
+		pings.Add(1)
+		_, _ = io.Copy(io.Discard, s)
+	})
+	for range 40 { // within its budget
+		_, err := exchangeHello(t, h, n, hello.AppendTo(nil))
+		require.NoError(t, err)
+	}
+	eventually(t, func() bool { return pings.Load() > 0 }, "asked")
+	never(t, func() bool { return pings.Load() > 1 }, time.Second, pulse)
+	require.Zero(t, n.seen.blamed())
 }
 
 // A bootstrap peer of another network is not dialled again and again.

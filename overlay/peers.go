@@ -80,6 +80,7 @@ type member struct {
 	hello      *wire.Hello
 	agent      string
 	rtt        time.Duration
+	measured   bool   // or being so
 	best       head   // what it says
 	proven     uint64 // the height up to which a signed header of its bears that out
 	txScore    float64

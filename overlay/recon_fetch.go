@@ -208,15 +208,12 @@ func (r *reconciler) missed(f *fetching, id wire.TxID) {
 // brings it, too: the peers of the mesh have it, or ask for it in their turn. It says whether the
 // pool took it at once.
 func (t *txRoad) takeFetched(ctx context.Context, from peer.ID, raw []byte) (taken bool) {
+	t.fetched.put(time.Now(), wire.TxIDOf(raw)) // first: the topic may bring it as soon as it is pooled
 	r := t.believe(ctx, from, raw)
 	if errors.Is(r.Err, errApart) || errors.Is(r.Err, errUndecided) {
 		return false // judged later
 	}
-	if t.judge(from, r) != validation.Accept || r.Err != nil {
-		return false
-	}
-	t.fetched.put(time.Now(), r.ID)
-	return true
+	return t.judge(from, r) == validation.Accept && r.Err == nil
 }
 
 // answerFetch sends the transactions that a peer asks for, each in its frame, which is empty

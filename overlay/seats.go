@@ -12,22 +12,22 @@ import (
 // seats are the places of one service, shared fairly: when all are taken, whoever holds two more
 // than the newcomer loses the one that it has held longest. So a few peers that ask for much, or
 // ask and then say nothing, keep out nobody who asks for little. Nor do many such peers keep out
-// those that are ours: one that holds none takes the place that was held longest by who is not, now
-// and then. It is safe for concurrent use.
+// those that are ours: one that holds none takes the place that was held longest by who is not, and
+// did not lose one just now. It is safe for concurrent use.
 type seats struct {
 	total int                  // constant
 	ours  func(p peer.ID) bool // quick, called with mu held
 	now   func() time.Time     // constant
 
-	mu    sync.Mutex // guards what follows
-	taken int
-	last  uint64                // serial of the place that was taken last
-	of    map[peer.ID][]*seat   // the longest held first; none of nobody
-	spent map[peer.ID]time.Time // when one of ours took a stranger's place, in the last displaceGap
+	mu     sync.Mutex // guards what follows
+	taken  int
+	last   uint64                // serial of the place that was taken last
+	of     map[peer.ID][]*seat   // the longest held first; none of nobody
+	robbed map[peer.ID]time.Time // strangers that lost a place to one of ours in the last displaceGap
 }
 
-// displaceGap is how long one of ours that took a stranger's place takes no other: it could end
-// whatever strangers ask for otherwise, one after the other. An answer takes less.
+// displaceGap is how long a stranger that lost a place to one of ours loses no other so: whatever
+// it asks for could be ended otherwise, time after time. An answer takes less.
 const displaceGap = 5 * time.Second
 
 // seat is one place. lose ends the work of who has it.
@@ -38,7 +38,7 @@ type seat struct {
 }
 
 func newSeats(total int, ours func(peer.ID) bool) *seats {
-	return &seats{total: total, ours: ours, now: time.Now, of: make(map[peer.ID][]*seat), spent: make(map[peer.ID]time.Time)}
+	return &seats{total: total, ours: ours, now: time.Now, of: make(map[peer.ID][]*seat), robbed: make(map[peer.ID]time.Time)}
 }
 
 // take takes a place for a peer, from another if need be, whose lose is called. The caller calls
@@ -76,7 +76,7 @@ func (s *seats) evict(to peer.ID) *seat {
 		if few > 0 || !s.ours(to) {
 			return nil
 		}
-		from = s.displaced(to)
+		from = s.displaced()
 	}
 	if from == "" {
 		return nil
@@ -88,21 +88,21 @@ func (s *seats) evict(to peer.ID) *seat {
 }
 
 // displaced is the stranger who loses a place to one of ours; empty if nobody does.
-func (s *seats) displaced(by peer.ID) peer.ID {
+func (s *seats) displaced() peer.ID {
 	now := s.now()
-	maps.DeleteFunc(s.spent, func(_ peer.ID, at time.Time) bool { return now.Sub(at) >= displaceGap })
+	maps.DeleteFunc(s.robbed, func(_ peer.ID, at time.Time) bool { return now.Sub(at) >= displaceGap })
 	from := s.stranger()
-	if _, spent := s.spent[by]; spent || from == "" {
-		return ""
+	if from != "" {
+		s.robbed[from] = now
 	}
-	s.spent[by] = now
 	return from
 }
 
-// stranger is who has held a place longest of those that are not ours; empty if there is none.
+// stranger is who has held a place longest of those that are not ours and may lose one; empty if
+// there is none.
 func (s *seats) stranger() (longest peer.ID) {
 	for p, held := range s.of {
-		if (longest == "" || held[0].serial < s.of[longest][0].serial) && !s.ours(p) {
+		if _, spared := s.robbed[p]; !spared && (longest == "" || held[0].serial < s.of[longest][0].serial) && !s.ours(p) {
 			longest = p
 		}
 	}

@@ -1,6 +1,7 @@
 package overlay
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -12,7 +13,7 @@ import (
 
 // R166: there are never more places than there may be. One is lost only when all are taken, by
 // who holds most, at least two more than who gets it, and it is the one held longest. Failing that,
-// one of ours that holds none gets the place held longest by who is not ours, once in displaceGap.
+// one of ours that holds none gets the place held longest by who is not ours and lost none so in displaceGap.
 func TestSeatsAreSharedFairly(t *testing.T) {
 	type held struct {
 		serial  int
@@ -26,7 +27,7 @@ func TestSeatsAreSharedFairly(t *testing.T) {
 		s := newSeats(rapid.IntRange(1, 8).Draw(t, "total"), isOurs)
 		var all, gone []held // all that are held now, the longest held first; those that were lost
 		serial, lost := 0, 0
-		now, spent := time.Unix(1_000, 0), map[peer.ID]time.Time{}
+		now, robbed := time.Unix(1_000, 0), map[peer.ID]time.Time{}
 		s.now = func() time.Time { return now }
 		of := func(p peer.ID) (mine []held) {
 			for _, h := range all {
@@ -46,8 +47,11 @@ func TestSeatsAreSharedFairly(t *testing.T) {
 			"take": func(t *rapid.T) {
 				p := rapid.SampledFrom(peers).Draw(t, "peer")
 				mine, full, most := len(of(p)), len(all) == s.total, 0
-				stranger := slices.IndexFunc(all, func(h held) bool { return !isOurs(h.peer) })
-				if at, ok := spent[p]; !isOurs(p) || mine > 0 || ok && now.Before(at.Add(displaceGap)) {
+				stranger := slices.IndexFunc(all, func(h held) bool {
+					at, ok := robbed[h.peer]
+					return !isOurs(h.peer) && (!ok || now.Sub(at) >= displaceGap)
+				})
+				if !isOurs(p) || mine > 0 {
 					stranger = -1
 				}
 				for _, o := range peers {
@@ -61,8 +65,8 @@ func TestSeatsAreSharedFairly(t *testing.T) {
 				switch {
 				case full && ok && most < mine+2:
 					require.Equal(t, all[stranger].serial, lost)
+					robbed[all[stranger].peer] = now
 					gone = append(gone, without(lost))
-					spent[p] = now
 				case full && ok:
 					loser := without(lost)
 					require.Equal(t, most, len(of(loser.peer))+1)
@@ -101,6 +105,24 @@ func TestSeatsAreSharedFairly(t *testing.T) {
 			},
 		})
 	})
+}
+
+// R166: strangers with one place each, who come again at once, keep nobody of ours out.
+func TestStrangersWithOnePlaceEachKeepOutNobodyOfOurs(t *testing.T) {
+	s := newSeats(32, func(p peer.ID) bool { return p == "ours" })
+	now := time.Unix(1_000, 0)
+	s.now = func() time.Time { return now }
+	for range 100 {
+		for s.taken < s.total {
+			_, ok := s.take(peer.ID(fmt.Sprint("stranger ", s.last)), func() {})
+			require.True(t, ok)
+		}
+		release, ok := s.take("ours", func() {})
+		require.True(t, ok)
+		release()
+		now = now.Add(time.Second)
+	}
+	require.LessOrEqual(t, len(s.robbed), int(displaceGap/time.Second))
 }
 
 // R166: a public node has a place for a session with each peer that it has room for.

@@ -96,6 +96,11 @@ func (t *txRoad) validate(ctx context.Context, from peer.ID, msg *pubsub.Message
 	return result(v)
 }
 
+// passes judges what the router does not pass on by itself, and says whether we do.
+func (t *txRoad) passes(from peer.ID, r validation.TxResult) bool {
+	return t.judge(from, r) == validation.Accept || !r.Checked.IsZero() && t.kept(r)
+}
+
 // kept says whether a transaction that came is one that was fetched and not passed on, once. One
 // of ours that waits for its echoes is not passed on either: a peer that has it from us by the
 // topic can echo it no more, and the announcer tells all that do not.
@@ -134,7 +139,7 @@ func (t *txRoad) judge(from peer.ID, r validation.TxResult) validation.Verdict {
 // behind it, so it waits for no reader, no more than the router does with what others bring.
 func (t *txRoad) late(ctx context.Context, r validation.TxResult, from peer.ID) {
 	t.keepEarly(r, from)
-	if t.judge(from, r) == validation.Accept {
+	if t.passes(from, r) {
 		t.passLate(ctx, r)
 	}
 }

@@ -87,7 +87,7 @@ func (m *Machine) record(from peerscore.PeerID, l *link, sealed []byte, out []Ac
 		return out
 	}
 	s := m.view.get(r.Peer)
-	rewound := s != nil && direct && m.ahead(s.Record.Seq) && !m.ahead(r.Seq) // its clock was put right
+	rewound := s != nil && m.ahead(s.Record.Seq) && !m.ahead(r.Seq) // its clock was put right
 	if s != nil && r.Seq <= s.Record.Seq && !rewound {
 		if s.State == Dead { // no news to us; ours may be to them
 			f := m.to(from)

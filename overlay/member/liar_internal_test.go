@@ -1,6 +1,7 @@
 package member
 
 import (
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -255,4 +256,45 @@ func TestOurOwnStallKillsNobody(t *testing.T) {
 	for _, n := range w.nodes[2:] {
 		require.Equal(t, Alive, alone.m.State(n.id))
 	}
+}
+
+// R159: a node whose clock was a day ahead and was put right is alive to those that were linked to it
+// meanwhile, and hear of it from others now.
+func TestWhoseClockWasPutRightIsKnownAgain(t *testing.T) {
+	config := DefaultConfig()
+	config.QuietEach, config.QuietMost = time.Minute, time.Minute
+	m, now := lone(t, config), epoch
+	hear := func(from peerscore.PeerID, records ...[]byte) {
+		m.Step(now, Received{from, (&frame{records: records, pings: []uint64{1}}).appendTo(nil)}, nil)
+	}
+	m.Step(now, Connected{"victim"}, nil)
+	hear("victim", version("victim", at(now.Add(24*time.Hour))))
+	m.Step(now, Gone{Peer: "victim"}, nil)
+	m.Step(now, Connected{"friend"}, nil)
+	for minute := range 36 * 60 {
+		now = now.Add(time.Minute)
+		hear("friend")
+		if minute%60 == 0 {
+			hear("friend", version("friend", at(now)), version("victim", at(now)))
+		}
+		m.Step(now, Tick{}, nil)
+		require.NotEqual(t, Dead, m.State("victim"), "after %v", now.Sub(epoch))
+	}
+}
+
+// R159: a node whose clock was hours behind tells of itself anew as soon as it is put right, since nobody
+// passes its old record on.
+func TestARecordIsMadeAnewWhenTheClockIsPutRight(t *testing.T) {
+	now, behind := epoch, 5*time.Hour
+	keys := notary{self: "me", pad: 10, now: func() time.Time { return now.Add(-behind) }}
+	m, err := New(DefaultConfig(), network, "me", book{keys}, keys, rand.New(rand.NewPCG(1, 2)))
+	require.NoError(t, err)
+	m.Step(now, Connected{"friend"}, nil)
+	behind = 0
+	for range DefaultConfig().RefuteEvery/time.Second + 1 {
+		now = now.Add(time.Second)
+		m.Step(now, Received{"friend", (&frame{pings: []uint64{1}}).appendTo(nil)}, nil)
+		m.Step(now, Tick{}, nil)
+	}
+	require.True(t, m.timely(m.Own().Seq))
 }

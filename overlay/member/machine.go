@@ -250,7 +250,7 @@ func (m *Machine) tick(out []Action) []Action {
 		m.to(m.order[m.rng.IntN(len(m.order))]).syn = m.view.sums(m.ownEntry())
 		out = m.expire(out)
 	}
-	if m.now.Sub(m.sealed) >= m.config.RefreshEvery {
+	if age := m.now.Sub(m.sealed); age >= m.config.RefreshEvery || age >= m.config.RefuteEvery && !m.timely(m.own.Seq) {
 		m.renew(m.own.Seq)
 	}
 	return out
