@@ -2,6 +2,7 @@ package compact_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -152,18 +153,24 @@ func TestALargeAnswerWithASmallEndIsNotShort(t *testing.T) {
 	}
 }
 
+// amongLiars is a stage with four honest links and as many near ones of liars, z00 and on.
+func amongLiars(t *testing.T, liars int) (s *stage, links []peerscore.PeerID) {
+	t.Helper()
+	s, links = newStage(t, none, honestFour...), slices.Clone(honestFour)
+	for i := range liars {
+		links = append(links, peerscore.PeerID(fmt.Sprintf("z%02d", i)))
+		require.NoError(t, s.SetLink(compact.Link{ID: links[len(links)-1], Mesh: true, RTT: 10 * time.Millisecond}))
+	}
+	return s, links
+}
+
 // R124: who answers at once, and with less than it was asked for, costs the first blocks some
 // rounds, no block its body, and owes what it said to have.
 func TestWhoGivesLittleIsAskedLast(t *testing.T) {
 	for _, liars := range []int{2, 6, 24} {
 		for _, gives := range []int{0, 1} {
 			t.Run(fmt.Sprintf("%d that give %d", liars, gives), func(t *testing.T) {
-				s := newStage(t, none, honestFour...)
-				links := append([]peerscore.PeerID{}, honestFour...)
-				for i := range liars {
-					links = append(links, peerscore.PeerID(fmt.Sprintf("z%02d", i)))
-					require.NoError(t, s.SetLink(compact.Link{ID: links[len(links)-1], Mesh: true, RTT: 10 * time.Millisecond}))
-				}
+				s, links := amongLiars(t, liars)
 				how := func(l peerscore.PeerID) answers {
 					if l[0] == 'z' {
 						return answers{after: 10 * time.Millisecond, gives: gives}
@@ -205,12 +212,7 @@ func TestWhoGivesLittleIsAskedLast(t *testing.T) {
 // block up, and is asked first again. It costs a round of asking among the near, and no block.
 func TestPromisesTakenBackCostNoBlock(t *testing.T) {
 	const liars = 24
-	s := newStage(t, none, honestFour...)
-	links := append([]peerscore.PeerID{}, honestFour...)
-	for i := range liars {
-		links = append(links, peerscore.PeerID(fmt.Sprintf("z%02d", i)))
-		require.NoError(t, s.SetLink(compact.Link{ID: links[len(links)-1], Mesh: true, RTT: 10 * time.Millisecond}))
-	}
+	s, links := amongLiars(t, liars)
 	how := func(l peerscore.PeerID) answers {
 		if l[0] == 'z' {
 			return answers{after: 10 * time.Millisecond, takesBack: true}
