@@ -54,7 +54,7 @@ func TestTheBookOutlivesTheNode(t *testing.T) {
 }
 
 // R80: a damaged address book is worth a warning, and never a node that does not start.
-func TestADamagedBookIsSetAside(t *testing.T) {
+func TestD12DamagedBookIsSetAside(t *testing.T) {
 	g := genesisOf("damaged book", keys(1)...)
 	files := vfs.NewMem()
 	cfg := configOf(t, newHome(t, g, nil), files)

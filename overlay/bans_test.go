@@ -97,7 +97,7 @@ func TestWhoSharesAnAddressIsNotBlamed(t *testing.T) {
 
 // R84: who has its own address banned by misbehaving there takes no anchor of a node's away
 // that has the same, but a ban by hand does.
-func TestABanOfItsAddressCutsNoAnchor(t *testing.T) {
+func TestD11BanOfItsAddressCutsNoAnchor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQuietNet(1, 0)
 		q.Start()

@@ -52,7 +52,7 @@ func forge(g *wire.Genesis, serial uint64) []byte {
 
 // Who sends 10,000 invalid signatures a second is cut within two seconds and kept out, and
 // fifty honest transactions a second lose nothing by it.
-func TestFloodOfInvalidSignaturesIsCut(t *testing.T) {
+func TestP17FloodOfInvalidSignaturesIsCut(t *testing.T) {
 	g, c := testGenesis("forgeries"), newClock()
 	n, honest := start(t, g, c), start(t, g, c)
 	honest.join(n)

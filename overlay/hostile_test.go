@@ -60,7 +60,7 @@ func poke(t *testing.T, h host.Host, n *node, id protocol.ID, raw []byte) {
 func frame(b []byte) []byte { return append(binary.AppendUvarint(nil, uint64(len(b))), b...) }
 
 // R37: a frame over a limit costs its sender and ends the stream.
-func TestMalformedFramesOnEveryProtocol(t *testing.T) {
+func TestT5MalformedFramesOnEveryProtocol(t *testing.T) {
 	g, c := testGenesis("frames"), newClock()
 	n, witness := start(t, g, c), start(t, g, c)
 	n.grow(2, "", 0)
@@ -154,7 +154,7 @@ func TestElementBombCostsLittle(t *testing.T) {
 }
 
 // R37, R39: a frame has a deadline.
-func TestSlowFrameIsCut(t *testing.T) {
+func TestT6SlowFrameIsCut(t *testing.T) {
 	g, c := testGenesis("slow"), newClock()
 	n := start(t, g, c, func(c *overlay.Config) { c.Limits.FrameTime = 300 * time.Millisecond })
 	h := greetedHost(t, n)
@@ -184,7 +184,7 @@ func TestSilentStreamIsCut(t *testing.T) {
 }
 
 // R39, R85: every connection has a budget of streams.
-func TestStreamFloodIsABreach(t *testing.T) {
+func TestT9StreamFloodIsABreach(t *testing.T) {
 	g, c := testGenesis("streams"), newClock()
 	n := start(t, g, c)
 	h := greetedHost(t, n)

@@ -100,7 +100,7 @@ func TestLocalPeersAreBounded(t *testing.T) {
 }
 
 // D4: a node does not dial itself, whoever gives it its own address: the operator, a name, or a peer.
-func TestWeDoNotDialOurselves(t *testing.T) {
+func TestD4WeDoNotDialOurselves(t *testing.T) {
 	at := multiaddr.StringCast("/ip4/8.8.8.8/tcp/7410")
 	other := peerID(t, one)
 	for name, from := range map[string]func(k *keeper, who peer.ID) *keeper{

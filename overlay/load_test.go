@@ -15,7 +15,7 @@ import (
 // before it waits for them.
 //
 // R16: reordering on the way loses nothing.
-func TestBurstLosesNothing(t *testing.T) {
+func TestP18BurstLosesNothing(t *testing.T) {
 	for name, test := range map[string]struct {
 		wallets, each int
 		links         [][2]int

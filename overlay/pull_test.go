@@ -167,7 +167,7 @@ func TestAnnouncedMessageIsPulledOnce(t *testing.T) {
 
 // R88: what a peer asks for has a budget of bytes of its own and one of all, and who asks
 // for the same again and again, or for what is not there, is cut.
-func TestWishesAreBounded(t *testing.T) {
+func TestP7WishesAreBounded(t *testing.T) {
 	g, c := testGenesis("wishes"), newClock()
 	const size, perPeer, inAll = 100 << 10, 1 << 20, 2 << 20
 	n := start(t, g, c, func(c *overlay.Config) {
@@ -213,7 +213,7 @@ func TestWishesAreBounded(t *testing.T) {
 }
 
 // R86, R88: who asks for ten thousand ids a second that nobody has is cut.
-func TestWishesForNothingAreCut(t *testing.T) {
+func TestP8WishesForNothingAreCut(t *testing.T) {
 	g, c := testGenesis("nothing"), newClock()
 	n := start(t, g, c)
 	p := newPuppet(t, n)

@@ -30,7 +30,7 @@ func besieged(t *testing.T, n *node) {
 
 // R116: where the mesh gives nothing, a transaction goes to a peer that was dialled, and to one
 // that brought something, but not to whoever came.
-func TestReserveTakesTheMeshsPlace(t *testing.T) {
+func TestP24ReserveTakesTheMeshsPlace(t *testing.T) {
 	g, c := testGenesis("reserve"), newClock()
 	n, dialled := start(t, g, c, hearsNoBeat), start(t, g, c, hearsNoBeat)
 	besieged(t, n)

@@ -56,7 +56,7 @@ func counted(rpc *pb.RPC) (e elements) {
 	return e
 }
 
-func TestTruncateKeepsWhatIsAllowed(t *testing.T) {
+func TestP15TruncateKeepsWhatIsAllowed(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rpc := drawRPC(t)
 		raw, err := proto.Marshal(rpc)

@@ -465,7 +465,7 @@ func TestLawDroppersAreNegativeWithinThirtySeconds(t *testing.T) {
 
 // P22: what a peer earns in one topic does not make up for its silence in the other: a sentence counts
 // in both instances, and leaves below zero all that the one topic of each can give, and all merits.
-func TestNoTopicMakesUpForTheOther(t *testing.T) {
+func TestP22NoTopicMakesUpForTheOther(t *testing.T) {
 	cfg := peerscore.DefaultConfig()
 	for _, perSecond := range []float64{0.2, 500} { // of blocks, and of transactions
 		book, now := newBook(t, cfg), start

@@ -86,7 +86,7 @@ func TestABadNeighbourhoodShortensTheRopeAndStartsNoQuarrel(t *testing.T) {
 	require.InDelta(t, c.Weights[peerscore.InvalidTx], book.Standing(start, "stranger").Guilt, 1e-6)
 }
 
-func TestManyBannedPeersOfAnAddressBanIt(t *testing.T) {
+func TestD5ManyBannedPeersOfAnAddressBanIt(t *testing.T) {
 	c := peerscore.DefaultConfig()
 	book := newBook(t, c)
 	addr := netip.MustParseAddr("2001:db8::1")

@@ -31,7 +31,7 @@ func keeper(t testing.TB, change func(*dial.Config), bootstrap ...dial.Address) 
 
 // D3: nothing that could lead into our own networks, or to another service, is
 // dialled on a stranger's word.
-func TestPublic(t *testing.T) {
+func TestD3OnlyPublicAddressesAreDialled(t *testing.T) {
 	for at, want := range map[string]bool{
 		"8.8.8.8:4001":               true,
 		"[2600:1900::1]:4001":        true,
@@ -102,7 +102,7 @@ func TestOneTellerIsBounded(t *testing.T) {
 
 // D9: with an empty book the bootstrap peers are dialled at once, with one
 // that has addresses only after a while.
-func TestBootstrapIsTheLastResort(t *testing.T) {
+func TestD9BootstrapIsTheLastResort(t *testing.T) {
 	seed := addr("seed", "30.1.1.1:4001")
 	k := keeper(t, nil, seed)
 	require.Equal(t, []dial.Dial{{Address: seed, Why: dial.Bootstrap}}, k.Tick(start, nil))
@@ -193,7 +193,7 @@ func TestFailuresPauseLongerAndLonger(t *testing.T) {
 
 // D8: all inbound slots are held by one attacker with many groups and a good
 // line; the protected of each class stay, and then the attacker displaces itself.
-func TestEvictKeepsTheUseful(t *testing.T) {
+func TestD8EvictKeepsTheUseful(t *testing.T) {
 	k := keeper(t, nil)
 	var links []dial.Inbound
 	add := func(name string, n int, change func(*dial.Inbound, int)) {

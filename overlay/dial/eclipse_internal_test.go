@@ -195,10 +195,10 @@ func eclipse(t *testing.T, seed uint64, config Config, share, down float64) time
 	return c.restart(now.Add(time.Minute), k, 10*time.Second)
 }
 
-// TestEclipseByRestart: with four fifths of both tables poisoned, a fifth of
+// TestD2EclipseByRestart: with four fifths of both tables poisoned, a fifth of
 // the honest nodes down and no bootstrap peer up, an honest outbound link is
 // there within ten seconds. GRAPEVINE_SEEDS says in how many lives to see that.
-func TestEclipseByRestart(t *testing.T) {
+func TestD2EclipseByRestart(t *testing.T) {
 	lives := 100
 	if n, err := strconv.Atoi(os.Getenv("GRAPEVINE_SEEDS")); err == nil {
 		lives = n
@@ -235,10 +235,10 @@ func TestEclipseNeedsAnchors(t *testing.T) {
 	require.Positive(t, failed)
 }
 
-// TestOneOfAHundredAnswers (D7): where 99 of a hundred addresses of a book are dead, and each dial of
+// TestD7OneOfAHundredAnswers (D7): where 99 of a hundred addresses of a book are dead, and each dial of
 // one takes five seconds, links come up as fast as a budget of dials lets the book be gone through;
 // and that budget holds.
-func TestOneOfAHundredAnswers(t *testing.T) {
+func TestD7OneOfAHundredAnswers(t *testing.T) {
 	const (
 		addresses = 1000
 		tick      = 250 * time.Millisecond
