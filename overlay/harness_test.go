@@ -366,6 +366,13 @@ func (s *sightings) blamed() (n int) {
 	return n
 }
 
+// lost is how many RPCs with messages the router dropped because a queue was full.
+func (s *sightings) lost() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.dropped
+}
+
 func (s *sightings) count(v validation.Verdict) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
