@@ -298,18 +298,60 @@ func TestP5BrokenPromisesCost(t *testing.T) {
 	eventually(t, func() bool { return !connected(n.host, p) || n.peer(p.ID()).Score < 0 }, "the score falls")
 }
 
-// P9: GRAFT of a topic that we are not in, that the peer is not in, or of 64 KiB, grafts nothing.
+// P9: who sends GRAFT of topics that we are not in, or of 64 KiB, is cut.
 func TestP9StrangeGraftsAreCut(t *testing.T) {
 	g, c := testGenesis("P9"), newClock()
 	n := start(t, g, c)
 	p := newPuppet(t, n)
-	before := liveHeap()
 	i := 0
 	cutSoon(t, n, p, func() bool {
 		i++
 		return p.graft(fmt.Sprint("unknown ", i), strings.Repeat("x", 60<<10))
 	})
-	eventually(t, func() bool { return liveHeap()-before < 1<<20 }, "nothing is kept")
+	require.False(t, n.peer(p.ID()).InTxMesh)
+	alive(t, n, 0)
+}
+
+// P9: where no budget stops it and nobody is cut, nothing is kept of such GRAFTs, while they come. Who
+// grafts our own topic without having said that it is in it is in the mesh, as the router has it, for as
+// long as it is connected.
+func TestP9StrangeGraftsAreNotKept(t *testing.T) {
+	g, c := testGenesis("P9, without budget"), newClock()
+	n := start(t, g, c, withoutSubscriptionBudget(overlay.DefaultLimits().Subscriptions), func(c *overlay.Config) { c.Limits.GraftsPerMinute = 1 << 30 })
+	for name, kind := range map[string]struct {
+		rpcs, per int // kept, they were 12 MiB at least
+		topic     func(i int) string
+	}{
+		"unknown": {240, 500, func(i int) string { return fmt.Sprint("unknown ", i) }},
+		"64 KiB":  {200, 1, func(i int) string { return strings.Repeat("t", 64<<10-i) }},
+		"no text": {200, 100, func(i int) string { return fmt.Sprintf("\xff\xfe%01000d", i) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPuppet(t, n)
+			before := liveHeap()
+			for i := range kind.rpcs {
+				topics := make([]string, kind.per)
+				for j := range topics {
+					topics[j] = kind.topic(i*kind.per + j)
+				}
+				require.True(t, p.graft(topics...))
+				if (i+1)%(kind.rpcs/4) == 0 {
+					p.read(n)
+					eventually(t, func() bool { return liveHeap()-before < 1<<20 }, "nothing is kept of %d", (i+1)*kind.per)
+				}
+			}
+			require.True(t, connected(n.host, p))
+			require.False(t, n.peer(p.ID()).InTxMesh)
+		})
+	}
+	p, subscriber := newPuppet(t, n), newPuppet(t, n) // to a topic that nobody is in nothing is sent
+	subscriber.subscribe(true, p.topic)
+	require.True(t, p.graft(p.topic))
+	eventually(t, func() bool { return n.peer(p.ID()).InTxMesh && n.peer(subscriber.ID()).InTxMesh }, "a mesh link")
+	n.submit(transfer(g, "wallet 0", 0))
+	eventually(t, func() bool { return p.received() == 1 }, "sent what the mesh is sent")
+	require.NoError(t, p.Close())
+	eventually(t, func() bool { return !n.knows(p.ID()) }, "gone")
 	alive(t, n, 0)
 }
 
