@@ -19,7 +19,9 @@ import (
 func askingSentry(t *testing.T) *sentry {
 	t.Helper()
 	c := peerscore.DefaultLookoutConfig()
-	c.PerSecond, c.Grace, c.GraftGrace = 1000, time.Nanosecond, time.Nanosecond
+	often := peerscore.Pace{PerSecond: 1000, Share: 0.25}
+	c.Settled, c.Unsure, c.Suspect = often, often, often
+	c.Grace, c.GraftGrace = time.Nanosecond, time.Nanosecond
 	s := newSentry(c, &roster{members: map[peer.ID]*member{}}, new(crew), slog.New(slog.DiscardHandler))
 	for _, p := range []peer.ID{"a", "b", "c", "d"} {
 		s.meshed(p, true)

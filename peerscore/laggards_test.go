@@ -38,7 +38,7 @@ func TestLaggards(t *testing.T) {
 // the shares, nobody is blamed.
 func TestLawLaggardsOfAFullUplink(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 7))
+		rng := rand.New(rand.NewPCG(drawSeed(t), 7))
 		readings := make([]peerscore.Reading, rng.IntN(40))
 		for i := range readings {
 			sent := 20 + rng.IntN(1000)

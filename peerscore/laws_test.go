@@ -2,6 +2,7 @@ package peerscore_test
 
 import (
 	"container/heap"
+	"fmt"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -44,7 +45,7 @@ func TestLawOffencesOutweighMerits(t *testing.T) {
 		book, now := newBook(t, cfg), start
 		rate := rapid.SampledFrom([]float64{0.1, 1, 10, 100, 1000}).Draw(t, "rate")
 		router := routed(t, cfg, rate)
-		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))
+		rng := rand.New(rand.NewPCG(drawSeed(t), 1))
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
 			now = now.Add(time.Duration(rng.IntN(60)) * time.Second)
 			router.Decay(now)
@@ -85,7 +86,7 @@ func TestLawOffencesOutweighMerits(t *testing.T) {
 func TestLawQuota(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		q := peerscore.Quota{Window: time.Minute}
-		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 2))
+		rng := rand.New(rand.NewPCG(drawSeed(t), 2))
 		peers, now := rng.IntN(100), start
 		type ban struct {
 			at    time.Time
@@ -124,6 +125,7 @@ type conduct struct {
 	own    float64 // messages of its own per second
 	turns  time.Duration
 	rtt    time.Duration
+	late   float64       // share of messages that it holds back in turn
 	says   time.Duration // the round trip that it feigns, by answering slowly where that is measured
 	behind bool          // always hears from us first, unless we hold back
 
@@ -308,14 +310,17 @@ func (w *world) course(i int, key uint64) {
 		return // it had it from us
 	}
 	arrives := max(0, hears+oneWay)
-	if w.rng.Float64() < 0.1 { // it holds its copy back in turn, until it hears ours
+	if w.rng.Float64() < c.late { // it holds its copy back in turn, until it hears ours
 		arrives = min(hears+300*time.Millisecond+2*c.rtt, ours) + oneWay
 	}
 	w.after(arrives, copied)
 }
 
 func drawHonest(rng *rand.Rand) conduct {
-	c := conduct{honest: true, rtt: time.Duration(1+rng.IntN(300)) * time.Millisecond, behind: rng.IntN(4) == 0}
+	c := conduct{honest: true, rtt: time.Duration(1+rng.IntN(300)) * time.Millisecond, behind: rng.IntN(4) == 0, late: 0.1}
+	if rng.IntN(4) == 0 {
+		c.late = 0.25 // we are new to it
+	}
 	if rng.IntN(4) == 0 {
 		c.rtt = time.Second // a line of 500 ms
 	}
@@ -329,7 +334,7 @@ func drawHonest(rng *rand.Rand) conduct {
 // R81: silence is never held against who gives what it has.
 func TestLawHonestPeersAreNeverNegative(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		seed := rapid.Uint64().Draw(t, "seed")
+		seed := drawSeed(t)
 		rng := rand.New(rand.NewPCG(seed, 5))
 		conducts := make([]conduct, 4+rng.IntN(5))
 		share := rng.IntN(4)
@@ -379,7 +384,7 @@ func TestLawHonestPeersAreNeverNegative(t *testing.T) {
 // drawDropper is silent, or drops at least three quarters of everything, and does
 // what it can to look busy, or to be gone before it is judged.
 func drawDropper(rng *rand.Rand) conduct {
-	c := conduct{rtt: time.Duration(1+rng.IntN(300)) * time.Millisecond, echoes: rng.IntN(2) == 0}
+	c := conduct{rtt: time.Duration(1+rng.IntN(300)) * time.Millisecond, late: 0.1, echoes: rng.IntN(2) == 0}
 	if rng.IntN(2) == 0 {
 		c.passes = 0.25 * rng.Float64()
 	}
@@ -402,65 +407,67 @@ func drawDropper(rng *rand.Rand) conduct {
 // seconds are those that it spends in the mesh, five or more at a time: who stays for less
 // is kept out of it for longer than it is in (R153).
 //
-// What is found is found by samples, about one message a second of a link: with bad luck
-// they fall on what the peer did pass on. So one trace in 300 may take longer, and none
-// more than three times as long.
+// It is found by samples: of a million traces none takes longer (docs/figures/laws.md).
 //
 // R81: a mesh peer that does not pass on what it should is negative within 30 s.
 // R153: leaving and coming back does not help it.
 // R154: nor does it help to answer slowly where round trips are measured.
 func TestLawDroppersAreNegativeWithinThirtySeconds(t *testing.T) {
-	traces, late := 0, 0
-	defer func() {
-		t.Logf("%d of %d traces took longer than 30 s", late, traces)
-		require.LessOrEqual(t, late, 1+traces/300)
-	}()
 	rapid.Check(t, func(t *rapid.T) {
-		traces++
-		seed := rapid.Uint64().Draw(t, "seed")
-		rng := rand.New(rand.NewPCG(seed, 6))
-		conducts := []conduct{drawDropper(rng)}
-		honest := 3 + rng.IntN(5)
-		rate := 10 + 10*rng.Float64()
-		if silent := &conducts[0]; silent.passes == 0 && silent.own == 0 {
-			rate = 5 + 5*rng.Float64()
-			honest = rng.IntN(8)
-		}
-		for range honest {
-			conducts = append(conducts, drawHonest(rng))
-		}
-		for len(conducts) < 4+rng.IntN(6) {
-			conducts = append(conducts, drawDropper(rng))
-		}
-		turns := time.Duration(0)
-		if rng.IntN(2) == 0 && honest >= 3 { // it behaved for a while
-			turns = time.Duration(rng.IntN(20)) * time.Second
-			conducts[0].turns = turns
-		}
-		cfg := peerscore.DefaultConfig()
-		w := newWorld(seed, rate, conducts)
-		router, book := routed(t, cfg, rate), newBook(t, cfg)
-		router.Graft(start)
-		negative := false
-		for w.inMesh("a") < turns+90*time.Second && !negative {
-			w.run(w.now.Add(time.Second))
-			router.Decay(w.now)
-			for ; w.firsts["a"] > 0; w.firsts["a"]-- {
-				router.Deliver()
-				book.Earn(w.now, "a")
-				book.Earn(w.now, "a")
-			}
-			for range 100 { // and as much again of everything that it could earn
-				router.Deliver()
-				book.Earn(w.now, "a")
-			}
-			negative = router.Score()+book.Score(w.now, "a")+w.lookout.Score(w.now, "a") < 0
-		}
-		if w.inMesh("a") > turns+30*time.Second {
-			late++
-		}
-		require.True(t, negative, "%+v at %.1f/s among %+v", conducts[0], rate, conducts[1:])
+		took, trace := findDropper(t, drawSeed(t))
+		require.LessOrEqual(t, took, 30*time.Second, "%s", trace)
 	})
+}
+
+// findDropper plays the trace of a seed, and says how long its dropper was in the mesh, dropping,
+// before its score was negative, or 90 s.
+
+func findDropper(t require.TestingT, seed uint64) (took time.Duration, trace string) {
+	rng := rand.New(rand.NewPCG(seed, 6))
+	conducts := []conduct{drawDropper(rng)}
+	honest := 3 + rng.IntN(5)
+	rate := 10 + 10*rng.Float64()
+	if silent := &conducts[0]; silent.passes == 0 && silent.own == 0 {
+		rate = 5 + 5*rng.Float64()
+		honest = rng.IntN(8)
+	}
+	for range honest {
+		conducts = append(conducts, drawHonest(rng))
+	}
+	for len(conducts) < 4+rng.IntN(6) {
+		conducts = append(conducts, drawDropper(rng))
+	}
+	if rng.IntN(2) == 0 && honest >= 3 { // it behaved for a while
+		conducts[0].turns = time.Duration(rng.IntN(20)) * time.Second
+	}
+	cfg := peerscore.DefaultConfig()
+	w := newWorld(seed, rate, conducts)
+	router, book := routed(t, cfg, rate), newBook(t, cfg)
+	router.Graft(start)
+	for took < 90*time.Second {
+		w.run(w.now.Add(time.Second))
+		router.Decay(w.now)
+		for ; w.firsts["a"] > 0; w.firsts["a"]-- {
+			router.Deliver()
+			book.Earn(w.now, "a")
+			book.Earn(w.now, "a")
+		}
+		for range 100 { // and as much again of everything that it could earn
+			router.Deliver()
+			book.Earn(w.now, "a")
+		}
+		took = w.inMesh("a") - conducts[0].turns
+		if router.Score()+book.Score(w.now, "a")+w.lookout.Score(w.now, "a") < 0 {
+			break
+		}
+	}
+	return took, fmt.Sprintf("seed %d: %+v at %.1f/s among %+v", seed, conducts[0], rate, conducts[1:])
+}
+
+// drawSeed draws the seed of a trace. Rapid likes small numbers, and draws every second one again:
+// of two, a million are a million.
+func drawSeed(t *rapid.T) uint64 {
+	return rapid.Uint64().Draw(t, "seed")*0x9e3779b97f4a7c15 + rapid.Uint64().Draw(t, "seed of the seed")
 }
 
 // P22: what a peer earns in one topic does not make up for its silence in the other: a sentence counts

@@ -46,6 +46,7 @@ type Lookout struct {
 	counted  float64
 	ticked   time.Time
 	calm     time.Time // nothing is held back before
+	large    time.Time // the mesh was of MinMesh at least, and became smaller
 	mesh     map[PeerID]*watched
 	memory   shelf[int64] // of peers outside the mesh, by when they are forgotten (unix ms)
 	memories map[PeerID]record
@@ -56,21 +57,26 @@ type record struct {
 	evidence float64
 	misses   float64 // share of questions it missed, smoothed
 	strikes  int
+	answered int       // questions, in time or not, or missed
 	until    time.Time // of the sentence
 }
 
 // watched is a peer of the mesh.
 type watched struct {
 	record
-	returned bool          // it left while something was held against it
+	returned bool          // it left unsettled, or while something was held against it
 	latest   time.Duration // by which an answer came after its release, at most
 	asks     time.Time     // it is asked nothing before
+	last     time.Time     // when it was asked last
 	gave     time.Time     // last something of its own
 	open     map[uint64]question
 	asked    []asked // keys of open, oldest first
 }
 
-type question struct{ release, verdict time.Time }
+type question struct {
+	release, verdict time.Time
+	weight           float64 // of its answer
+}
 
 type asked struct {
 	key     uint64
@@ -79,11 +85,15 @@ type asked struct {
 
 // LookoutConfig says how a Lookout asks and judges.
 type LookoutConfig struct {
-	// PerSecond questions are put to a peer of a busy mesh, SuspectPerSecond to
-	// one with evidence against it, that let two questions pass, that left and came
-	// back, or that gave us nothing for LiveFor; of a quiet one's messages at most
-	// MaxShare.
-	PerSecond, SuspectPerSecond, MaxShare float64
+	// Settled is how often a peer is asked that answers. Unsure is for one that answered
+	// less than Introduction questions, has one past its time, gave us nothing for LiveFor,
+	// or came back after it left unsettled or with something held against it. Suspect is
+	// for one with evidence against it, with two questions past their time, or that
+	// missed more than is nobody's fault.
+	Settled, Unsure, Suspect Pace
+
+	// Introduction is the number of verdicts after which a peer is settled.
+	Introduction int
 
 	// Patience is the time, beside twice the round trip, for which a copy is held
 	// back; Late the time beside it in which the answer may still come.
@@ -100,12 +110,22 @@ type LookoutConfig struct {
 	// LiveFor is how long a peer counts as one that gives something.
 	LiveFor time.Duration
 
-	// MinMesh is the least mesh in which anybody is judged.
+	// MinMesh is the least mesh in which anybody is judged, and Refill the time for which one
+	// counts as large that was: who leaves does not end the trial of those who stay.
 	MinMesh int
+	Refill  time.Duration
 
-	// What an answer adds to the evidence, and the bounds of that.
+	// What an answer adds to the evidence, a pass takes from it.
 	Miss, LateMiss, Pass float64
-	Clear, Convict       float64
+
+	// FullWeight questions a second count in full. Where more are asked, all of them
+	// together weigh as much as so many: they make a verdict surer, but not so soon that
+	// a peer which stood still for some seconds had no time to be heard from again. Of who
+	// left and came back, twice as many count in full.
+	FullWeight float64
+
+	// The evidence is between Clear, below which no passes take it, and Convict.
+	Clear, Convict float64
 
 	// Penalty is the score of a convicted peer.
 	Penalty float64
@@ -121,24 +141,33 @@ type LookoutConfig struct {
 	MaxRecords int // peers outside the mesh that are remembered
 }
 
+// A Pace is how many questions a second are put to a peer of a busy mesh, and to which share
+// of a quiet one's messages that is held.
+type Pace struct{ PerSecond, Share float64 }
+
 // DefaultLookoutConfig returns the settings of a public node.
 //
-// With a miss weighing twice a pass, a peer that drops half of everything is
-// convicted after some thirty questions, twenty seconds at ten messages a
-// second; a silent one after a dozen. An honest peer that misses a tenth reaches
+// A peer that drops three quarters of everything is convicted within thirty seconds in
+// every one of a million traces (docs/figures/laws.md), one that answered well and then
+// stands still after more than six. An honest peer that misses a tenth reaches
 // Convict once in 10^6 walks from Clear (gambler's ruin).
 func DefaultLookoutConfig() LookoutConfig {
 	return LookoutConfig{
-		PerSecond: 1, SuspectPerSecond: 4, MaxShare: 0.25,
-		Patience:   300 * time.Millisecond,
-		Late:       2 * time.Second,
-		MaxRTT:     1200 * time.Millisecond, // of a link of 500 ms, and some more
-		Grace:      3 * time.Second,         // four heartbeats
-		GraftGrace: time.Second,             // until the other side knows, on the slowest line
-		LiveFor:    6 * time.Second,
-		MinMesh:    4,
-		Miss:       1, LateMiss: 0.25, Pass: 0.5,
-		Clear: -4, Convict: 8,
+		Settled:      Pace{PerSecond: 1, Share: 0.25},
+		Unsure:       Pace{PerSecond: 4, Share: 0.25},
+		Suspect:      Pace{PerSecond: 8, Share: 0.75},
+		Introduction: 8,
+		Patience:     300 * time.Millisecond,
+		Late:         2 * time.Second,
+		MaxRTT:       1200 * time.Millisecond, // of a link of 500 ms, and some more
+		Grace:        3 * time.Second,         // four heartbeats
+		GraftGrace:   time.Second,             // until the other side knows, on the slowest line
+		LiveFor:      6 * time.Second,
+		MinMesh:      4,
+		Refill:       30 * time.Second, // as long as a dropper has
+		Miss:         1, LateMiss: 0.25, Pass: 0.5,
+		FullWeight: 3,
+		Clear:      -4, Convict: 8,
 		Penalty:  35,
 		Sentence: 2 * time.Minute, MaxSentence: time.Hour, // fifteen times a PRUNE's back-off: the mesh fills with others meanwhile
 		MaxStall:   2 * time.Second,
@@ -163,14 +192,15 @@ func (c LookoutConfig) Validate(book Config) error {
 		name  string
 		value float64
 	}{
-		{"PerSecond", c.PerSecond},
-		{"SuspectPerSecond", c.SuspectPerSecond},
-		{"MaxShare", c.MaxShare},
 		{"Miss", c.Miss},
 		{"LateMiss", c.LateMiss},
 		{"Pass", c.Pass},
+		{"FullWeight", c.FullWeight},
 		{"Convict", c.Convict},
 		{"-Clear", -c.Clear},
+		{"Settled.PerSecond", c.Settled.PerSecond},
+		{"Settled.Share", c.Settled.Share},
+		{"Introduction", float64(c.Introduction)},
 		{"Patience", c.Patience.Seconds()},
 		{"Late", c.Late.Seconds()},
 		{"MaxRTT", c.MaxRTT.Seconds()},
@@ -180,6 +210,7 @@ func (c LookoutConfig) Validate(book Config) error {
 		{"Sentence", c.Sentence.Seconds()},
 		{"MaxStall", c.MaxStall.Seconds()},
 		{"MinMesh", float64(c.MinMesh)},
+		{"Refill", c.Refill.Seconds()},
 		{"MaxOpen", float64(c.MaxOpen)},
 		{"MaxRecords", float64(c.MaxRecords)},
 	} {
@@ -187,9 +218,19 @@ func (c LookoutConfig) Validate(book Config) error {
 			refuse("%s is %v, want a number > 0", x.name, x.value)
 		}
 	}
-	if c.MaxShare > 0.25 {
-		// Two honest peers that hold back from each other answer late.
-		refuse("MaxShare is %v, want <= 0.25", c.MaxShare)
+	for _, x := range []struct {
+		name         string
+		pace, before Pace
+		share        float64
+	}{
+		// Two honest peers that hold back from each other answer late: half of those of
+		// their answers that both hold back.
+		{"Unsure", c.Unsure, c.Settled, 0.25},
+		{"Suspect", c.Suspect, c.Unsure, 1},
+	} {
+		if !(x.pace.PerSecond >= x.before.PerSecond) || !(x.pace.Share >= x.before.Share) || !(x.pace.Share <= x.share) {
+			refuse("%s is %+v, want no less than %+v, and a share <= %v", x.name, x.pace, x.before, x.share)
+		}
 	}
 	if c.MaxSentence < c.Sentence {
 		refuse("MaxSentence is %v, want >= Sentence=%v", c.MaxSentence, c.Sentence)
@@ -215,6 +256,7 @@ func (l *Lookout) Joined(now time.Time, p PeerID, met time.Time) {
 	if forming := met.Add(l.config.Grace); forming.After(w.asks) {
 		w.asks = forming
 	}
+	w.last = w.asks
 	if old, ok := l.memories[p]; ok {
 		if expires, _ := l.memory.rank(p); expires > now.UnixMilli() {
 			w.record, w.returned = old, true
@@ -234,16 +276,20 @@ func (l *Lookout) Left(now time.Time, p PeerID) (convicted bool) {
 	if w == nil {
 		return false
 	}
+	if len(l.mesh) >= l.config.MinMesh {
+		l.large = now
+	}
 	delete(l.mesh, p)
 	if now.Sub(l.ticked) <= l.config.MaxStall {
 		for _, a := range w.asked {
-			if w.open[a.key].release.Add(w.latest).Before(now) {
-				l.missed(now, w)
+			if q := w.open[a.key]; q.release.Add(w.latest).Before(now) {
+				l.missed(now, w, q)
 			}
 		}
 		convicted = l.convict(now, w)
 	}
-	if w.evidence <= 0 && w.strikes == 0 && w.misses < forgotten {
+	unsettled := w.answered < l.config.Introduction && len(w.asked) > 0
+	if w.evidence <= 0 && w.strikes == 0 && w.misses < forgotten && !unsettled {
 		return convicted
 	}
 	expires := now.Add(l.config.Sentence)
@@ -281,42 +327,61 @@ func (l *Lookout) First(now time.Time, from PeerID) {
 // that p sent, or that is our own, is none to hold back.
 func (l *Lookout) Hold(now time.Time, p PeerID, key uint64, rtt time.Duration) (until time.Time, ok bool) {
 	w := l.mesh[p]
-	if w == nil || len(l.mesh) < l.config.MinMesh || now.Before(l.calm) || now.Before(w.asks) ||
+	if w == nil || !l.judges(now) || now.Before(l.calm) || now.Before(w.asks) ||
 		len(w.asked) >= l.config.MaxOpen || now.Before(w.until) {
 		return until, false
 	}
 	if _, again := w.open[key]; again {
 		return until, false
 	}
-	wanted := l.config.PerSecond
-	if w.evidence > 0 || w.returned || !l.live(now, w) || w.overdue(now) {
-		wanted = l.config.SuspectPerSecond
-	}
-	if l.rng.Float64()*max(l.rate, 1e-9) >= min(wanted, l.config.MaxShare*l.rate) {
+	pace := l.pace(now, w)
+	perSecond := min(pace.PerSecond, pace.Share*l.rate)
+	if l.rng.Float64()*max(l.rate, 1e-9) >= perSecond && now.Sub(w.last).Seconds()*perSecond < longest {
 		return until, false
 	}
+	w.last = now
 	rtt = min(rtt, l.config.MaxRTT)
-	trips := 2 * rtt
+	trips, full := 2*rtt, l.config.FullWeight
 	if w.returned {
-		trips = rtt // it may not stay for two
+		trips, full = rtt, 2*full // it may not stay for two
 	}
 	until = now.Add(l.config.Patience + trips)
-	q := question{release: until, verdict: until.Add(l.config.Late + 2*rtt)}
+	q := question{release: until, verdict: until.Add(l.config.Late + 2*rtt), weight: min(1, full/perSecond)}
 	w.open[key] = q
 	w.asked = append(w.asked, asked{key, q.verdict})
 	return until, true
 }
 
-// overdue says whether two questions are past the time to answer them. Verdicts come
+// longest is how long a peer is not asked at most, in times of what it is on average: chance would
+// leave one in a million alone for longer than a dropper is to take.
+const longest = 3
+
+// judges says whether there is a mesh to compare a peer with.
+func (l *Lookout) judges(now time.Time) bool {
+	return len(l.mesh) >= l.config.MinMesh || !l.large.IsZero() && now.Sub(l.large) < l.config.Refill
+}
+
+// pace is how often a peer is asked.
+func (l *Lookout) pace(now time.Time, w *watched) Pace {
+	overdue := w.overdue(now)
+	switch {
+	case w.evidence > 0, w.misses > tolerated, overdue > 1:
+		return l.config.Suspect
+	case w.answered < l.config.Introduction, w.returned, overdue > 0, !l.live(now, w):
+		return l.config.Unsure
+	}
+	return l.config.Settled
+}
+
+// overdue is how many questions are past the time to answer them. Verdicts come
 // seconds later, and whoever falls silent all at once is to be found sooner.
-func (w *watched) overdue(now time.Time) bool {
-	late := 0
+func (w *watched) overdue(now time.Time) (late int) {
 	for _, a := range w.asked {
 		if w.open[a.key].release.Before(now) {
 			late++
 		}
 	}
-	return late >= 2
+	return late
 }
 
 // Heard takes note of a copy from p, first or not, and says whether one is held
@@ -332,15 +397,16 @@ func (l *Lookout) Heard(now time.Time, p PeerID, key uint64) (release bool) {
 	}
 	delete(w.open, key)
 	w.asked = slices.DeleteFunc(w.asked, func(a asked) bool { return a.key == key })
+	w.answered++
 	if now.Before(q.release) {
 		w.gave = now
 		w.misses -= w.misses / missMemory
-		w.evidence = max(l.config.Clear, w.evidence-l.config.Pass)
+		w.evidence = max(l.config.Clear, w.evidence-l.config.Pass*q.weight)
 		return true
 	}
 	w.misses -= w.misses / missMemory // late is not missed
 	w.latest = max(w.latest, now.Sub(q.release))
-	l.blame(now, w, l.config.LateMiss)
+	l.blame(now, w, l.config.LateMiss*q.weight)
 	return false
 }
 
@@ -398,17 +464,19 @@ func (l *Lookout) judge(now time.Time, w *watched) bool {
 		if due < 0 {
 			break
 		}
+		q := w.open[w.asked[due].key]
 		delete(w.open, w.asked[due].key)
 		w.asked = slices.Delete(w.asked, due, due+1)
-		l.missed(now, w)
+		l.missed(now, w, q)
 	}
 	return l.convict(now, w)
 }
 
 // missed notes that an answer did not come.
-func (l *Lookout) missed(now time.Time, w *watched) {
+func (l *Lookout) missed(now time.Time, w *watched, q question) {
 	w.misses += (1 - w.misses) / missMemory
-	l.blame(now, w, l.config.Miss)
+	w.answered++
+	l.blame(now, w, l.config.Miss*q.weight)
 }
 
 // convict ends a trial whose evidence is enough.
