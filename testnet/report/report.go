@@ -168,6 +168,9 @@ type Attack struct {
 	// VictimOutbound is how many honest peers the victim keeps in the end of those
 	// that it chose itself; null where nodes do not choose.
 	VictimOutbound *int `json:"victim_honest_outbound"`
+	// VictimInbound is how many attackers the victim is linked to when the load begins, and did
+	// not choose itself; null where nodes do not choose.
+	VictimInbound *int `json:"victim_inbound_attackers"`
 }
 
 // Phase is the spread of what was published in one part of a run.

@@ -43,7 +43,7 @@ func full() *report.Report {
 		},
 		Attack: report.Attack{
 			Attackers: 2, Kind: "spam", EvictedRatio: report.Ratio(1, 2),
-			TimeToEvictS: &report.EvictedS{P50: 1.5, Max: 3}, HonestBanned: report.Measured(0), ChargedRatio: report.Ratio(1, 2), HonestCharged: report.Measured(0), EvidenceRatio: report.Measured(1.0), VictimOutbound: report.Measured(4), HonestMeshRatio: report.Measured(0.9),
+			TimeToEvictS: &report.EvictedS{P50: 1.5, Max: 3}, HonestBanned: report.Measured(0), ChargedRatio: report.Ratio(1, 2), HonestCharged: report.Measured(0), EvidenceRatio: report.Measured(1.0), VictimOutbound: report.Measured(4), VictimInbound: report.Measured(100), HonestMeshRatio: report.Measured(0.9),
 			Before: &report.Phase{Tx: spread, Block: spread, CPUPerS: report.Measured(0.25), OthersCPUPerS: report.Measured(0.01)}, During: &report.Phase{Tx: spread, Block: spread, CPUPerS: report.Measured(0.5), OthersCPUPerS: report.Measured(0.02)},
 			HeapGrowthMB: report.Measured(1.5), RSSGrowthMB: report.Measured(12.0),
 		},

@@ -117,27 +117,34 @@ func (g *stage) convicted() *float64 {
 	return report.Ratio(float64(known), float64(all))
 }
 
-// chosen counts the honest ones among the peers that the victim chose; nil where nobody
-// chooses.
-func (g *stage) chosen() *int {
+// victimLinks counts the honest ones among the peers that the victim chose, and the attackers among
+// the others that it is linked to; nil where nobody chooses.
+func (g *stage) victimLinks() (honestChosen, attackersBeside *int) {
 	honest := make(map[peer.ID]bool)
 	for _, p := range g.places {
 		honest[p.ID] = p.honest
 	}
 	for _, p := range g.places {
-		victim, ok := p.participant().(Chooser)
+		node := p.participant()
+		victim, ok := node.(Chooser)
 		if !ok || p.ID != p.Victim.ID || p.Finds == 0 {
 			continue
 		}
-		n := 0
-		for _, id := range victim.Chosen() {
+		chosen := victim.Chosen()
+		good, bad := 0, 0
+		for _, id := range chosen {
 			if honest[id] {
-				n++
+				good++
 			}
 		}
-		return &n
+		for _, id := range node.Peers() {
+			if !honest[id] && !slices.Contains(chosen, id) {
+				bad++
+			}
+		}
+		return &good, &bad
 	}
-	return nil
+	return nil, nil
 }
 
 // attack is the report's part about attackers.
@@ -155,7 +162,7 @@ func (g *stage) attack(phase [phases][kinds]harvest) report.Attack {
 		return a
 	}
 	a.Before, a.During = spreads(phase[calm]), spreads(phase[attacked])
-	a.VictimOutbound = g.course.victimLinks
+	a.VictimOutbound, a.VictimInbound = g.course.victimLinks, g.course.besiegers
 	a.EvidenceRatio = g.course.convicted
 	a.EvictedRatio = report.Ratio(float64(len(g.course.evicted)), float64(a.Attackers))
 	a.HonestMeshRatio = g.course.honestMesh

@@ -31,6 +31,7 @@ type course struct {
 	overlapBytes *uint64 // sent while the two loads overlapped; nil where they do not
 	convicted    *float64
 	victimLinks  *int // honest peers that the victim chose; nil where nobody chooses
+	besiegers    *int // attackers linked to it that it did not choose, when the load began
 
 	mu      sync.Mutex // guards what follows
 	refused map[ID]error
@@ -65,6 +66,7 @@ func (g *stage) direct(ctx context.Context) error {
 		return err
 	}
 	c.links = g.carrying()
+	_, c.besiegers = g.victimLinks()
 	g.status.phase(Loading)
 	c.wire0 = g.world.sent()
 	c.cpu0, c.cpuKnown = cpuTime()
@@ -87,7 +89,7 @@ func (g *stage) direct(ctx context.Context) error {
 	c.cpu1, _ = cpuTime()
 	c.heap = liveHeap()
 	c.honestBanned = g.banned()
-	c.victimLinks = g.chosen()
+	c.victimLinks, _ = g.victimLinks()
 	c.convicted = g.convicted()
 	g.status.phase(Stopping)
 	return nil
