@@ -11,12 +11,41 @@ import (
 	"github.com/grapevine-p2p/grapevine/testnet/sim"
 )
 
-// What Sybils do to those that have no repair, sieges show.
-func TestSybils(t *testing.T) {
-	for _, name := range []string{"attack-cold-boot", "attack-dawn", "attack-covert-flash", "attack-eclipse", "attack-censor"} {
-		t.Run(name, func(t *testing.T) { holds(t, shipped(t, name)) })
-	}
+// What Sybils do to those that have no repair: see TestSieges, which leaves them to the tests
+// below.
+var (
+	covertFlash = swallowing("covert-flash", "1s")
+	coldBoot    = swallowing("cold-boot", "")
+	dawn        = swallowing("silent", "") // those that start with the honest are no kind of their own
+	eclipse     = swallowing("eclipse", "")
+	censorOne   = swallowing("censor", "", "txs.origins=1")
+
+	sybils = []siege{covertFlash, coldBoot, dawn, eclipse, censorOne}
+)
+
+// surrounded has a siege each time, and with `make attacks` the large network that ships.
+func surrounded(t *testing.T, s siege, ships string) {
+	t.Run("siege", func(t *testing.T) {
+		clear(done)
+		s.run(t)
+	})
+	t.Run(ships, func(t *testing.T) { holds(t, shipped(t, ships)) })
 }
+
+// TestP23CovertFlash: those that behaved fall silent, all at once.
+func TestP23CovertFlash(t *testing.T) { surrounded(t, covertFlash, "attack-covert-flash") }
+
+// TestP24ColdBoot: those that were there first never pass on anything.
+func TestP24ColdBoot(t *testing.T) { surrounded(t, coldBoot, "attack-cold-boot") }
+
+// TestP25Dawn: those that start with the honest nodes pass on nothing of what these send.
+func TestP25Dawn(t *testing.T) { surrounded(t, dawn, "attack-dawn") }
+
+// TestP26CensorOne: those that hold the meshes drop what one origin sends, and nothing else.
+func TestP26CensorOne(t *testing.T) { surrounded(t, censorOne, "attack-censor") }
+
+// TestSybilsEclipseOne: those around one victim pass on nothing, neither to it nor from it.
+func TestSybilsEclipseOne(t *testing.T) { surrounded(t, eclipse, "attack-eclipse") }
 
 // TestSybilsAim: those around a victim are linked to it, all of them, and it is
 // the victim that they harm. Of this seed nobody honest is next to it.
