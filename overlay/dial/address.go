@@ -3,6 +3,7 @@ package dial
 import (
 	"cmp"
 	"net/netip"
+	"slices"
 
 	"github.com/grapevine-p2p/grapevine/peerscore"
 )
@@ -62,21 +63,27 @@ func GroupOf(ip netip.Addr) Group {
 // addresses. The IPv6 ones carry an IPv4 address, which must stand for itself.
 var special = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"),
-	netip.MustParsePrefix("100.64.0.0/10"), // carrier-grade NAT
+	carriers,
 	netip.MustParsePrefix("192.0.0.0/24"),
 	netip.MustParsePrefix("192.0.2.0/24"),
 	netip.MustParsePrefix("198.18.0.0/15"),
 	netip.MustParsePrefix("198.51.100.0/24"),
 	netip.MustParsePrefix("203.0.113.0/24"),
 	netip.MustParsePrefix("240.0.0.0/4"),
-	netip.MustParsePrefix("64:ff9b::/96"),   // NAT64
-	netip.MustParsePrefix("64:ff9b:1::/48"), // NAT64
+	netip.MustParsePrefix("::/96"),           // IPv4-compatible
+	netip.MustParsePrefix("::ffff:0:0:0/96"), // IPv4-translated
+	netip.MustParsePrefix("64:ff9b::/96"),    // NAT64
+	netip.MustParsePrefix("64:ff9b:1::/48"),  // NAT64
 	netip.MustParsePrefix("100::/64"),
 	netip.MustParsePrefix("2001::/32"), // Teredo
 	netip.MustParsePrefix("2001:db8::/32"),
 	netip.MustParsePrefix("2002::/16"), // 6to4
+	netip.MustParsePrefix("3fff::/20"),
 	netip.MustParsePrefix("fec0::/10"),
 }
+
+// carriers is what providers number their customers with, behind their own NAT.
+var carriers = netip.MustParsePrefix("100.64.0.0/10")
 
 // unasked are ports of services that take harm, or make us look harmful, when
 // thousands of nodes dial them on a stranger's word. Bitcoin Core has a longer
@@ -98,10 +105,14 @@ func (a Address) Public() bool {
 			return false
 		}
 	}
-	for _, port := range unasked {
-		if a.At.Port() == port {
-			return false
-		}
-	}
-	return true
+	return !slices.Contains(unasked[:], a.At.Port())
+}
+
+// Near says whether a may be dialled on the word of whoever is in our own network:
+// that may lead into it, or to this machine, but to no crowd of hosts and no
+// well-known other service either.
+func (a Address) Near() bool {
+	ip := a.At.Addr()
+	ours := ip.IsPrivate() || ip.IsLoopback() || ip.IsLinkLocalUnicast() || carriers.Contains(ip)
+	return a.Public() || a.valid() && ours && !slices.Contains(unasked[:], a.At.Port())
 }

@@ -46,8 +46,8 @@ type Book struct {
 
 	fresh, tried table
 	entries      map[Address]*entry
-	peers        map[peerscore.PeerID]int // addresses of each
-	tests        []Address                // fresh ones that answered and wait for a place, oldest first
+	peers        map[peerscore.PeerID][]*entry // of each
+	tests        []Address                     // fresh ones that answered and wait for a place, oldest first
 }
 
 type entry struct {
@@ -68,7 +68,7 @@ type entry struct {
 func NewBook(key Key) *Book {
 	return &Book{
 		key: key, fresh: newTable(freshBuckets), tried: newTable(triedBuckets),
-		entries: make(map[Address]*entry), peers: make(map[peerscore.PeerID]int),
+		entries: make(map[Address]*entry), peers: make(map[peerscore.PeerID][]*entry),
 	}
 }
 
@@ -76,8 +76,8 @@ func NewBook(key Key) *Book {
 func (b *Book) Len() (fresh, tried int) { return b.fresh.used, b.tried.used }
 
 // Learn notes that somebody at source told us of a, and returns whether a is in
-// the book now. A place that is taken stays so, unless what takes it is worth
-// nothing any more. Whether a may be dialled at all is the caller's question.
+// the book now. A place that is taken, in the table or among the addresses of the
+// peer, stays so, unless what takes it is worth nothing any more. Whether a may be dialled at all is the caller's question.
 func (b *Book) Learn(now time.Time, a Address, source netip.Addr) bool {
 	if !a.valid() || !source.IsValid() {
 		return false
@@ -86,15 +86,20 @@ func (b *Book) Learn(now time.Time, a Address, source netip.Addr) bool {
 		e.heard = max(e.heard, now.Unix())
 		return true
 	}
-	if b.peers[a.Peer] >= MaxPerPeer {
-		return false
-	}
 	e := &entry{addr: a, source: GroupOf(source), heard: now.Unix()}
 	place := b.key.freshPlace(a, e.source)
-	if sits := b.fresh.at[place]; sits != nil {
-		if !sits.worthless(now) {
+	sits := b.fresh.at[place]
+	if sits != nil && !sits.worthless(now) {
+		return false
+	}
+	if of := b.peers[a.Peer]; len(of) >= MaxPerPeer && (sits == nil || sits.addr.Peer != a.Peer) {
+		i := slices.IndexFunc(of, func(e *entry) bool { return e.worthless(now) })
+		if i < 0 {
 			return false
 		}
+		b.remove(of[i])
+	}
+	if sits != nil {
 		b.remove(sits)
 	}
 	b.insert(e, place)
@@ -229,7 +234,7 @@ func (b *Book) insert(e *entry, place int) {
 	t.put(e)
 	if b.entries[e.addr] == nil {
 		b.entries[e.addr] = e
-		b.peers[e.addr.Peer]++
+		b.peers[e.addr.Peer] = append(b.peers[e.addr.Peer], e)
 	}
 }
 
@@ -240,9 +245,13 @@ func (b *Book) remove(e *entry) {
 	}
 	t.take(e)
 	delete(b.entries, e.addr)
-	if b.peers[e.addr.Peer]--; b.peers[e.addr.Peer] == 0 {
+	of := b.peers[e.addr.Peer]
+	i := slices.Index(of, e)
+	if of = slices.Delete(of, i, i+1); len(of) == 0 {
 		delete(b.peers, e.addr.Peer)
+		return
 	}
+	b.peers[e.addr.Peer] = of
 }
 
 // promote moves e from fresh to its place in tried, which is free.

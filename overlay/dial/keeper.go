@@ -195,6 +195,12 @@ func (k *Keeper) next(now time.Time) (Dial, bool) {
 	if ok {
 		return Dial{a, Anchor}, true
 	}
+	late := k.Outbound() == 0 && now.Sub(k.started) >= k.config.BootstrapAfter
+	if late && !k.asking(now) { // one at a time beside the book, which may hold dead addresses only
+		if a, ok := k.nextSeed(now); ok {
+			return Dial{a, Bootstrap}, true
+		}
+	}
 	if missing > held {
 		if a, ok := k.pick(now, func(a Address) bool { return k.fits(now, a) }); ok {
 			return Dial{a, Outbound}, true
@@ -205,18 +211,31 @@ func (k *Keeper) next(now time.Time) (Dial, bool) {
 			}
 		}
 	}
-	if k.Outbound() == 0 && (now.Sub(k.started) >= k.config.BootstrapAfter || len(k.anchors) == 0 && len(k.book.entries) == 0) {
-		for i := range k.seeds {
-			s := &k.seeds[i]
-			if s.pause.over(now) && !k.knows(s.addr.Peer) {
-				return Dial{s.addr, Bootstrap}, true
-			}
+	if late || k.Outbound() == 0 && len(k.anchors) == 0 && len(k.book.entries) == 0 {
+		if a, ok := k.nextSeed(now); ok {
+			return Dial{a, Bootstrap}, true
 		}
 	}
 	if k.Outbound()+fresh == 0 {
 		return Dial{}, false
 	}
 	return k.feeler(now) // nobody fits: there are fewer networks than slots
+}
+
+// nextSeed returns a bootstrap peer to dial, if one is due.
+func (k *Keeper) nextSeed(now time.Time) (Address, bool) {
+	for i := range k.seeds {
+		s := &k.seeds[i]
+		if s.pause.over(now) && !k.knows(s.addr.Peer) {
+			return s.addr, true
+		}
+	}
+	return Address{}, false
+}
+
+// asking says whether a bootstrap peer is being dialled.
+func (k *Keeper) asking(now time.Time) bool {
+	return slices.ContainsFunc(k.pending, func(t trial) bool { return t.Why == Bootstrap && k.quick(now, t) })
 }
 
 // pick draws an address from either table, which of them at random.

@@ -57,5 +57,5 @@ func (k *Keeper) Learn(now time.Time, from peerscore.PeerID, told []Address) (le
 // peer's allowance bounds it, it may lead into the operator's own network, and it
 // is its own source.
 func (k *Keeper) Found(now time.Time, a Address) bool {
-	return k.book.Learn(now, a, a.At.Addr())
+	return a.Near() && k.book.Learn(now, a, a.At.Addr())
 }

@@ -152,7 +152,7 @@ func (b *Book) restore(d *decoder) {
 			if e.tried {
 				place = b.key.triedPlace(e.addr)
 			}
-			d.check(place > last && b.entries[e.addr] == nil && b.peers[e.addr.Peer] < MaxPerPeer)
+			d.check(place > last && b.entries[e.addr] == nil && len(b.peers[e.addr.Peer]) < MaxPerPeer)
 			if d.err != nil {
 				return
 			}

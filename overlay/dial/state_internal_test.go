@@ -23,8 +23,7 @@ func seal(body []byte) []byte {
 	return binary.BigEndian.AppendUint32(body, crc32.Checksum(body, castagnoli))
 }
 
-// D12 and the laws of a saved state: it comes back as it was, and what is
-// damaged is refused, with the reason.
+// A saved state comes back as it was.
 func TestStateComesBack(t *testing.T) {
 	k, now := lived(t)
 	saved := k.AppendTo(now, nil)
@@ -37,7 +36,12 @@ func TestStateComesBack(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, saved, again.AppendTo(now, nil))
 	require.Equal(t, k.Anchors(), again.Anchors())
+}
 
+// D12: a saved state that is cut, damaged, or of another key is refused, with the reason.
+func TestD12DamagedStateIsRefused(t *testing.T) {
+	k, now := lived(t)
+	saved := k.AppendTo(now, nil)
 	restore := func(b []byte) error {
 		_, err := Restore(DefaultConfig(), b, nil, rand.New(rand.NewPCG(1, 1)))
 		return err
