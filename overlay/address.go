@@ -1,14 +1,13 @@
 package overlay
 
 import (
-	"net"
+	"encoding/binary"
 	"net/netip"
 	"strconv"
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/multiformats/go-multiaddr"
-	manet "github.com/multiformats/go-multiaddr/net"
 
 	"github.com/grapevine-p2p/grapevine/overlay/dial"
 	"github.com/grapevine-p2p/grapevine/peerscore"
@@ -66,24 +65,25 @@ func multiaddrOf(a dial.Address) (multiaddr.Multiaddr, error) {
 	return multiaddr.NewMultiaddr(family + a.At.Addr().String() + over + strconv.Itoa(int(a.At.Port())) + end)
 }
 
-// addrPort is the IP and port at the beginning of a.
+// addrPort is the IP and port at the beginning of a. It reads them and asks nobody: to resolve a
+// name that a stranger chose would tell the stranger of us, and takes as long as it likes.
 func addrPort(a multiaddr.Multiaddr) (netip.AddrPort, bool) {
-	at, err := manet.ToNetAddr(firstTwo(a))
-	if err != nil {
+	if len(a) < 2 {
 		return netip.AddrPort{}, false
 	}
-	var out netip.AddrPort
-	switch at := at.(type) {
-	case *net.TCPAddr:
-		out = at.AddrPort()
-	case *net.UDPAddr:
-		out = at.AddrPort()
+	switch a[0].Protocol().Code {
+	case multiaddr.P_IP4, multiaddr.P_IP6:
+	default:
+		return netip.AddrPort{}, false
 	}
-	return netip.AddrPortFrom(out.Addr().Unmap(), out.Port()), out.IsValid()
+	switch a[1].Protocol().Code {
+	case multiaddr.P_TCP, multiaddr.P_UDP:
+	default:
+		return netip.AddrPort{}, false
+	}
+	ip, ok := netip.AddrFromSlice(a[0].RawValue())
+	return netip.AddrPortFrom(ip, binary.BigEndian.Uint16(a[1].RawValue())), ok && !ip.Is4In6()
 }
-
-// firstTwo cuts what comes after IP and port.
-func firstTwo(a multiaddr.Multiaddr) multiaddr.Multiaddr { return a[:min(2, len(a))] }
 
 // seenAt is from where a peer is connected, by its first connection with an IP.
 func seenAt(n network.Network, p peer.ID) (netip.AddrPort, bool) {

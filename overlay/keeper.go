@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -137,13 +138,21 @@ func (k *keeper) identified(p peer.ID) {
 // heard takes note of addresses of who, told by the connected peer from. How many one peer
 // may tell is bounded, and so is what they may lead to.
 func (k *keeper) heard(from, who peer.ID, addrs []multiaddr.Multiaddr) {
-	told := k.addressesOf(who, addrs)
+	told := k.notOurs(k.addressesOf(who, addrs))
 	if who == k.host.ID() || len(told) == 0 {
 		return
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.core.Learn(time.Now(), peerscore.PeerID(from), told)
+}
+
+// notOurs leaves out of list what leads to this node, whosever address it is said to be.
+func (k *keeper) notOurs(list []dial.Address) []dial.Address {
+	ours := k.addressesOf(k.host.ID(), k.host.Addrs())
+	return slices.DeleteFunc(list, func(a dial.Address) bool {
+		return slices.ContainsFunc(ours, func(o dial.Address) bool { return o.At == a.At && o.Over == a.Over })
+	})
 }
 
 func (k *keeper) addressesOf(p peer.ID, addrs []multiaddr.Multiaddr) (out []dial.Address) {

@@ -2,10 +2,15 @@ package overlay
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"net/netip"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -68,9 +73,15 @@ func TestAddressesOfTheBook(t *testing.T) {
 	}
 }
 
+// publicAt is where a keeper under test says that it is.
+const publicAt = "/ip4/8.8.4.4/tcp/7410"
+
 func keeperOf(t *testing.T) (*keeper, host.Host) {
 	t.Helper()
-	h, err := libp2p.New(libp2p.NoListenAddrs, libp2p.DisableMetrics(), libp2p.DisableRelay())
+	h, err := libp2p.New(libp2p.NoListenAddrs, libp2p.DisableMetrics(), libp2p.DisableRelay(),
+		libp2p.AddrsFactory(func([]multiaddr.Multiaddr) []multiaddr.Multiaddr {
+			return []multiaddr.Multiaddr{multiaddr.StringCast(publicAt)}
+		}))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = h.Close() })
 	core, err := dial.New(dial.DefaultConfig(), dial.Key{1}, nil, rand.New(rand.NewPCG(1, 1)))
@@ -81,22 +92,280 @@ func keeperOf(t *testing.T) (*keeper, host.Host) {
 	}, h
 }
 
-// D10: whoever is in the local network can invent peers, and is heard of some only; their
-// addresses may be private, for that is what the operator asked for.
+// D3: what a peer tells of others leads to no name, nor to ourselves, nor to anything else that
+// is not public: it is not even in the book.
+func TestD3WhatPeersTellLeadsToThePublicOnly(t *testing.T) {
+	for told, taken := range map[string]bool{
+		"/ip4/8.8.8.8/tcp/7410":              true,
+		"/ip4/8.8.4.4/tcp/7411":              true, // another node of our machine, or behind our NAT
+		"/ip4/8.8.4.4/udp/7410/quic-v1":      true,
+		publicAt:                             false,
+		"/dns/localhost/tcp/7410":            false,
+		"/dns4/intranet/tcp/7410":            false,
+		"/dns6/intranet/udp/7410/quic-v1":    false,
+		"/dnsaddr/intranet":                  false,
+		"/ip4/127.0.0.1/tcp/7410":            false,
+		"/ip4/192.168.1.1/udp/7410/quic-v1":  false,
+		"/ip4/169.254.169.254/tcp/80":        false,
+		"/ip4/0.0.0.0/tcp/7410":              false,
+		"/ip4/224.0.0.1/udp/7410/quic-v1":    false,
+		"/ip4/8.8.8.8/tcp/0":                 false,
+		"/ip4/8.8.8.8/tcp/22":                false,
+		"/ip4/8.8.8.8/tcp/25":                false,
+		"/ip6/::1/tcp/7410":                  false,
+		"/ip6/fe80::1/tcp/7410":              false,
+		"/ip6/::ffff:127.0.0.1/tcp/7410":     false,
+		"/ip6/::ffff:8.8.8.8/tcp/7410":       false,
+		"/ip6/64:ff9b::7f00:1/tcp/7410":      false,
+		"/ip6/ff02::1/udp/7410/quic-v1":      false,
+		"/ip6zone/eth0/ip6/fe80::1/tcp/7410": false,
+		"/ip4/8.8.8.8/tcp/7410/p2p/" + two:   false,
+	} {
+		k, _ := keeperOf(t)
+		k.core.Accepted(time.Now(), peerscore.PeerID(peerID(t, two)), netip.MustParseAddrPort("9.9.9.9:1"))
+		k.heard(peerID(t, two), peerID(t, one), []multiaddr.Multiaddr{multiaddr.StringCast(told)})
+		known, _ := k.core.Book().Len()
+		require.Equal(t, taken, known == 1, told)
+		require.Equal(t, taken, len(k.core.Tick(time.Now(), nil)) == 1, told)
+	}
+}
+
+// D3: a name that a peer tells is not looked up either: that alone would tell whoever answers for
+// it of us, and take as long as they like.
+func TestD3NamesOfStrangersAreNotLookedUp(t *testing.T) {
+	k, _ := keeperOf(t)
+	var asked atomic.Int32
+	was := net.DefaultResolver
+	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
+		asked.Add(1)
+		return nil, errors.New("no name server in this test")
+	}}
+	t.Cleanup(func() { net.DefaultResolver = was })
+	_, err := net.LookupHost("somebody.example.")
+	require.Error(t, err)
+	require.Positive(t, asked.Swap(0), "look-ups are seen")
+	k.core.Accepted(time.Now(), peerscore.PeerID(peerID(t, two)), netip.MustParseAddrPort("9.9.9.9:1"))
+	n := &neighbours{keeper: k, seen: make(map[peer.ID]struct{})}
+	for _, text := range []string{"/dns/a.example/tcp/7410", "/dns4/a.example/udp/7410/quic-v1", "/dns6/a.example/tcp/7410", "/dnsaddr/a.example"} {
+		name := multiaddr.StringCast(text)
+		k.heard(peerID(t, two), peerID(t, one), []multiaddr.Multiaddr{name})
+		n.HandlePeerFound(peer.AddrInfo{ID: peerID(t, one), Addrs: []multiaddr.Multiaddr{name}})
+		require.False(t, OnWord(name))
+	}
+	require.Zero(t, asked.Load())
+}
+
+// poisoned is what whoever is in the local network can say of one peer: a thousand addresses of
+// every sort.
+func poisoned() (addrs []multiaddr.Multiaddr) {
+	for i := range 100 {
+		for _, text := range []string{
+			"/ip4/192.168.%d.1/tcp/7410", "/ip4/127.0.%d.1/udp/7410/quic-v1", "/ip4/10.%d.0.1/tcp/7410", "/ip4/8.%d.8.8/tcp/7410",
+			"/ip4/224.0.%d.1/udp/7410/quic-v1", "/ip4/8.8.%d.8/tcp/22", "/ip6/fe80::%d/tcp/7410", "/dns4/host%d.local/tcp/7410",
+			"/ip4/8.8.8.%d/tcp/7410/ws", "/ip4/0.0.0.%d/tcp/7410",
+		} {
+			addrs = append(addrs, multiaddr.StringCast(fmt.Sprintf(text, i)))
+		}
+	}
+	return addrs
+}
+
+// Whoever is in the local network can invent peers, and is heard of some only; we are none of
+// them.
 func TestLocalPeersAreBounded(t *testing.T) {
 	k, h := keeperOf(t)
 	n := &neighbours{keeper: k, seen: make(map[peer.ID]struct{})}
-	n.HandlePeerFound(peer.AddrInfo{ID: h.ID(), Addrs: []multiaddr.Multiaddr{multiaddr.StringCast("/ip4/192.168.1.2/tcp/7410")}})
+	near := []multiaddr.Multiaddr{multiaddr.StringCast("/ip4/192.168.1.1/tcp/7410")}
+	n.HandlePeerFound(peer.AddrInfo{ID: h.ID(), Addrs: near})
 	require.Empty(t, k.core.Tick(time.Now(), nil), "it is ourselves")
-	n.HandlePeerFound(peer.AddrInfo{ID: peerID(t, one), Addrs: []multiaddr.Multiaddr{multiaddr.StringCast("/ip4/192.168.1.1/tcp/7410")}})
+	n.HandlePeerFound(peer.AddrInfo{ID: peerID(t, one), Addrs: near})
 	require.Len(t, k.core.Tick(time.Now(), nil), 1)
 	for i := range 10 * maxLocal {
-		n.HandlePeerFound(peer.AddrInfo{
-			ID:    peer.ID([]byte{0, 2, byte(i), byte(i >> 8)}),
-			Addrs: []multiaddr.Multiaddr{multiaddr.StringCast("/ip4/192.168.1.1/tcp/7410")},
-		})
+		n.HandlePeerFound(peer.AddrInfo{ID: invent(i), Addrs: near})
 	}
 	require.Len(t, n.seen, maxLocal)
+}
+
+// invent is the nth peer that somebody makes up.
+func invent(n int) peer.ID { return peer.ID([]byte{0, 3, 8, byte(n), byte(n >> 8)}) }
+
+// D10: there is no DHT and no rendezvous; what multicast DNS finds is bounded, and is only
+// believed to be an address. Private ones are taken, for that is what the operator asked for.
+func TestD10LocalPeersAreBounded(t *testing.T) {
+	const crowd = 10_000
+	k, _ := keeperOf(t)
+	n := &neighbours{keeper: k, seen: make(map[peer.ID]struct{})}
+	lie := poisoned()
+	for range 2 { // who was seen may say something else
+		for i := range crowd {
+			n.HandlePeerFound(peer.AddrInfo{ID: invent(i), Addrs: lie})
+		}
+		require.Len(t, n.seen, maxLocal)
+		known, _ := k.core.Book().Len()
+		require.Positive(t, known)
+		require.LessOrEqual(t, known, maxLocal*dial.MaxPerPeer)
+	}
+}
+
+func TestD10LocalAddressesAreLookedAt(t *testing.T) {
+	for said, taken := range map[string]bool{
+		"/ip4/192.168.1.1/tcp/7410":                      true,
+		"/ip4/127.0.0.1/udp/7410/quic-v1":                true,
+		"/ip4/100.64.0.1/tcp/7410":                       true,
+		"/ip4/8.8.8.8/tcp/7410":                          true,
+		"/ip6/fd00::1/tcp/7410":                          true,
+		publicAt:                                         false, // ourselves, under another id
+		"/ip4/192.168.1.1/tcp/22":                        false,
+		"/ip4/127.0.0.1/tcp/25":                          false,
+		"/ip4/192.168.1.1/tcp/0":                         false,
+		"/ip4/224.0.0.1/udp/7410/quic-v1":                false,
+		"/ip4/255.255.255.255/udp/7410/quic-v1":          false,
+		"/ip4/0.0.0.0/tcp/7410":                          false,
+		"/ip6/::/tcp/7410":                               false,
+		"/ip6/ff02::1/tcp/7410":                          false,
+		"/ip6/::ffff:192.168.1.1/tcp/7410":               false,
+		"/ip6/64:ff9b::7f00:1/tcp/7410":                  false,
+		"/dns4/printer.local/tcp/7410":                   false,
+		"/ip4/192.168.1.1/tcp/7410/ws":                   false,
+		"/ip4/192.168.1.1/tcp/7410/p2p/" + two:           false,
+		"/ip4/192.168.1.1":                               false,
+		"/unix/" + strings.Repeat("x", 50):               false,
+		"/ip4/8.8.8.8/tcp/1/p2p/" + two + "/p2p-circuit": false,
+	} {
+		k, h := keeperOf(t)
+		n := &neighbours{keeper: k, seen: make(map[peer.ID]struct{})}
+		n.HandlePeerFound(peer.AddrInfo{ID: h.ID(), Addrs: []multiaddr.Multiaddr{multiaddr.StringCast(said)}})
+		known, _ := k.core.Book().Len()
+		require.Zero(t, known, "%s, and it is ourselves", said)
+		n.HandlePeerFound(peer.AddrInfo{ID: peerID(t, one), Addrs: []multiaddr.Multiaddr{multiaddr.StringCast(said)}})
+		known, _ = k.core.Book().Len()
+		require.Equal(t, taken, known == 1, said)
+	}
+}
+
+// at is an address as the book has it.
+func at(t *testing.T, p peer.ID, text string) dial.Address {
+	t.Helper()
+	a, ok := addressOf(p, multiaddr.StringCast(text))
+	require.True(t, ok)
+	return a
+}
+
+// deadDial is how long it takes until a dial of nobody fails.
+const deadDial = 5 * time.Second
+
+// goThrough lets k dial for so long from a time on, while nobody answers but who is listed, and
+// returns when each address was dialled, and the most that were at one time.
+func goThrough(k *dial.Keeper, from time.Time, long time.Duration, up ...dial.Address) (dials map[dial.Address][]time.Duration, atOnce int) {
+	dials = make(map[dial.Address][]time.Duration)
+	waiting := make(map[dial.Address]time.Time)
+	for now := from; now.Before(from.Add(long)); now = now.Add(dialTick) {
+		for a, since := range waiting {
+			if slices.Contains(up, a) {
+				k.Connected(now, a)
+			} else if now.Sub(since) >= deadDial {
+				k.Failed(now, a)
+			} else {
+				continue
+			}
+			delete(waiting, a)
+		}
+		for _, d := range k.Tick(now, nil) {
+			waiting[d.Address] = now
+			dials[d.Address] = append(dials[d.Address], now.Sub(from))
+		}
+		atOnce = max(atOnce, len(waiting))
+	}
+	return dials, atOnce
+}
+
+// A false address costs a dial that fails, and a longer pause each time; all of them together,
+// no more dials at a time than any book of dead addresses.
+func TestD10FalseLocalAddressesAreDialledRarely(t *testing.T) {
+	k, _ := keeperOf(t)
+	n := &neighbours{keeper: k, seen: make(map[peer.ID]struct{})}
+	for i := range maxLocal {
+		n.HandlePeerFound(peer.AddrInfo{ID: invent(i), Addrs: poisoned()})
+	}
+	cfg := dial.DefaultConfig()
+	const long = 30 * time.Minute
+	dials, atOnce := goThrough(k.core, time.Now(), long)
+	require.LessOrEqual(t, atOnce, cfg.AtOnce*int(deadDial/cfg.Drags))
+	require.NotEmpty(t, dials)
+	for a, times := range dials {
+		pause := cfg.BackoffMin * 3 / 4 // a quarter less at the least
+		for i := range times[1:] {
+			require.GreaterOrEqual(t, times[i+1]-times[i], deadDial+pause, "dial %d of %v", i+1, a)
+			pause *= 2
+		}
+	}
+}
+
+// What is said in the local network of a peer that we know from elsewhere takes nothing from
+// what we know: not from one that we are linked to, nor from one that answered once, nor
+// from an anchor, nor from a bootstrap peer.
+func TestD10LocalWordOverridesNothing(t *testing.T) {
+	k, _ := keeperOf(t)
+	n := &neighbours{keeper: k, seen: make(map[peer.ID]struct{})}
+	linked, anchor, answered, seed := at(t, invent(0), "/ip4/20.1.1.1/tcp/7410"), at(t, invent(1), "/ip4/21.1.1.1/tcp/7410"),
+		at(t, invent(2), "/ip4/22.1.1.1/tcp/7410"), at(t, invent(3), "/ip4/23.1.1.1/tcp/7410")
+	lived := time.Now().Add(-2 * time.Hour)
+	for i, a := range []dial.Address{anchor, answered, linked} {
+		k.core.Found(lived, a)
+		now := lived.Add(time.Duration(i) * time.Minute)
+		require.Equal(t, []dial.Dial{{Address: a, Why: dial.Outbound}}, k.core.Tick(now, nil))
+		require.True(t, k.core.Connected(now, a))
+	}
+	k.core.Gone(lived.Add(time.Hour), anchor.Peer)
+	k.core.Gone(lived.Add(time.Minute+30*time.Second), answered.Peer)
+	k.core.Seeds([]dial.Address{seed})
+	require.Contains(t, k.core.Anchors(), anchor)
+	fresh, tried := k.core.Book().Len()
+	require.Equal(t, [2]int{0, 3}, [2]int{fresh, tried})
+
+	for range 2 {
+		for i := range maxLocal {
+			n.HandlePeerFound(peer.AddrInfo{ID: invent(i), Addrs: poisoned()})
+		}
+	}
+	_, tried = k.core.Book().Len()
+	require.Equal(t, 3, tried, "who answered has its place")
+	require.Contains(t, k.core.Anchors(), anchor)
+	require.Equal(t, dial.Outbound, k.core.Why(linked.Peer))
+	book := k.core.AppendTo(time.Now(), nil)
+	dials, _ := goThrough(k.core, time.Now(), 10*time.Minute)
+	for a := range dials {
+		require.NotEqual(t, linked.Peer, a.Peer, "it is linked")
+	}
+	require.Contains(t, dials, answered)
+	require.Contains(t, dials, anchor)
+
+	// A dial of the bootstrap peer at a false address may be under way when its turn comes.
+	inTime := dial.DefaultConfig().BootstrapAfter + deadDial + 2*time.Second
+
+	// After a restart, with a book that is false but for these: the anchor is dialled first, the
+	// bootstrap peer in time, and what is true is in the book.
+	again := func() *dial.Keeper {
+		k, err := dial.Restore(dial.DefaultConfig(), book, []dial.Address{seed}, rand.New(rand.NewPCG(1, 1)))
+		require.NoError(t, err)
+		return k
+	}
+	first := again().Tick(time.Now(), nil)
+	require.Equal(t, []dial.Dial{{Address: linked, Why: dial.Anchor}, {Address: anchor, Why: dial.Anchor}}, first[:2], "both are anchors now")
+	dials, _ = goThrough(again(), time.Now(), 10*time.Minute)
+	require.Less(t, dials[seed][0], inTime)
+	require.Contains(t, dials, answered)
+
+	// So is it for a node that knew nobody but the bootstrap peer.
+	k, _ = keeperOf(t)
+	k.core.Seeds([]dial.Address{seed})
+	n = &neighbours{keeper: k, seen: make(map[peer.ID]struct{})}
+	for i := range maxLocal {
+		n.HandlePeerFound(peer.AddrInfo{ID: invent(i), Addrs: poisoned()})
+	}
+	dials, _ = goThrough(k.core, time.Now(), time.Minute, seed)
+	require.Less(t, dials[seed][0], inTime)
+	require.Equal(t, dial.Bootstrap, k.core.Why(seed.Peer))
 }
 
 // D4: a node does not dial itself, whoever gives it its own address: the operator, a name, or a peer.
