@@ -2,8 +2,12 @@ package node_test
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"log/slog"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -29,6 +33,23 @@ func (l *logged) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.buf.String()
+}
+
+func readFile(t *testing.T, fs vfs.FS, path string) []byte {
+	t.Helper()
+	f, err := fs.Open(path)
+	require.NoError(t, err)
+	content, err := io.ReadAll(f)
+	require.NoError(t, errors.Join(err, f.Close()))
+	return content
+}
+
+func writeFile(t *testing.T, fs vfs.FS, path string, content []byte) {
+	t.Helper()
+	f, err := fs.Create(path, vfs.WriteCategoryUnspecified)
+	require.NoError(t, err)
+	_, err = f.Write(content)
+	require.NoError(t, errors.Join(err, f.Close()))
 }
 
 // R80: without bootstrap peers a node finds those of its last life,
@@ -61,22 +82,56 @@ func TestD12DamagedBookIsSetAside(t *testing.T) {
 	n := start(t, cfg)
 	require.NoError(t, n.end())
 	path := filepath.Join(cfg.Home, "data", "peers")
-	for _, content := range []string{"", "garbage that is long enough to have a key and a checksum", string(make([]byte, 8<<20))} {
-		f, err := files.Create(path, vfs.WriteCategoryUnspecified)
-		require.NoError(t, err)
-		_, err = f.Write([]byte(content))
-		require.NoError(t, err)
-		require.NoError(t, f.Close())
+	whole := readFile(t, files, path)
+	flipped := slices.Clone(whole)
+	flipped[len(flipped)/2] ^= 1
+	for name, content := range map[string][]byte{
+		"garbage":     []byte("garbage that is long enough to have a key and a checksum"),
+		"too large":   make([]byte, 8<<20),
+		"cut":         whole[:len(whole)-1],
+		"cut short":   whole[:3],
+		"one bit off": flipped,
+	} {
+		writeFile(t, files, path, content)
 		log := new(logged)
 		cfg.Logger = slog.New(slog.NewTextHandler(log, nil))
 		n = start(t, cfg)
-		if content != "" {
-			require.Contains(t, log.String(), "the address book cannot be used")
-			_, err = files.Stat(path + ".damaged")
-			require.NoError(t, err)
-		}
+		require.Contains(t, log.String(), "the address book cannot be used", name)
+		_, err := files.Stat(path + ".damaged")
+		require.NoError(t, err, name)
+		require.NoError(t, files.Remove(path+".damaged"))
 		require.NoError(t, n.end())
 		_, err = files.Stat(path)
 		require.NoError(t, err, "a new one is written")
 	}
+	writeFile(t, files, path, nil) // as after a crash; that costs no word
+	require.NoError(t, start(t, cfg).end())
+}
+
+// D12: the book of a node of another network is no damage. Who is in it is dialled and refused, and
+// keeps nobody of this network from being found.
+func TestD12BookOfAnotherNetworkLeadsNowhere(t *testing.T) {
+	theirs := start(t, configOf(t, newHome(t, genesisOf("their book", keys(1)...), nil), vfs.NewMem()))
+	files := vfs.NewMem()
+	cfg := configOf(t, newHome(t, theirs.Genesis(), nil), files)
+	cfg.Bootstrap = []string{theirs.addr()}
+	b := start(t, cfg)
+	eventually(t, "in the book", func() bool { return b.Overlay().Book().New > 0 })
+	require.NoError(t, b.end())
+	book := readFile(t, files, filepath.Join(cfg.Home, "data", "peers"))
+
+	g := genesisOf("our book", keys(1)...)
+	ours := start(t, configOf(t, newHome(t, g, nil), vfs.NewMem()))
+	cfg = configOf(t, newHome(t, g, nil), files)
+	cfg.Bootstrap = []string{ours.addr()}
+	require.NoError(t, start(t, cfg).end())
+	writeFile(t, files, filepath.Join(cfg.Home, "data", "peers"), book)
+	log := new(logged)
+	cfg.Logger = slog.New(slog.NewTextHandler(log, nil))
+	n := start(t, cfg)
+	eventually(t, "the foreign one is dialled and refused", func() bool { return strings.Contains(log.String(), "peer refused") })
+	eventually(t, "one of ours is found", func() bool { return len(n.Overlay().Peers()) == 1 })
+	require.Equal(t, ours.ID(), n.Overlay().Peers()[0].ID)
+	require.NotContains(t, log.String(), "the address book cannot be used")
+	require.Empty(t, theirs.Overlay().Peers())
 }
