@@ -1,6 +1,7 @@
 package attack_test
 
 import (
+	"sync"
 	"time"
 
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
@@ -52,13 +53,20 @@ const places = 3
 func crowded(c *node.Config) {
 	c.Gossip.D, c.Gossip.Dlo, c.Gossip.Dhi, c.Gossip.Dout, c.Gossip.Dscore = places, places-1, places, 0, 0
 	c.Gossip.Reserve = 0
-	pubsub.GossipSubHeartbeatInitialDelay = 4 * time.Second // this process runs one relay
+	beatLate()
 }
+
+// The library has these for all routers of a process, and this process runs one relay. Its nodes
+// are made side by side, so that the first to come sets them.
+var (
+	beatLate  = sync.OnceFunc(func() { pubsub.GossipSubHeartbeatInitialDelay = 4 * time.Second })
+	hearNoIDs = sync.OnceFunc(func() { pubsub.GossipSubMaxIHaveMessages = 0 })
+)
 
 // unrepaired nodes know of a message what their mesh pushes to them: they ignore
 // what is announced to them, announce hardly anything of their own again, and do
 // not compare pools.
 func unrepaired(c *node.Config) {
-	pubsub.GossipSubMaxIHaveMessages = 0 // this process runs one relay
+	hearNoIDs()
 	c.Recon, c.Limits.FollowedTxs = false, 1
 }
