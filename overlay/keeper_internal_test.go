@@ -170,27 +170,11 @@ func poisoned() (addrs []multiaddr.Multiaddr) {
 	return addrs
 }
 
-// Whoever is in the local network can invent peers, and is heard of some only; we are none of
-// them.
-func TestLocalPeersAreBounded(t *testing.T) {
-	k, h := keeperOf(t)
-	n := &neighbours{keeper: k, seen: make(map[peer.ID]struct{})}
-	near := []multiaddr.Multiaddr{multiaddr.StringCast("/ip4/192.168.1.1/tcp/7410")}
-	n.HandlePeerFound(peer.AddrInfo{ID: h.ID(), Addrs: near})
-	require.Empty(t, k.core.Tick(time.Now(), nil), "it is ourselves")
-	n.HandlePeerFound(peer.AddrInfo{ID: peerID(t, one), Addrs: near})
-	require.Len(t, k.core.Tick(time.Now(), nil), 1)
-	for i := range 10 * maxLocal {
-		n.HandlePeerFound(peer.AddrInfo{ID: invent(i), Addrs: near})
-	}
-	require.Len(t, n.seen, maxLocal)
-}
-
 // invent is the nth peer that somebody makes up.
 func invent(n int) peer.ID { return peer.ID([]byte{0, 3, 8, byte(n), byte(n >> 8)}) }
 
-// D10: there is no DHT and no rendezvous; what multicast DNS finds is bounded, and is only
-// believed to be an address. Private ones are taken, for that is what the operator asked for.
+// D10: there is no DHT and no rendezvous; what multicast DNS finds is bounded, since whoever is in
+// the local network can invent peers, and is only believed to be an address. Private ones are taken, for that is what the operator asked for.
 func TestD10LocalPeersAreBounded(t *testing.T) {
 	const crowd = 10_000
 	k, _ := keeperOf(t)
@@ -387,6 +371,11 @@ func TestD4WeDoNotDialOurselves(t *testing.T) {
 		},
 		"an address beside a name": func(k *keeper, who peer.ID) *keeper {
 			k.core.Seeds(k.lookUp(t.Context(), []multiaddr.Multiaddr{at.Encapsulate(multiaddr.StringCast("/p2p/" + who.String()))}))
+			return k
+		},
+		"multicast DNS": func(k *keeper, who peer.ID) *keeper {
+			n := &neighbours{keeper: k, seen: make(map[peer.ID]struct{})}
+			n.HandlePeerFound(peer.AddrInfo{ID: who, Addrs: []multiaddr.Multiaddr{at}})
 			return k
 		},
 		"a record that a peer passes on": func(k *keeper, who peer.ID) *keeper {

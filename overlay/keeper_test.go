@@ -164,7 +164,7 @@ func TestACrowdDoesNotPushOutTheOldest(t *testing.T) {
 
 // R79: whoever fills the inbound slots makes room for others, and first of all those that
 // have not said hello: connections cost an attacker nothing.
-func TestD1FloodDoesNotPushOutPeers(t *testing.T) {
+func TestD8FloodDoesNotPushOutPeers(t *testing.T) {
 	g, c := testGenesis("flood of connections"), newClock()
 	const slots = 4
 	n := start(t, g, c, func(c *overlay.Config) { c.Dial.Inbound = slots })
