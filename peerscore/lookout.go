@@ -46,7 +46,6 @@ type Lookout struct {
 	counted  float64
 	ticked   time.Time
 	calm     time.Time // nothing is held back before
-	large    time.Time // the mesh was of MinMesh at least, and became smaller
 	mesh     map[PeerID]*watched
 	memory   shelf[int64] // of peers outside the mesh, by when they are forgotten (unix ms)
 	memories map[PeerID]record
@@ -61,39 +60,49 @@ type record struct {
 	until    time.Time // of the sentence
 }
 
+// held says whether anything is held against a peer.
+func (r record) held() bool { return r.evidence > 0 || r.strikes > 0 || r.misses >= forgotten }
+
 // watched is a peer of the mesh.
 type watched struct {
 	record
-	returned bool          // it left unsettled, or while something was held against it
-	latest   time.Duration // by which an answer came after its release, at most
-	asks     time.Time     // it is asked nothing before
-	last     time.Time     // when it was asked last
-	gave     time.Time     // last something of its own
-	open     map[uint64]question
-	asked    []asked // keys of open, oldest first
+	left     bool                // the mesh before, without having answered much
+	returned bool                // it left the mesh while something was held against it
+	latest   time.Duration       // by which an answer came after its release, at most
+	asks     time.Time           // it is asked nothing before
+	spared   float64             // questions that it was to be asked on average since the last one
+	gave     time.Time           // last something of its own
+	open     map[uint64]struct{} // what is not answered yet
+	asked    []question          // and what is not judged yet, oldest first
 }
 
+// question is a message that was held back from a peer.
 type question struct {
+	key              uint64
 	release, verdict time.Time
 	weight           float64 // of its answer
+	answer           answer
 }
 
-type asked struct {
-	key     uint64
-	verdict time.Time
-}
+type answer int
+
+const (
+	none answer = iota // yet
+	late               // after our copy went out
+	pass
+)
 
 // LookoutConfig says how a Lookout asks and judges.
 type LookoutConfig struct {
-	// Settled is how often a peer is asked that answers. Unsure is for one that answered
-	// less than Introduction questions, has one past its time, gave us nothing for LiveFor,
-	// or came back after it left unsettled or with something held against it. Suspect is
-	// for one with evidence against it, with two questions past their time, or that
-	// missed more than is nobody's fault.
+	// Settled is how often a peer is asked that answers. Unsure is for one with evidence
+	// against it, with two questions past their time, that gave us nothing for LiveFor, or
+	// came back after it left with something held against it or less than Settle answers.
+	// Of who is in the mesh for Introduction or came back so, one question past its time
+	// makes it Unsure, and evidence, two such questions, or more misses than are
+	// nobody's fault make it Suspect.
 	Settled, Unsure, Suspect Pace
-
-	// Introduction is the number of verdicts after which a peer is settled.
-	Introduction int
+	Introduction             time.Duration
+	Settle                   int
 
 	// Patience is the time, beside twice the round trip, for which a copy is held
 	// back; Late the time beside it in which the answer may still come.
@@ -110,10 +119,8 @@ type LookoutConfig struct {
 	// LiveFor is how long a peer counts as one that gives something.
 	LiveFor time.Duration
 
-	// MinMesh is the least mesh in which anybody is judged, and Refill the time for which one
-	// counts as large that was: who leaves does not end the trial of those who stay.
+	// MinMesh is the least mesh in which anybody is judged.
 	MinMesh int
-	Refill  time.Duration
 
 	// What an answer adds to the evidence, a pass takes from it.
 	Miss, LateMiss, Pass float64
@@ -149,14 +156,15 @@ type Pace struct{ PerSecond, Share float64 }
 //
 // A peer that drops three quarters of everything is convicted within thirty seconds in
 // every one of a million traces (docs/figures/laws.md), one that answered well and then
-// stands still after more than six. An honest peer that misses a tenth reaches
+// stands still after more than five and a half. An honest peer that misses a tenth reaches
 // Convict once in 10^6 walks from Clear (gambler's ruin).
 func DefaultLookoutConfig() LookoutConfig {
 	return LookoutConfig{
 		Settled:      Pace{PerSecond: 1, Share: 0.25},
 		Unsure:       Pace{PerSecond: 4, Share: 0.25},
 		Suspect:      Pace{PerSecond: 8, Share: 0.75},
-		Introduction: 8,
+		Introduction: 8 * time.Second, // Sybils that are silent are found by then
+		Settle:       8,
 		Patience:     300 * time.Millisecond,
 		Late:         2 * time.Second,
 		MaxRTT:       1200 * time.Millisecond, // of a link of 500 ms, and some more
@@ -164,7 +172,6 @@ func DefaultLookoutConfig() LookoutConfig {
 		GraftGrace:   time.Second,             // until the other side knows, on the slowest line
 		LiveFor:      6 * time.Second,
 		MinMesh:      4,
-		Refill:       30 * time.Second, // as long as a dropper has
 		Miss:         1, LateMiss: 0.25, Pass: 0.5,
 		FullWeight: 3,
 		Clear:      -4, Convict: 8,
@@ -200,7 +207,8 @@ func (c LookoutConfig) Validate(book Config) error {
 		{"-Clear", -c.Clear},
 		{"Settled.PerSecond", c.Settled.PerSecond},
 		{"Settled.Share", c.Settled.Share},
-		{"Introduction", float64(c.Introduction)},
+		{"Introduction", c.Introduction.Seconds()},
+		{"Settle", float64(c.Settle)},
 		{"Patience", c.Patience.Seconds()},
 		{"Late", c.Late.Seconds()},
 		{"MaxRTT", c.MaxRTT.Seconds()},
@@ -210,7 +218,6 @@ func (c LookoutConfig) Validate(book Config) error {
 		{"Sentence", c.Sentence.Seconds()},
 		{"MaxStall", c.MaxStall.Seconds()},
 		{"MinMesh", float64(c.MinMesh)},
-		{"Refill", c.Refill.Seconds()},
 		{"MaxOpen", float64(c.MaxOpen)},
 		{"MaxRecords", float64(c.MaxRecords)},
 	} {
@@ -252,14 +259,13 @@ func (l *Lookout) Joined(now time.Time, p PeerID, met time.Time) {
 	if l.mesh[p] != nil {
 		return
 	}
-	w := &watched{asks: now.Add(l.config.GraftGrace), open: make(map[uint64]question)}
+	w := &watched{asks: now.Add(l.config.GraftGrace), open: make(map[uint64]struct{})}
 	if forming := met.Add(l.config.Grace); forming.After(w.asks) {
 		w.asks = forming
 	}
-	w.last = w.asks
 	if old, ok := l.memories[p]; ok {
 		if expires, _ := l.memory.rank(p); expires > now.UnixMilli() {
-			w.record, w.returned = old, true
+			w.record, w.left, w.returned = old, true, old.held()
 		}
 		l.memory.drop(p)
 		delete(l.memories, p)
@@ -276,20 +282,16 @@ func (l *Lookout) Left(now time.Time, p PeerID) (convicted bool) {
 	if w == nil {
 		return false
 	}
-	if len(l.mesh) >= l.config.MinMesh {
-		l.large = now
-	}
 	delete(l.mesh, p)
 	if now.Sub(l.ticked) <= l.config.MaxStall {
-		for _, a := range w.asked {
-			if q := w.open[a.key]; q.release.Add(w.latest).Before(now) {
-				l.missed(now, w, q)
+		for _, q := range w.asked {
+			if q.release.Add(w.latest).Before(now) {
+				l.weigh(now, w, q)
 			}
 		}
 		convicted = l.convict(now, w)
 	}
-	unsettled := w.answered < l.config.Introduction && len(w.asked) > 0
-	if w.evidence <= 0 && w.strikes == 0 && w.misses < forgotten && !unsettled {
+	if unsettled := w.answered < l.config.Settle && len(w.asked) > 0; !unsettled && !w.held() {
 		return convicted
 	}
 	expires := now.Add(l.config.Sentence)
@@ -327,7 +329,7 @@ func (l *Lookout) First(now time.Time, from PeerID) {
 // that p sent, or that is our own, is none to hold back.
 func (l *Lookout) Hold(now time.Time, p PeerID, key uint64, rtt time.Duration) (until time.Time, ok bool) {
 	w := l.mesh[p]
-	if w == nil || !l.judges(now) || now.Before(l.calm) || now.Before(w.asks) ||
+	if w == nil || len(l.mesh) < l.config.MinMesh || now.Before(l.calm) || now.Before(w.asks) ||
 		len(w.asked) >= l.config.MaxOpen || now.Before(w.until) {
 		return until, false
 	}
@@ -336,52 +338,57 @@ func (l *Lookout) Hold(now time.Time, p PeerID, key uint64, rtt time.Duration) (
 	}
 	pace := l.pace(now, w)
 	perSecond := min(pace.PerSecond, pace.Share*l.rate)
-	if l.rng.Float64()*max(l.rate, 1e-9) >= perSecond && now.Sub(w.last).Seconds()*perSecond < longest {
+	share := perSecond / max(l.rate, 1e-9)
+	if w.spared += share; l.rng.Float64() >= share && w.spared < longest {
 		return until, false
 	}
-	w.last = now
+	w.spared = 0
 	rtt = min(rtt, l.config.MaxRTT)
 	trips, full := 2*rtt, l.config.FullWeight
+	if w.hurried(l.config) {
+		trips = rtt // it may not stay for two
+	}
 	if w.returned {
-		trips, full = rtt, 2*full // it may not stay for two
+		full *= 2
 	}
 	until = now.Add(l.config.Patience + trips)
-	q := question{release: until, verdict: until.Add(l.config.Late + 2*rtt), weight: min(1, full/perSecond)}
-	w.open[key] = q
-	w.asked = append(w.asked, asked{key, q.verdict})
+	w.open[key] = struct{}{}
+	w.asked = append(w.asked, question{
+		key: key, release: until, verdict: until.Add(l.config.Late + 2*rtt), weight: min(1, full/perSecond),
+	})
 	return until, true
 }
 
-// longest is how long a peer is not asked at most, in times of what it is on average: chance would
+// longest is after how many questions' worth of messages a peer is asked for sure: chance would
 // leave one in a million alone for longer than a dropper is to take.
 const longest = 3
 
-// judges says whether there is a mesh to compare a peer with.
-func (l *Lookout) judges(now time.Time) bool {
-	return len(l.mesh) >= l.config.MinMesh || !l.large.IsZero() && now.Sub(l.large) < l.config.Refill
-}
-
-// pace is how often a peer is asked.
+// pace is how often a peer is asked. A newcomer is no suspect yet: where most are Sybils, it may
+// have nobody but us, and it is they who are to be found first.
 func (l *Lookout) pace(now time.Time, w *watched) Pace {
 	overdue := w.overdue(now)
+	known := w.returned || now.Sub(w.asks) >= l.config.Introduction
 	switch {
-	case w.evidence > 0, w.misses > tolerated, overdue > 1:
+	case known && (w.evidence > 0 || w.misses > tolerated || overdue > 1):
 		return l.config.Suspect
-	case w.answered < l.config.Introduction, w.returned, overdue > 0, !l.live(now, w):
+	case w.evidence > 0, overdue > 1, known && overdue > 0, w.returned, w.hurried(l.config), !l.live(now, w):
 		return l.config.Unsure
 	}
 	return l.config.Settled
 }
 
+// hurried says whether p may leave before it has answered as much as others do in time.
+func (w *watched) hurried(c LookoutConfig) bool { return w.returned || w.left && w.answered < c.Settle }
+
 // overdue is how many questions are past the time to answer them. Verdicts come
 // seconds later, and whoever falls silent all at once is to be found sooner.
-func (w *watched) overdue(now time.Time) (late int) {
-	for _, a := range w.asked {
-		if w.open[a.key].release.Before(now) {
-			late++
+func (w *watched) overdue(now time.Time) (n int) {
+	for _, q := range w.asked {
+		if q.answer == none && q.release.Before(now) {
+			n++
 		}
 	}
-	return late
+	return n
 }
 
 // Heard takes note of a copy from p, first or not, and says whether one is held
@@ -391,23 +398,19 @@ func (l *Lookout) Heard(now time.Time, p PeerID, key uint64) (release bool) {
 	if w == nil {
 		return false
 	}
-	q, ok := w.open[key]
-	if !ok {
+	if _, asked := w.open[key]; !asked {
 		return false
 	}
 	delete(w.open, key)
-	w.asked = slices.DeleteFunc(w.asked, func(a asked) bool { return a.key == key })
-	w.answered++
+	q := &w.asked[slices.IndexFunc(w.asked, func(q question) bool { return q.key == key })]
+	q.answer = late
 	if now.Before(q.release) {
-		w.gave = now
-		w.misses -= w.misses / missMemory
-		w.evidence = max(l.config.Clear, w.evidence-l.config.Pass*q.weight)
-		return true
+		q.answer, w.gave, release = pass, now, true
+	} else {
+		w.latest = max(w.latest, now.Sub(q.release))
 	}
-	w.misses -= w.misses / missMemory // late is not missed
-	w.latest = max(w.latest, now.Sub(q.release))
-	l.blame(now, w, l.config.LateMiss*q.weight)
-	return false
+	l.judge(now, w, false) // what is past its time may be so by a stall of ours, which is for Tick to see
+	return release
 }
 
 const (
@@ -416,6 +419,9 @@ const (
 	// forgotten is the share of misses below which it is not remembered of a peer that left:
 	// of one miss and a dozen passes.
 	forgotten = 0.03
+	// forgiven is after how long in the mesh it is forgotten of a peer that it left under
+	// suspicion, if nothing is held against it by then: as long as a dropper has.
+	forgiven = 30 * time.Second
 )
 
 // Tick judges what is due. It must come at least every half of MaxStall: a
@@ -436,7 +442,7 @@ func (l *Lookout) Tick(now time.Time) (convicted []PeerID) {
 			w.gave = w.gave.Add(l.config.LiveFor) // it had no chance to give us anything
 			continue
 		}
-		if l.judge(now, w) {
+		if l.judge(now, w, true); l.convict(now, w) {
 			convicted = append(convicted, p)
 		}
 	}
@@ -450,33 +456,38 @@ func (l *Lookout) Tick(now time.Time) (convicted []PeerID) {
 	}
 }
 
-// judge ends the questions to a peer that are due, and says whether that
-// convicts it.
-func (l *Lookout) judge(now time.Time, w *watched) bool {
-	for len(w.asked) > 0 {
-		due := -1
-		for i, a := range w.asked { // verdicts are nearly in order
-			if !a.verdict.After(now) {
-				due = i
-				break
-			}
-		}
-		if due < 0 {
+// judge weighs what is answered, and what is overdue, in the order in which it was asked: answers
+// come sooner than verdicts on those that do not, and would clear whoever gives a few of them.
+func (l *Lookout) judge(now time.Time, w *watched, overdue bool) {
+	n := 0
+	for _, q := range w.asked {
+		if q.answer == none && (!overdue || q.verdict.After(now)) {
 			break
 		}
-		q := w.open[w.asked[due].key]
-		delete(w.open, w.asked[due].key)
-		w.asked = slices.Delete(w.asked, due, due+1)
-		l.missed(now, w, q)
+		delete(w.open, q.key)
+		l.weigh(now, w, q)
+		n++
 	}
-	return l.convict(now, w)
+	w.asked = slices.Delete(w.asked, 0, n)
 }
 
-// missed notes that an answer did not come.
-func (l *Lookout) missed(now time.Time, w *watched, q question) {
-	w.misses += (1 - w.misses) / missMemory
+// weigh adds one answer, or its absence, to the evidence.
+func (l *Lookout) weigh(now time.Time, w *watched, q question) {
 	w.answered++
-	l.blame(now, w, l.config.Miss*q.weight)
+	if q.answer == none {
+		w.misses += (1 - w.misses) / missMemory
+		l.blame(now, w, l.config.Miss*q.weight)
+		return
+	}
+	w.misses -= w.misses / missMemory // late is not missed
+	if q.answer == late {
+		l.blame(now, w, l.config.LateMiss*q.weight)
+		return
+	}
+	w.evidence = max(l.config.Clear, w.evidence-l.config.Pass*q.weight)
+	if w.evidence == l.config.Clear && now.Sub(w.asks) > forgiven {
+		w.returned = false
+	}
 }
 
 // convict ends a trial whose evidence is enough.

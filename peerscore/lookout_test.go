@@ -112,7 +112,14 @@ func TestFeignedRoundTripsAreNotBelieved(t *testing.T) {
 func TestAStallOfOursVoidsWhatIsOpen(t *testing.T) {
 	l, now := meshOf(t, 4)
 	ask(l, now, "a", 20)
+	key := uint64(1 << 20)
+	for ; ; key++ { // the youngest of what is open
+		if _, held := l.Hold(now, "a", key, 0); held {
+			break
+		}
+	}
 	now = now.Add(time.Minute)
+	l.Heard(now, "a", key) // what came meanwhile is read before a tick says how long that was
 	require.Empty(t, l.Tick(now))
 	require.Zero(t, l.Score(now, "a"))
 	_, held := l.Hold(now, "a", 1<<40, 0)
@@ -137,11 +144,11 @@ func settle(t *testing.T, l *peerscore.Lookout, now time.Time, p peerscore.PeerI
 	}
 }
 
-// heldOf is how many of a thousand messages are held back from each, where there are a
-// hundred a second: ten of who is settled, forty of who is not, eighty of a suspect.
+// heldOf is how many of six hundred messages are held back from each, where there are a
+// hundred a second: six of who is settled, 24 of who is not, 48 of a suspect.
 func heldOf(l *peerscore.Lookout, now time.Time, peers ...peerscore.PeerID) map[peerscore.PeerID]int {
 	held := map[peerscore.PeerID]int{}
-	for key := range uint64(1_000) {
+	for key := range uint64(600) {
 		for _, p := range peers {
 			if _, ok := l.Hold(now, p, 1<<32+key, 0); ok && l.Heard(now, p, 1<<32+key) {
 				held[p]++
@@ -152,22 +159,24 @@ func heldOf(l *peerscore.Lookout, now time.Time, peers ...peerscore.PeerID) map[
 }
 
 // Sybils that crowd a new node's mesh are to be found in its first seconds, and who comes and
-// goes before it has stayed for long.
-func TestWhoIsNewOrGaveNothingIsAskedMore(t *testing.T) {
-	l, now := meshOf(t, 4)
-	for _, p := range []peerscore.PeerID{"a", "b", "c"} {
-		settle(t, l, now, p)
-	}
+// goes is to be found although it never stays for long.
+func TestWhoGaveNothingOrCameBackIsAskedMore(t *testing.T) {
+	l, now := meshOf(t, 5)
 	c := peerscore.DefaultLookoutConfig()
+	settle(t, l, now, "a")
+	settle(t, l, now, "b")
+	ask(l, now, "c", 1)
+	for _, p := range []peerscore.PeerID{"c", "d"} {
+		l.Left(now, p)
+		l.Joined(now, p, start)
+	}
 	now = now.Add(c.LiveFor)
-	l.First(now, "a")
-	l.Left(now, "c")
-	l.Joined(now, "c", start)
-	now = now.Add(c.GraftGrace)
-	l.First(now, "c")
+	for _, p := range []peerscore.PeerID{"a", "c", "d"} {
+		l.First(now, p)
+	}
 	asked := map[peerscore.PeerID]int{}
 	for key := range uint64(1_000) {
-		for _, p := range []peerscore.PeerID{"a", "b", "c"} {
+		for _, p := range []peerscore.PeerID{"a", "b", "c", "d"} {
 			if _, ok := l.Hold(now, p, 1<<32+key, 0); ok {
 				asked[p]++
 			}
@@ -175,84 +184,149 @@ func TestWhoIsNewOrGaveNothingIsAskedMore(t *testing.T) {
 	}
 	require.Positive(t, asked["a"], "it is settled")
 	require.Greater(t, asked["b"], 2*asked["a"], "it gave nothing for six seconds")
-	require.Greater(t, asked["c"], 2*asked["a"], "it is new")
+	require.Greater(t, asked["c"], 2*asked["a"], "it left before it had answered")
+	require.Less(t, asked["d"], 2*asked["a"], "it left, and nothing was asked of it")
 }
 
-// TestWhoFallsSilentIsAskedMore: before the verdicts are in, once an answer is overdue.
+// TestWhoFallsSilentIsAskedMore: before the verdicts are in, once an answer is overdue; of who has
+// just come, once two are, and it is asked no more than who gives nothing.
 func TestWhoFallsSilentIsAskedMore(t *testing.T) {
-	l, now := meshOf(t, 4)
-	for _, p := range []peerscore.PeerID{"a", "b", "c"} {
+	l, now := meshOf(t, 5)
+	c := peerscore.DefaultLookoutConfig()
+	l.Left(now, "d")
+	now = now.Add(c.Introduction / 2)
+	l.Joined(now, "d", start)
+	now = now.Add(c.Introduction / 2) // a, b and c are known, and d is not
+	for _, p := range []peerscore.PeerID{"a", "b", "c", "d"} {
 		settle(t, l, now, p)
 	}
 	ask(l, now, "a", 2)
 	ask(l, now, "b", 1)
-	now = now.Add(peerscore.DefaultLookoutConfig().Patience + time.Millisecond)
-	held := heldOf(l, now, "a", "b", "c")
+	ask(l, now, "d", 1)
+	now = now.Add(c.Patience + time.Millisecond)
+	held := heldOf(l, now, "a", "b", "c", "d")
 	require.Positive(t, held["c"], "it is settled")
 	require.Greater(t, held["b"], 2*held["c"], "one is overdue")
 	require.Greater(t, held["a"], held["b"]*3/2, "two are")
+	require.Less(t, held["d"], 2*held["c"], "one is, of who is new")
 }
 
-// R81: who answered well, and then stands still for some seconds, as a process does whose machine is
-// busy, is not convicted, however many questions that makes: what it missed is not more for their number.
-func TestWhoStandsStillForSecondsIsNotConvicted(t *testing.T) {
-	for _, perSecond := range []int{5, 10, 30, 100, 500} {
-		for seed := range uint64(10) {
-			c := peerscore.DefaultLookoutConfig()
-			l := peerscore.NewLookout(c, rand.New(rand.NewPCG(seed, 8)))
-			peers := []peerscore.PeerID{"a", "b", "c", "d"}
-			for _, p := range peers {
-				l.Joined(start, p, start)
+// However long the pause was: whoever is asked for sure, because chance spared it, is spared as many
+// messages, not as much time. In the first messages after a pause all nodes would ask all peers
+// at once, and both ends of a link would wait for each other.
+func TestPausesMakeNoQuestionSure(t *testing.T) {
+	l, now := meshOf(t, 4)
+	asked, messages := 0, 0
+	for range 400 { // two messages every hour
+		now = now.Add(time.Hour)
+		for range 10 {
+			now = now.Add(time.Second / 2)
+			l.Tick(now)
+		}
+		for range 2 {
+			now = now.Add(time.Second / 2)
+			l.First(now, "a")
+			l.Tick(now)
+			messages++
+			key := uint64(messages)
+			if _, ok := l.Hold(now, "a", key, 0); ok {
+				asked++
+				l.Heard(now, "a", key)
 			}
-			const rtt = 100 * time.Millisecond
-			var answers []answer
-			still, wakes := start.Add(30*time.Second), start.Add(36*time.Second)
-			key := uint64(0)
-			for now := start; now.Before(start.Add(time.Minute)); now = now.Add(time.Second / time.Duration(perSecond)) {
-				key++
-				l.First(now, "elsewhere")
-				for _, p := range peers {
-					if _, held := l.Hold(now, p, key, rtt); held {
-						at := now.Add(rtt)
-						if p == "a" && at.After(still) && at.Before(wakes) {
-							at = wakes
-						}
-						answers = append(answers, answer{at, p, key})
-					}
-				}
-				answers = slices.DeleteFunc(answers, func(a answer) bool {
-					if a.at.After(now) {
-						return false
-					}
-					l.Heard(now, a.from, a.key)
-					return true
-				})
-				if key%uint64(max(1, perSecond/2)) == 0 {
-					l.Tick(now)
-				}
-				for _, p := range peers {
-					require.Zero(t, l.Score(now, p), "%s at %d a second, seed %d, after %v", p, perSecond, seed, now.Sub(still))
-				}
+		}
+	}
+	require.Positive(t, asked)
+	require.LessOrEqual(t, asked, messages/3, "a quarter of them, and some luck")
+}
+
+// steady is a mesh of peers that answer all that they are asked, each after a time of its own.
+type steady struct {
+	seed      uint64
+	perSecond int
+	rtt       time.Duration
+	takes     func(p peerscore.PeerID, at time.Duration) time.Duration // to answer what is asked at that time
+	away      [2]time.Duration                                         // "a" is out of the mesh from and to
+}
+
+// convicts says who of them is convicted first, and when.
+func (s steady) convicts(within time.Duration) (who peerscore.PeerID, after time.Duration) {
+	type answer struct {
+		at   time.Time
+		from peerscore.PeerID
+		key  uint64
+	}
+	l := peerscore.NewLookout(peerscore.DefaultLookoutConfig(), rand.New(rand.NewPCG(s.seed, 8)))
+	peers := []peerscore.PeerID{"a", "b", "c", "d", "e"}
+	for _, p := range peers {
+		l.Joined(start, p, start)
+	}
+	var answers []answer
+	for key := uint64(1); ; key++ {
+		at := time.Duration(key) * time.Second / time.Duration(s.perSecond)
+		now := start.Add(at)
+		if at > within {
+			return "", 0
+		}
+		if s.away[0] <= at && at < s.away[1] {
+			l.Left(now, "a")
+		} else {
+			l.Joined(now, "a", start)
+		}
+		l.First(now, "elsewhere")
+		for _, p := range peers {
+			if _, held := l.Hold(now, p, key, s.rtt); held {
+				answers = append(answers, answer{now.Add(s.takes(p, at)), p, key})
+			}
+		}
+		answers = slices.DeleteFunc(answers, func(a answer) bool {
+			if a.at.After(now) {
+				return false
+			}
+			l.Heard(now, a.from, a.key)
+			return true
+		})
+		if key%uint64(max(1, s.perSecond/2)) == 0 {
+			l.Tick(now)
+		}
+		for _, p := range peers {
+			if l.Score(now, p) < 0 {
+				return p, at
 			}
 		}
 	}
 }
 
-type answer struct {
-	at   time.Time
-	from peerscore.PeerID
-	key  uint64
+// R81: who answered well, and then stands still for some seconds, as a process does whose machine is
+// busy, is not convicted, however many questions that makes: what it missed is not more for their number.
+func TestWhoStandsStillForSecondsIsNotConvicted(t *testing.T) {
+	const from, to = 30 * time.Second, 35*time.Second + time.Second/2
+	for _, perSecond := range []int{5, 10, 30, 100} {
+		for _, rtt := range []time.Duration{time.Millisecond, 20 * time.Millisecond, 100 * time.Millisecond} {
+			for seed := range uint64(10) {
+				s := steady{seed: seed, perSecond: perSecond, rtt: rtt, takes: func(p peerscore.PeerID, at time.Duration) time.Duration {
+					if answers := at + rtt; p == "a" && from < answers && answers < to {
+						return to - at
+					}
+					return rtt
+				}}
+				who, after := s.convicts(50 * time.Second)
+				require.Empty(t, who, "at %d a second, %v, seed %d: after %v", perSecond, rtt, seed, after)
+			}
+		}
+	}
 }
 
-// TestWhoLeavesEndsNoTrial: colluders that leave make the mesh too small to judge in, until others
-// have taken their places or it is clear that nobody does.
-func TestWhoLeavesEndsNoTrial(t *testing.T) {
-	l, now := meshOf(t, 4)
-	l.Left(now, "d")
-	l.Left(now, "c")
-	c := peerscore.DefaultLookoutConfig()
-	require.Positive(t, heldOf(l, now.Add(c.Refill-1), "a")["a"])
-	require.Zero(t, heldOf(l, now.Add(c.Refill), "a")["a"])
+// R81: who answers late, but in the time that others have, is not given less of it for having been
+// pruned by us in its first seconds.
+func TestWhoWasPrunedEarlyIsGivenTime(t *testing.T) {
+	for seed := range uint64(10) {
+		s := steady{
+			seed: seed, perSecond: 10, rtt: 200 * time.Millisecond, away: [2]time.Duration{5 * time.Second, 15 * time.Second},
+			takes: func(peerscore.PeerID, time.Duration) time.Duration { return 600 * time.Millisecond },
+		}
+		who, after := s.convicts(3 * time.Minute)
+		require.Empty(t, who, "seed %d: after %v", seed, after)
+	}
 }
 
 // TestGraceIsForNewConnections: whose mesh formed long ago has no need of it.

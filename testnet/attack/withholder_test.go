@@ -2,4 +2,4 @@ package attack_test
 
 import "testing"
 
-func TestP27Withholder(t *testing.T) { holds(t, shipped(t, "attack-withholder")) }
+func TestP5Withholder(t *testing.T) { holds(t, shipped(t, "attack-withholder")) }
