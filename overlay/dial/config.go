@@ -32,8 +32,9 @@ type Config struct {
 	// one up to BackoffMax; each is varied by a quarter to either side, so that
 	// nodes that failed together do not return together.
 	BackoffMin, BackoffMax time.Duration
-	// BootstrapAfter is how long a node with an address book tries without the
-	// bootstrap peers: they learn who starts, and know whom to lie to.
+	// BootstrapAfter is how long a node with an address book and without a link
+	// tries without the bootstrap peers, from its start or since it lost its last
+	// one: they learn who starts, and know whom to lie to.
 	BootstrapAfter time.Duration
 	// AllowPrivate takes addresses that are not public, for networks that are not.
 	AllowPrivate bool

@@ -184,6 +184,51 @@ func TestD9BootstrapIsTheLastResort(t *testing.T) {
 	require.Equal(t, []dial.Dial{{Address: seed, Why: dial.Bootstrap}}, k.Tick(start.Add(5*time.Second), nil))
 }
 
+// R78: a node that loses all its links at once, long after its start, asks its book first, too, and
+// the bootstrap peers once nobody of it answered for as long as at the start.
+func TestWhoLosesAllLinksAsksTheBookFirst(t *testing.T) {
+	seed := addr("seed", "30.1.1.1:4001")
+	k := keeper(t, nil, seed)
+	for i := range 200 {
+		k.Found(start, addr(fmt.Sprintf("p%d", i), fmt.Sprintf("50.%d.1.1:4001", i)))
+	}
+	now := start
+	for range 200 {
+		for _, d := range k.Tick(now, nil) {
+			require.NotEqual(t, dial.Bootstrap, d.Why)
+			k.Connected(now, d.Address)
+		}
+		now = now.Add(250 * time.Millisecond)
+	}
+	require.Equal(t, dial.DefaultConfig().Outbound, k.Outbound())
+	now = now.Add(time.Hour)
+	for i := range 200 {
+		k.Gone(now, peerscore.PeerID(fmt.Sprintf("p%d", i)))
+	}
+	lost, waiting := now, make(map[dial.Address]time.Time)
+	for why := dial.Reason(0); why != dial.Bootstrap; now = now.Add(250 * time.Millisecond) {
+		for a, since := range waiting {
+			if now.Sub(since) >= 5*time.Second {
+				delete(waiting, a)
+				k.Failed(now, a)
+			}
+		}
+		dials := k.Tick(now, nil)
+		if now.Equal(lost) {
+			require.NotEmpty(t, dials, "of the book")
+		}
+		for _, d := range dials {
+			why, waiting[d.Address] = d.Why, now
+			if why == dial.Bootstrap {
+				require.Equal(t, seed, d.Address)
+				require.GreaterOrEqual(t, now.Sub(lost), dial.DefaultConfig().BootstrapAfter)
+				break
+			}
+		}
+		require.Less(t, now.Sub(lost), dial.DefaultConfig().BootstrapAfter+dial.DefaultConfig().Drags+time.Second)
+	}
+}
+
 func TestOutboundIsDiverse(t *testing.T) {
 	k := keeper(t, nil)
 	for i := range 500 {

@@ -48,7 +48,7 @@ type Keeper struct {
 	book   *Book
 	seeds  []seed
 
-	started    time.Time
+	alone      time.Time // since when, where there is no link that k chose; zero before the first Tick
 	nextFeeler time.Time
 	anchors    []anchor // best first
 	links      []*link  // in the order of their coming
@@ -158,8 +158,8 @@ func (k *Keeper) Why(p peerscore.PeerID) Reason {
 
 // Tick returns what to dial now, appended to out.
 func (k *Keeper) Tick(now time.Time, out []Dial) []Dial {
-	if k.started.IsZero() {
-		k.started = now
+	if k.alone.IsZero() {
+		k.alone = now
 		k.nextFeeler = now.Add(vary(k.config.FeelerEvery, k.rng))
 	}
 	for {
@@ -195,7 +195,7 @@ func (k *Keeper) next(now time.Time) (Dial, bool) {
 	if ok {
 		return Dial{a, Anchor}, true
 	}
-	late := k.Outbound() == 0 && now.Sub(k.started) >= k.config.BootstrapAfter
+	late := k.Outbound() == 0 && now.Sub(k.alone) >= k.config.BootstrapAfter
 	if late && !k.asking(now) { // one at a time beside the book, which may hold dead addresses only
 		if a, ok := k.nextSeed(now); ok {
 			return Dial{a, Bootstrap}, true
@@ -414,6 +414,9 @@ func (k *Keeper) Gone(now time.Time, p peerscore.PeerID) {
 	}
 	k.credit(now, l)
 	k.links = slices.Delete(k.links, i, i+1)
+	if l.outbound() && k.Outbound() == 0 {
+		k.alone = now
+	}
 }
 
 // Pending is why a dial of p is under way; zero if none is.
