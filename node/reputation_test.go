@@ -46,3 +46,31 @@ func TestBansSurviveAKill(t *testing.T) {
 	_, err = n.Backend().Unban(ctx, "203.0.113.0/24")
 	require.ErrorIs(t, err, api.ErrNotFound)
 }
+
+// R84: a ban is lifted by the name under which it was confirmed and is listed, and by that which the
+// operator gave.
+func TestABanIsFoundByItsNames(t *testing.T) {
+	n := start(t, configOf(t, newHome(t, genesisOf("names of bans", keyOf("producer", 0)), nil), vfs.NewMem()))
+	warden := n.Backend()
+	ctx := t.Context()
+	for given, name := range map[string]string{
+		"203.0.113.9/24":         "203.0.113.0/24",
+		"203.0.113.9":            "203.0.113.9/32",
+		"::ffff:203.0.113.9":     "203.0.113.9/32",
+		"::ffff:203.0.113.0/120": "203.0.113.0/24",
+		"2001:db8::1/48":         "2001:db8::/48",
+	} {
+		for _, lift := range []string{given, name} {
+			b, err := warden.Ban(ctx, api.BanRequest{Subject: given, For: time.Hour})
+			require.NoError(t, err, given)
+			require.Equal(t, name, b.Subject)
+			list, err := warden.Bans(ctx)
+			require.NoError(t, err)
+			require.Equal(t, []api.Ban{b}, list)
+			_, err = warden.Unban(ctx, lift)
+			require.NoError(t, err, "%s by %s", given, lift)
+		}
+	}
+	_, err := warden.Ban(ctx, api.BanRequest{Subject: "::ffff:203.0.113.0/90", For: time.Hour})
+	require.ErrorContains(t, err, "at least 96 bits")
+}

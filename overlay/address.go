@@ -49,7 +49,17 @@ func OnWord(a multiaddr.Multiaddr) bool {
 		p = "anybody" // it does not depend on whose it is
 	}
 	out, ok := addressOf(p, a)
-	return ok && out.Public()
+	return ok && !mapped(a) && out.Public()
+}
+
+// mapped says that a begins with an IPv4 address in the form of IPv6. The operator may write one
+// so; what nodes tell of themselves and of others has IPv4 as such.
+func mapped(a multiaddr.Multiaddr) bool {
+	if len(a) == 0 || a[0].Protocol().Code != multiaddr.P_IP6 {
+		return false
+	}
+	ip, ok := netip.AddrFromSlice(a[0].RawValue())
+	return ok && ip.Is4In6()
 }
 
 // multiaddrOf is a in libp2p's form, without its peer.
@@ -65,7 +75,7 @@ func multiaddrOf(a dial.Address) (multiaddr.Multiaddr, error) {
 	return multiaddr.NewMultiaddr(family + a.At.Addr().String() + over + strconv.Itoa(int(a.At.Port())) + end)
 }
 
-// addrPort is the IP and port at the beginning of a. It reads them and asks nobody: to resolve a
+// addrPort is the IP, IPv4 as such, and port at the beginning of a. It reads them and asks nobody: to resolve a
 // name that a stranger chose would tell the stranger of us, and takes as long as it likes.
 func addrPort(a multiaddr.Multiaddr) (netip.AddrPort, bool) {
 	if len(a) < 2 {
@@ -82,7 +92,7 @@ func addrPort(a multiaddr.Multiaddr) (netip.AddrPort, bool) {
 		return netip.AddrPort{}, false
 	}
 	ip, ok := netip.AddrFromSlice(a[0].RawValue())
-	return netip.AddrPortFrom(ip, binary.BigEndian.Uint16(a[1].RawValue())), ok && !ip.Is4In6()
+	return netip.AddrPortFrom(ip.Unmap(), binary.BigEndian.Uint16(a[1].RawValue())), ok
 }
 
 // seenAt is from where a peer is connected, by its first connection with an IP.

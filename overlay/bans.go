@@ -29,9 +29,19 @@ func (b Ban) String() string {
 	return b.Prefix.String()
 }
 
+// mappedBits is what comes before an IPv4 address in the form of IPv6, ::ffff:0:0/96.
+const mappedBits = 96
+
 // ParseBanned reads what a ban can name: a peer id, an IP address or a prefix in CIDR form.
+// IPv4 in the form of IPv6 is IPv4, as where bans are kept.
 func ParseBanned(text string) (Ban, error) {
 	if p, err := netip.ParsePrefix(text); err == nil {
+		if p.Addr().Is4In6() {
+			p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-mappedBits)
+		}
+		if !p.IsValid() {
+			return Ban{}, fmt.Errorf("overlay: %.80q begins as IPv4 in the form of IPv6, of which a prefix has at least %d bits", text, mappedBits)
+		}
 		return Ban{Prefix: p.Masked()}, nil
 	}
 	if a, err := netip.ParseAddr(text); err == nil && a.Zone() == "" {
@@ -134,7 +144,7 @@ func (o *Overlay) bannedAddr(a multiaddr.Multiaddr, by func(*peerscore.Book, tim
 // ipOf is the IP of an address; invalid if it has none.
 func ipOf(a multiaddr.Multiaddr) netip.Addr {
 	if ap, ok := addrPort(a); ok {
-		return ap.Addr().Unmap()
+		return ap.Addr()
 	}
 	return netip.Addr{}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/multiformats/go-multiaddr"
 	"github.com/stretchr/testify/require"
 
 	"github.com/grapevine-p2p/grapevine/overlay"
@@ -19,13 +20,23 @@ func TestParseBanned(t *testing.T) {
 		"203.0.113.9/24":  "203.0.113.0/24",
 		"::ffff:10.0.0.1": "10.0.0.1/32",
 		"2001:db8::1/48":  "2001:db8::/48",
+
+		"::ffff:203.0.113.0/120": "203.0.113.0/24",
+		"::ffff:203.0.113.9/120": "203.0.113.0/24",
+		"::ffff:203.0.113.9/128": "203.0.113.9/32",
+		"::ffff:0:0/96":          "0.0.0.0/0",
+		"::fffe:203.0.113.0/120": "::fffe:cb00:7100/120",
+		"::203.0.113.0/120":      "::cb00:7100/120",
 		"12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN": "12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN",
 	} {
 		b, err := overlay.ParseBanned(text)
 		require.NoError(t, err, text)
 		require.Equal(t, want, b.String())
+		again, err := overlay.ParseBanned(b.String())
+		require.NoError(t, err, text)
+		require.Equal(t, b, again, "what it is called is found again")
 	}
-	for _, text := range []string{"", "x", "203.0.113", "203.0.113.0/33", "fe80::1%eth0"} {
+	for _, text := range []string{"", "x", "203.0.113", "203.0.113.0/33", "fe80::1%eth0", "::ffff:203.0.113.0/95", "::ffff:203.0.113.0/0"} {
 		_, err := overlay.ParseBanned(text)
 		require.Error(t, err, text)
 	}
@@ -60,6 +71,8 @@ func TestABanByHandDisconnects(t *testing.T) {
 	require.False(t, a.BannedAddr(remote))
 	require.NoError(t, a.BanByHand(overlay.Ban{Prefix: netip.MustParsePrefix("127.0.0.0/8"), Until: until}))
 	require.True(t, a.BannedAddr(remote))
+	require.True(t, a.BannedAddr(multiaddr.StringCast("/ip6/::ffff:127.0.0.9/tcp/7410")), "however it is written")
+	require.False(t, a.BannedAddr(multiaddr.StringCast("/ip6/::ffff:128.0.0.9/tcp/7410")))
 }
 
 // R83: identities that came and went cost nothing whoever shares their address: not an honest

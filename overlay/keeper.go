@@ -138,13 +138,18 @@ func (k *keeper) identified(p peer.ID) {
 // heard takes note of addresses of who, told by the connected peer from. How many one peer
 // may tell is bounded, and so is what they may lead to.
 func (k *keeper) heard(from, who peer.ID, addrs []multiaddr.Multiaddr) {
-	told := k.notOurs(k.addressesOf(who, addrs))
+	told := k.told(who, addrs)
 	if who == k.host.ID() || len(told) == 0 {
 		return
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.core.Learn(time.Now(), peerscore.PeerID(from), told)
+}
+
+// told is what of addrs may be an address of p on a stranger's word.
+func (k *keeper) told(p peer.ID, addrs []multiaddr.Multiaddr) []dial.Address {
+	return k.notOurs(k.addressesOf(p, slices.DeleteFunc(slices.Clone(addrs), mapped)))
 }
 
 // notOurs leaves out of list what leads to this node, whosever address it is said to be.

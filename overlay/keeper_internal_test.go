@@ -47,7 +47,7 @@ func TestAddressesOfTheBook(t *testing.T) {
 		"/ip4/8.8.8.8/udp/7410/quic-v1":                                        "/ip4/8.8.8.8/udp/7410/quic-v1",
 		"/ip6/2600:1900::1/tcp/1":                                              "/ip6/2600:1900::1/tcp/1",
 		"/ip6/2600:1900::1/udp/65535/quic-v1":                                  "/ip6/2600:1900::1/udp/65535/quic-v1",
-		"/ip6/::ffff:8.8.8.8/tcp/7410":                                         "",
+		"/ip6/::ffff:8.8.8.8/tcp/7410":                                         "/ip4/8.8.8.8/tcp/7410",
 		"/ip4/8.8.8.8/tcp/7410/p2p/" + one:                                     "/ip4/8.8.8.8/tcp/7410",
 		"/ip4/8.8.8.8/tcp/7410/p2p/" + two:                                     "",
 		"/p2p/" + one:                                                          "",
@@ -71,6 +71,19 @@ func TestAddressesOfTheBook(t *testing.T) {
 			require.EqualValues(t, p, a.Peer)
 		}
 	}
+}
+
+// What the operator wrote as IPv4 in the form of IPv6 is that IPv4 address: it is dialled, and what is
+// banned is banned so written. OnWord, of strangers, takes none.
+func TestIPv4InTheFormOfIPv6(t *testing.T) {
+	text := multiaddr.StringCast("/ip6/::ffff:8.8.8.8/udp/7410/quic-v1")
+	require.Equal(t, netip.MustParseAddr("8.8.8.8"), ipOf(text))
+	k, _ := keeperOf(t)
+	seeds := k.seedsOf(text.Encapsulate(multiaddr.StringCast("/p2p/" + one)))
+	require.Equal(t, []dial.Address{at(t, peerID(t, one), "/ip4/8.8.8.8/udp/7410/quic-v1")}, seeds)
+	require.False(t, OnWord(text))
+	require.True(t, OnWord(multiaddr.StringCast("/ip4/8.8.8.8/udp/7410/quic-v1")))
+	require.True(t, OnWord(multiaddr.StringCast("/ip6/2600:1900::1/udp/7410/quic-v1")))
 }
 
 // publicAt is where a keeper under test says that it is.

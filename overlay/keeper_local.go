@@ -34,7 +34,7 @@ func (n *neighbours) HandlePeerFound(info peer.AddrInfo) {
 	if info.ID == k.host.ID() || full && !again {
 		return
 	}
-	found := k.notOurs(k.addressesOf(info.ID, info.Addrs))
+	found := k.told(info.ID, info.Addrs)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, a := range found {
