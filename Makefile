@@ -1,5 +1,5 @@
 # What a contributor types. `make check` is what has to hold before a change lands.
-.PHONY: build test race check fmt generate fuzz bench soak hunt laws attacks attacks-local seeds floods eclipse figures
+.PHONY: build test race check fmt generate fuzz bench soak promises hunt laws attacks attacks-local seeds floods eclipse figures
 
 build:
 	go build -trimpath -o grapevine ./cmd/grapevine
@@ -43,6 +43,12 @@ soak:
 	GRAPEVINE_SEEDS=10000 go test -timeout 2h -count 1 -run 'EclipseByRestart' ./overlay/dial
 	GRAPEVINE_SOAK=20 go test -timeout 4h -count 1 -run 'DeathIsKnown|NoFalseDeaths' ./overlay/member
 
+# Every shipped scenario that promises something, of the worlds sim and core, one after the other:
+# hours. SCENARIOS="smoke attack-dawn" runs those only; OUT=folder keeps the reports. Goes on after
+# a promise that is broken, and fails in the end.
+promises: build
+	OUT=$(OUT) docs/figures/promises.sh $(SCENARIOS)
+
 # The simulations of the pure packages under HUNTS seeds each: bounds that hold
 # for all but one in a hundred make a gate that fails by luck.
 HUNTS ?= 100
@@ -71,8 +77,9 @@ eclipse:
 figures: build
 	docs/figures/make.sh $(SCENARIOS)
 
-# Every shipped attack, with its defence and without: minutes of simulations.
-# `go test ./...` has a small network besieged by each kind instead.
+# The shipped attacks that `go test ./testnet/attack` compares, with their defence and without:
+# minutes of simulations. `go test ./...` has a small network besieged by each kind instead, and
+# `make promises` runs every shipped one of the worlds sim and core, with its defence.
 attacks:
 	GRAPEVINE_ATTACKS=1 go test -count 1 -timeout 60m ./testnet/attack
 
