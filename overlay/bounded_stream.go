@@ -50,7 +50,7 @@ type boundedStream struct {
 	frame  []byte        // the current frame with its length prefix
 	unread []byte        // of frame
 	prefix int           // bytes of frame before its body
-	opened bool          // the first frame has come
+	opened bool          // the first frame has begun, and the peer may talk to pubsub
 }
 
 func newBoundedStream(ctx context.Context, s network.Stream, b streamBounds, budget *rate.Limiter,
@@ -89,9 +89,6 @@ func (s *boundedStream) body() []byte { return s.frame[s.prefix:] }
 func (s *boundedStream) next() error {
 	idle := time.Time{}
 	if !s.opened {
-		if err := s.admit(s.ctx); err != nil {
-			return err
-		}
 		idle = time.Now().Add(s.bounds.firstFrame)
 	}
 	if cap(s.frame) > keepBuffer {
@@ -102,7 +99,14 @@ func (s *boundedStream) next() error {
 	if _, err := s.in.Peek(1); err != nil {
 		return err
 	}
-	s.opened = true
+	if !s.opened {
+		// A stream on which nothing comes is not held for as long as a hello may take, and one
+		// on which something came waits for it.
+		if err := s.admit(s.ctx); err != nil {
+			return err
+		}
+		s.opened = true
+	}
 	err := s.readFrame()
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		err = FrameSlow
@@ -115,17 +119,19 @@ func (s *boundedStream) next() error {
 }
 
 func (s *boundedStream) readFrame() error {
-	_ = s.SetReadDeadline(time.Now().Add(s.bounds.frameTime))
+	end := time.Now().Add(s.bounds.frameTime)
+	_ = s.SetReadDeadline(end)
 	n, err := readPrefix(s.in, s.bounds.frame)
 	if err != nil {
 		return err
 	}
 	// Backpressure: beyond its budget a peer's stream is simply read later. The wait is
 	// ours, so it does not count against the peer's deadline.
+	began := time.Now()
 	if err := s.spend(max(n, frameCharge)); err != nil {
 		return err
 	}
-	_ = s.SetReadDeadline(time.Now().Add(s.bounds.frameTime))
+	_ = s.SetReadDeadline(end.Add(time.Since(began)))
 	if s.coming != nil {
 		head, _ := s.in.Peek(min(n, frameHead)) // the error is that of the read below
 		defer s.coming(head)()

@@ -7,13 +7,16 @@ import (
 	"io"
 	"runtime"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	pb "github.com/libp2p/go-libp2p-pubsub/pb"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/grapevine-p2p/grapevine/overlay"
 	"github.com/grapevine-p2p/grapevine/peerscore"
@@ -153,19 +156,97 @@ func TestElementBombCostsLittle(t *testing.T) {
 	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(8*len(bomb)))
 }
 
-// R37, R39: a frame has a deadline.
+// T6, R37, R39: a frame of the largest length that comes at a byte a second is given up after the time
+// of a frame, at most thirty seconds, and takes no more memory than what has come of it.
 func TestT6SlowFrameIsCut(t *testing.T) {
-	g, c := testGenesis("slow"), newClock()
-	n := start(t, g, c, func(c *overlay.Config) { c.Limits.FrameTime = 300 * time.Millisecond })
-	h := greetedHost(t, n)
-	s, err := h.NewStream(t.Context(), n.host.ID(), meshTx)
-	require.NoError(t, err)
-	_, err = s.Write([]byte{0x80, 0x80, 0x04, 1}) // 64 KiB announced
-	require.NoError(t, err)
-	_ = s.SetReadDeadline(time.Now().Add(patience))
-	_, err = s.Read(make([]byte, 1))
-	require.ErrorIs(t, err, network.ErrReset)
-	require.Empty(t, n.seen.offencesOf(h.ID()), "a slow line is no offence")
+	synctest.Test(t, func(t *testing.T) {
+		q := simulated(t)
+		g, c := testGenesis("slow"), newClock()
+		n := startOn(t, q.host(t, 0), newChain(t, g, c))
+		hosts := make([]host.Host, 8) // of each, an instance reads one stream
+		for i := range hosts {
+			hosts[i] = q.host(t, i+1)
+			greet(t, hosts[i], n)
+		}
+		l := overlay.DefaultLimits()
+		require.LessOrEqual(t, l.FrameTime, 30*time.Second)
+		before, began := liveHeap(), time.Now()
+		var streams []network.Stream
+		for _, h := range hosts {
+			for id, largest := range map[protocol.ID]int{meshTx: l.TxFrame, meshBlock: l.BlockFrame} {
+				s, err := h.NewStream(t.Context(), n.host.ID(), id)
+				require.NoError(t, err)
+				_, err = s.Write(binary.AppendUvarint(nil, uint64(largest)))
+				require.NoError(t, err)
+				streams = append(streams, s)
+			}
+		}
+		drip := func() (open int) {
+			time.Sleep(time.Second)
+			for _, s := range streams {
+				if _, err := s.Write([]byte{0x12}); err == nil {
+					open++
+				}
+			}
+			return open
+		}
+		for time.Since(began) < l.FrameTime-2*time.Second {
+			require.Equal(t, len(streams), drip(), "a slow line has its time")
+		}
+		require.Less(t, liveHeap()-before, int64(1<<20), "of 12 MiB")
+		for drip() > 0 {
+			require.Less(t, time.Since(began), l.FrameTime+2*time.Second)
+		}
+		for _, s := range streams {
+			_, err := s.Read(make([]byte, 1))
+			require.ErrorIs(t, err, network.ErrReset)
+		}
+		require.Zero(t, n.seen.blamed(), "a slow line is no offence")
+	})
+}
+
+// T4, R85: a stream on which nothing comes is reset after ten seconds, also that of a stranger, who
+// says no hello and speaks no gossip, so that it is not known meanwhile what becomes of it.
+func TestT4SilentStreamOfAStrangerIsCut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := simulated(t)
+		g, c := testGenesis("silent stranger"), newClock()
+		n, h := startOn(t, q.host(t, 0), newChain(t, g, c)), q.host(t, 1)
+		require.NoError(t, h.Connect(t.Context(), n.addr()))
+		time.Sleep(5 * time.Second) // half of what a hello may take
+		s := gossipStream(t, h, n)
+		began := time.Now()
+		_, err := s.Write(nil) // negotiates the protocol
+		require.NoError(t, err)
+		_, err = s.Read(make([]byte, 1))
+		require.ErrorIs(t, err, network.ErrReset)
+		require.InDelta(t, 10*time.Second, time.Since(began), float64(time.Second))
+		require.True(t, connected(n.host, h))
+		require.Empty(t, n.seen.offencesOf(h.ID()))
+	})
+}
+
+// R85: who opens its stream and says what it is subscribed to before its hello is settled is heard
+// afterwards, also where the hello takes longer than a stream may be silent.
+func TestSlowHelloCostsNoStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := simulated(t)
+		g, c := testGenesis("slow hello"), newClock()
+		n := startOn(t, q.host(t, 0), newChain(t, g, c), func(c *overlay.Config) { c.Limits.FirstFrame = time.Second })
+		h := q.host(t, 1)
+		h.SetStreamHandler(meshTx, func(s network.Stream) { _, _ = io.Copy(io.Discard, s) })
+		speakHello(h, &wire.Hello{Network: g.ID(), Protocol: overlay.ProtocolVersion})
+		require.NoError(t, h.Connect(t.Context(), n.addr()))
+		topic := overlay.TxTopic(g.ID())
+		raw, err := proto.Marshal(&pb.RPC{Subscriptions: []*pb.RPC_SubOpts{{Topicid: &topic, Subscribe: proto.Bool(true)}}})
+		require.NoError(t, err)
+		_, err = gossipStream(t, h, n).Write(frame(raw))
+		require.NoError(t, err)
+		time.Sleep(5 * time.Second)
+		require.False(t, n.knows(h.ID()))
+		greet(t, h, n)
+		eventually(t, func() bool { return n.peer(h.ID()).InTxMesh }, "it is heard")
+	})
 }
 
 func TestSilentStreamIsCut(t *testing.T) {
