@@ -71,13 +71,17 @@ func TestT5MalformedFramesOnEveryProtocol(t *testing.T) {
 	meshed(t, n, witness)
 
 	compactRequest := &wire.CompactRequest{Block: n.chain.Head().ID, Indexes: []uint32{77}}
-	protocols := map[protocol.ID]map[string]struct {
+	type malformed struct {
 		raw     []byte
 		offence peerscore.Offence
-	}{
-		overlay.HelloProtocol:           {},
-		overlay.CompactProtocol(g.ID()): {"index out of range": {frame(compactRequest.AppendTo(nil)), peerscore.BadFrame}},
-		overlay.SyncProtocol(g.ID()):    {},
+	}
+	protocols := map[protocol.ID]map[string]malformed{
+		overlay.HelloProtocol: {"length 0": {frame(nil), peerscore.BadFrame}}, // of a message with required fields
+		overlay.CompactProtocol(g.ID()): {
+			"length 0":           {frame(nil), peerscore.BadFrame},
+			"index out of range": {frame(compactRequest.AppendTo(nil)), peerscore.BadFrame},
+		},
+		overlay.SyncProtocol(g.ID()): {},
 		meshTx: {
 			"empty messages": {frame(bytes.Repeat([]byte{0x12, 0x00}, 262_144)), peerscore.BadFrame},
 			"empty grafts":   {frame(append([]byte{0x1a, 0xc0, 0x84, 0x3d}, bytes.Repeat([]byte{0x1a, 0x00}, 500_000)...)), peerscore.BudgetBreach},
@@ -89,22 +93,17 @@ func TestT5MalformedFramesOnEveryProtocol(t *testing.T) {
 		},
 	}
 	for id, cases := range protocols {
-		cases["length 2^63"] = struct {
-			raw     []byte
-			offence peerscore.Offence
-		}{binary.AppendUvarint(nil, 1<<63), peerscore.BadFrame}
-		cases["length over limit"] = struct {
-			raw     []byte
-			offence peerscore.Offence
-		}{binary.AppendUvarint(nil, 64<<20), peerscore.BadFrame}
-		cases["length not minimal"] = struct {
-			raw     []byte
-			offence peerscore.Offence
-		}{[]byte{0x81, 0x00, 1}, peerscore.BadFrame}
-		cases["garbage"] = struct {
-			raw     []byte
-			offence peerscore.Offence
-		}{frame([]byte{0xff, 0xff, 0xff, 0xff}), peerscore.BadFrame}
+		for name, raw := range map[string][]byte{
+			"length 2^63":            binary.AppendUvarint(nil, 1<<63),
+			"length over limit":      binary.AppendUvarint(nil, 64<<20),
+			"length not minimal":     {0x81, 0x00, 1},
+			"0, not minimal":         {0x80, 0x00},
+			"length of eleven bytes": append(bytes.Repeat([]byte{0x80}, 10), 1),
+			"length without end":     bytes.Repeat([]byte{0xff}, 64<<10),
+			"garbage":                frame([]byte{0xff, 0xff, 0xff, 0xff}),
+		} {
+			cases[name] = malformed{raw, peerscore.BadFrame}
+		}
 		for name, test := range cases {
 			t.Run(fmt.Sprint(id, " ", name), func(t *testing.T) {
 				h := greetedHost(t, n)
@@ -136,6 +135,37 @@ func TestT5MalformedFramesOnEveryProtocol(t *testing.T) {
 	require.Empty(t, n.seen.offencesOf(witness.host.ID()))
 	require.Zero(t, witness.seen.blamed())
 	require.False(t, n.log.has("panic"))
+}
+
+// T5, R86: a frame of length 0 says nothing, which gossip and sync allow: it is no offence, and what
+// comes behind it is read. Who sends them without end is cut.
+func TestT5FramesOfNothing(t *testing.T) {
+	g, c := testGenesis("nothing"), newClock()
+	n := start(t, g, c)
+	for _, id := range []protocol.ID{meshTx, meshBlock} {
+		t.Run(string(id), func(t *testing.T) {
+			p := newPuppet(t, n)
+			s, err := p.NewStream(t.Context(), n.host.ID(), id)
+			require.NoError(t, err)
+			_, err = s.Write(bytes.Repeat(frame(nil), 100))
+			require.NoError(t, err)
+			_, err = s.Write(frame([]byte{0xff}))
+			require.NoError(t, err)
+			eventually(t, func() bool { return len(n.seen.offencesOf(p.ID())) > 0 }, "what comes behind is read")
+			require.Equal(t, []peerscore.Offence{peerscore.BadFrame}, n.seen.offencesOf(p.ID()), "and is the only offence")
+			flooder := newPuppet(t, n)
+			s, err = flooder.NewStream(t.Context(), n.host.ID(), id)
+			require.NoError(t, err)
+			cutSoon(t, n, flooder, func() bool {
+				_, err := s.Write(bytes.Repeat(frame(nil), 1_000))
+				return err == nil
+			})
+		})
+	}
+	h := greetedHost(t, n)
+	poke(t, h, n, overlay.SyncProtocol(g.ID()), frame(nil))
+	require.Empty(t, n.seen.offencesOf(h.ID()))
+	alive(t, n, 0)
 }
 
 // An element bomb is refused before pubsub makes objects of it.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -17,7 +18,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/grapevine-p2p/grapevine/overlay"
-	"github.com/grapevine-p2p/grapevine/wire"
 )
 
 // Tests of this file are named after the items of docs/threats.md.
@@ -90,13 +90,14 @@ func (p *puppet) read(n *node) {
 	eventually(p.t, func() bool { return len(n.seen.offencesOf(p.ID())) > before }, "all is read")
 }
 
-// T7: a peer that never reads holds a bounded queue and loses its stream in ten seconds.
+// T7: a peer that never reads holds a bounded queue, and loses its stream in ten seconds.
 func TestT7PeerThatNeverReadsIsLetGo(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits for ten seconds")
 	}
+	const queue, messages = 20, 200
 	g, c := testGenesis("never reads"), newClock()
-	n := start(t, g, c)
+	n := start(t, g, c, func(c *overlay.Config) { c.Gossip.OutboundQueue = queue })
 	h := newHost(t)
 	h.SetStreamHandler(meshTx, func(network.Stream) {}) // what is buffered stays there
 	greet(t, h, n)
@@ -107,13 +108,29 @@ func TestT7PeerThatNeverReadsIsLetGo(t *testing.T) {
 	_, err = s.Write(frame(raw))
 	require.NoError(t, err)
 	eventually(t, func() bool { return n.peer(h.ID()).InTxMesh }, "in the mesh")
+	open := func() (ids []string) {
+		for _, conn := range n.host.Network().ConnsToPeer(h.ID()) {
+			for _, s := range conn.GetStreams() {
+				if s.Protocol() == meshTx && s.Stat().Direction == network.DirOutbound {
+					ids = append(ids, s.ID())
+				}
+			}
+		}
+		return ids
+	}
+	held := open()
+	require.Len(t, held, 1)
 	began := time.Now()
-	for i := range uint64(200) { // 24 MB, more than any window
-		n.submit(transfer(g, fmt.Sprint("wallet ", i%8), i/8, func(b *wire.TxBody) { b.Payload, b.Fee = make([]byte, 120<<10), 1<<20 }))
+	for i := range uint64(messages) { // 24 MB, more than any window
+		n.submit(heavy(g, fmt.Sprint("wallet ", i%8), i/8))
 	}
 	require.Less(t, time.Since(began), 10*time.Second, "it holds up nobody for long")
+	eventually(t, func() bool { return !slices.Contains(open(), held[0]) }, "its stream is reset")
+	took := time.Since(began)
+	t.Logf("after %v, with %d messages that did not go into its queue", took, n.seen.lost())
+	require.Less(t, took, 15*time.Second)
+	require.Greater(t, n.seen.lost(), messages/2, "few are held")
 	eventually(t, func() bool { return !n.peer(h.ID()).InTxMesh }, "let go")
-	require.Less(t, time.Since(began), 15*time.Second)
 }
 
 // T8: streams that are reset in the middle of a message leave nothing behind.
