@@ -358,15 +358,17 @@ func (c *compactor) read(ctx context.Context, m *member, x *exchange) ([]byte, e
 	if _, err := x.in.Peek(1); err != nil {
 		return nil, err
 	}
-	_ = x.SetReadDeadline(time.Now().Add(c.cfg.Limits.FrameTime))
+	end := time.Now().Add(c.cfg.Limits.FrameTime)
+	_ = x.SetReadDeadline(end)
 	n, err := readPrefix(x.in, compact.MaxFrame)
 	if err != nil {
 		return nil, err
 	}
+	began := time.Now() // the wait is ours
 	if err := waitFor(ctx, m.budget.blockBytes, max(n, frameCharge)); err != nil {
 		return nil, err
 	}
-	_ = x.SetReadDeadline(time.Now().Add(c.cfg.Limits.FrameTime))
+	_ = x.SetReadDeadline(end.Add(time.Since(began)))
 	return readBody(x.in, nil, n)
 }
 

@@ -63,7 +63,7 @@ func poke(t *testing.T, h host.Host, n *node, id protocol.ID, raw []byte) {
 func frame(b []byte) []byte { return append(binary.AppendUvarint(nil, uint64(len(b))), b...) }
 
 // R37: a frame over a limit costs its sender and ends the stream.
-func TestT5MalformedFramesOnEveryProtocol(t *testing.T) {
+func TestT5MalformedFrames(t *testing.T) {
 	g, c := testGenesis("frames"), newClock()
 	n, witness := start(t, g, c), start(t, g, c)
 	n.grow(2, "", 0)
@@ -81,7 +81,8 @@ func TestT5MalformedFramesOnEveryProtocol(t *testing.T) {
 			"length 0":           {frame(nil), peerscore.BadFrame},
 			"index out of range": {frame(compactRequest.AppendTo(nil)), peerscore.BadFrame},
 		},
-		overlay.SyncProtocol(g.ID()): {},
+		overlay.SyncProtocol(g.ID()):   {},
+		overlay.MemberProtocol(g.ID()): {},
 		meshTx: {
 			"empty messages": {frame(bytes.Repeat([]byte{0x12, 0x00}, 262_144)), peerscore.BadFrame},
 			"empty grafts":   {frame(append([]byte{0x1a, 0xc0, 0x84, 0x3d}, bytes.Repeat([]byte{0x1a, 0x00}, 500_000)...)), peerscore.BudgetBreach},
