@@ -75,8 +75,8 @@ func multiaddrOf(a dial.Address) (multiaddr.Multiaddr, error) {
 	return multiaddr.NewMultiaddr(family + a.At.Addr().String() + over + strconv.Itoa(int(a.At.Port())) + end)
 }
 
-// addrPort is the IP, IPv4 as such, and port at the beginning of a. It reads them and asks nobody: to resolve a
-// name that a stranger chose would tell the stranger of us, and takes as long as it likes.
+// addrPort is the IP, IPv4 as such, and port at the beginning of a. It reads them and asks nobody:
+// to resolve a name that a stranger chose would tell the stranger of us, and takes as long as it likes.
 func addrPort(a multiaddr.Multiaddr) (netip.AddrPort, bool) {
 	if len(a) < 2 {
 		return netip.AddrPort{}, false

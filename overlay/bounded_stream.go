@@ -119,19 +119,10 @@ func (s *boundedStream) next() error {
 }
 
 func (s *boundedStream) readFrame() error {
-	end := time.Now().Add(s.bounds.frameTime)
-	_ = s.SetReadDeadline(end)
-	n, err := readPrefix(s.in, s.bounds.frame)
+	n, err := readLength(s, s.in, s.bounds.frame, s.bounds.frameTime, s.spend)
 	if err != nil {
 		return err
 	}
-	// Backpressure: beyond its budget a peer's stream is simply read later. The wait is
-	// ours, so it does not count against the peer's deadline.
-	began := time.Now()
-	if err := s.spend(max(n, frameCharge)); err != nil {
-		return err
-	}
-	_ = s.SetReadDeadline(end.Add(time.Since(began)))
 	if s.coming != nil {
 		head, _ := s.in.Peek(min(n, frameHead)) // the error is that of the read below
 		defer s.coming(head)()

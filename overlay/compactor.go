@@ -358,17 +358,12 @@ func (c *compactor) read(ctx context.Context, m *member, x *exchange) ([]byte, e
 	if _, err := x.in.Peek(1); err != nil {
 		return nil, err
 	}
-	end := time.Now().Add(c.cfg.Limits.FrameTime)
-	_ = x.SetReadDeadline(end)
-	n, err := readPrefix(x.in, compact.MaxFrame)
+	n, err := readLength(x, x.in, compact.MaxFrame, c.cfg.Limits.FrameTime, func(n int) error {
+		return waitFor(ctx, m.budget.blockBytes, n)
+	})
 	if err != nil {
 		return nil, err
 	}
-	began := time.Now() // the wait is ours
-	if err := waitFor(ctx, m.budget.blockBytes, max(n, frameCharge)); err != nil {
-		return nil, err
-	}
-	_ = x.SetReadDeadline(end.Add(time.Since(began)))
 	return readBody(x.in, nil, n)
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 )
 
 // FrameError says what is wrong with a length-delimited frame. It is the sender's doing.
@@ -74,6 +75,27 @@ func readPrefix(r io.ByteReader, limit int) (int, error) {
 		}
 	}
 	return 0, FramePrefix
+}
+
+// readLength reads the length in front of a frame that has begun on s, takes it from what the peer may
+// send by spend, and sets the deadline for the rest: the whole frame has the time within.
+//
+// Backpressure: beyond its budget a peer's stream is simply read later. That wait is ours, so it does
+// not count against the peer's deadline.
+func readLength(s interface{ SetReadDeadline(t time.Time) error }, in io.ByteReader, limit int, within time.Duration, spend func(n int) error) (int, error) {
+	// Errors of deadlines are those of a closed stream, which the reads report.
+	end := time.Now().Add(within)
+	_ = s.SetReadDeadline(end)
+	n, err := readPrefix(in, limit)
+	if err != nil {
+		return 0, err
+	}
+	began := time.Now()
+	if err := spend(max(n, frameCharge)); err != nil {
+		return 0, err
+	}
+	_ = s.SetReadDeadline(end.Add(time.Since(began)))
+	return n, nil
 }
 
 // readBody appends n bytes of r to dst.

@@ -183,9 +183,7 @@ func TestP1SubscriptionsOfTheGraylistedAreNotKept(t *testing.T) {
 		c.Gossip.InspectScores = 100 * time.Millisecond
 		c.Limits.GraftsPerMinute = 1_000
 	})
-	p := newPuppet(t, n)
-	p.subscribe(true, p.topic)
-	eventually(t, func() bool { return n.peer(p.ID()).InTxMesh }, "grafted")
+	p := meshedPuppet(t, n)
 	p.leave(60)
 	for range 30 { // in its back-off; of few peers none is cut for what the router makes of that
 		require.True(t, p.graft(p.topic))
@@ -379,9 +377,7 @@ func TestP9StrangeGraftsAreNotKept(t *testing.T) {
 func TestP10HonestReturnIsNotPunished(t *testing.T) {
 	g, c := testGenesis("P10"), newClock()
 	n := start(t, g, c, func(c *overlay.Config) { c.Gossip.InspectScores = 100 * time.Millisecond })
-	p := newPuppet(t, n)
-	p.subscribe(true, p.topic)
-	eventually(t, func() bool { return n.peer(p.ID()).InTxMesh }, "grafted")
+	p := meshedPuppet(t, n)
 	const returns = 3
 	for i := range returns {
 		p.leave(1) // raised to eight seconds
@@ -408,9 +404,7 @@ func TestP10StormOfGraftsIsCut(t *testing.T) {
 	n, honest := start(t, g, c), start(t, g, c)
 	honest.join(n)
 	meshed(t, n, honest)
-	p := newPuppet(t, n)
-	p.subscribe(true, p.topic)
-	eventually(t, func() bool { return n.peer(p.ID()).InTxMesh }, "grafted")
+	p := meshedPuppet(t, n)
 	p.leave(60)
 	eventually(t, func() bool { return !n.peer(p.ID()).InTxMesh }, "left")
 	p.subscribe(true, p.topic)
@@ -456,9 +450,7 @@ func TestP13DontWantConcernsItsSenderOnly(t *testing.T) {
 	n, honest := start(t, g, c), start(t, g, c)
 	honest.join(n)
 	meshed(t, n, honest)
-	p := newPuppet(t, n)
-	p.subscribe(true, p.topic)
-	eventually(t, func() bool { return n.peer(p.ID()).InTxMesh }, "grafted")
+	p := meshedPuppet(t, n)
 	tx := transfer(g, "wallet 0", 0)
 	id := idOf(g, tx)
 	p.send(&pb.RPC{Control: &pb.ControlMessage{Idontwant: []*pb.ControlIDontWant{{MessageIDs: []string{id}}}}})

@@ -138,8 +138,11 @@ func (k *keeper) identified(p peer.ID) {
 // heard takes note of addresses of who, told by the connected peer from. How many one peer
 // may tell is bounded, and so is what they may lead to.
 func (k *keeper) heard(from, who peer.ID, addrs []multiaddr.Multiaddr) {
+	if who == k.host.ID() {
+		return
+	}
 	told := k.told(who, addrs)
-	if who == k.host.ID() || len(told) == 0 {
+	if len(told) == 0 {
 		return
 	}
 	k.mu.Lock()

@@ -45,6 +45,15 @@ func newPuppet(t *testing.T, n *node) *puppet {
 	return newPuppetOn(t, newHost(t), n, meshTx)
 }
 
+// meshedPuppet is a puppet in n's mesh of its topic.
+func meshedPuppet(t *testing.T, n *node) *puppet {
+	t.Helper()
+	p := newPuppet(t, n)
+	p.subscribe(true, p.topic)
+	eventually(t, func() bool { return n.peer(p.ID()).InTxMesh }, "grafted")
+	return p
+}
+
 // newPuppetOn makes n talk to a puppet on that host, by that protocol.
 func newPuppetOn(t *testing.T, h host.Host, n *node, speaks protocol.ID) *puppet {
 	t.Helper()

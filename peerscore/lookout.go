@@ -66,14 +66,13 @@ func (r record) held() bool { return r.evidence > 0 || r.strikes > 0 || r.misses
 // watched is a peer of the mesh.
 type watched struct {
 	record
-	left     bool                // the mesh before, without having answered much
-	returned bool                // it left the mesh while something was held against it
-	latest   time.Duration       // by which an answer came after its release, at most
-	asks     time.Time           // it is asked nothing before
-	spared   float64             // questions that it was to be asked on average since the last one
-	gave     time.Time           // last something of its own
-	open     map[uint64]struct{} // what is not answered yet
-	asked    []question          // and what is not judged yet, oldest first
+	left     bool          // the mesh before, without having answered much
+	returned bool          // it left the mesh while something was held against it
+	latest   time.Duration // by which an answer came after its release, at most
+	asks     time.Time     // it is asked nothing before
+	spared   float64       // questions that it was to be asked on average since the last one
+	gave     time.Time     // last something of its own
+	asked    []question    // and not judged yet, oldest first
 }
 
 // question is a message that was held back from a peer.
@@ -259,7 +258,7 @@ func (l *Lookout) Joined(now time.Time, p PeerID, met time.Time) {
 	if l.mesh[p] != nil {
 		return
 	}
-	w := &watched{asks: now.Add(l.config.GraftGrace), open: make(map[uint64]struct{})}
+	w := &watched{asks: now.Add(l.config.GraftGrace)}
 	if forming := met.Add(l.config.Grace); forming.After(w.asks) {
 		w.asks = forming
 	}
@@ -333,7 +332,7 @@ func (l *Lookout) Hold(now time.Time, p PeerID, key uint64, rtt time.Duration) (
 		len(w.asked) >= l.config.MaxOpen || now.Before(w.until) {
 		return until, false
 	}
-	if _, again := w.open[key]; again {
+	if w.open(key) != nil {
 		return until, false
 	}
 	pace := l.pace(now, w)
@@ -352,7 +351,6 @@ func (l *Lookout) Hold(now time.Time, p PeerID, key uint64, rtt time.Duration) (
 		full *= 2
 	}
 	until = now.Add(l.config.Patience + trips)
-	w.open[key] = struct{}{}
 	w.asked = append(w.asked, question{
 		key: key, release: until, verdict: until.Add(l.config.Late + 2*rtt), weight: min(1, full/perSecond),
 	})
@@ -380,6 +378,15 @@ func (l *Lookout) pace(now time.Time, w *watched) Pace {
 // hurried says whether p may leave before it has answered as much as others do in time.
 func (w *watched) hurried(c LookoutConfig) bool { return w.returned || w.left && w.answered < c.Settle }
 
+// open is the question about a message that is not answered yet; nil if there is none.
+func (w *watched) open(key uint64) *question {
+	i := slices.IndexFunc(w.asked, func(q question) bool { return q.key == key && q.answer == none })
+	if i < 0 {
+		return nil
+	}
+	return &w.asked[i]
+}
+
 // overdue is how many questions are past the time to answer them. Verdicts come
 // seconds later, and whoever falls silent all at once is to be found sooner.
 func (w *watched) overdue(now time.Time) (n int) {
@@ -398,11 +405,10 @@ func (l *Lookout) Heard(now time.Time, p PeerID, key uint64) (release bool) {
 	if w == nil {
 		return false
 	}
-	if _, asked := w.open[key]; !asked {
+	q := w.open(key)
+	if q == nil {
 		return false
 	}
-	delete(w.open, key)
-	q := &w.asked[slices.IndexFunc(w.asked, func(q question) bool { return q.key == key })]
 	q.answer = late
 	if now.Before(q.release) {
 		q.answer, w.gave, release = pass, now, true
@@ -437,7 +443,6 @@ func (l *Lookout) Tick(now time.Time) (convicted []PeerID) {
 	for _, p := range l.sorted() {
 		w := l.mesh[p]
 		if stalled {
-			clear(w.open)
 			w.asked = nil
 			w.gave = w.gave.Add(l.config.LiveFor) // it had no chance to give us anything
 			continue
@@ -464,7 +469,6 @@ func (l *Lookout) judge(now time.Time, w *watched, overdue bool) {
 		if q.answer == none && (!overdue || q.verdict.After(now)) {
 			break
 		}
-		delete(w.open, q.key)
 		l.weigh(now, w, q)
 		n++
 	}
@@ -501,7 +505,6 @@ func (l *Lookout) convict(now time.Time, w *watched) bool {
 	w.until = now.Add(min(l.config.MaxSentence, l.config.Sentence<<min(w.strikes, 16)))
 	w.strikes++
 	w.evidence = l.config.Convict / 2 // on probation afterwards
-	clear(w.open)
 	w.asked = nil
 	return true
 }

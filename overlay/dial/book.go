@@ -77,7 +77,8 @@ func (b *Book) Len() (fresh, tried int) { return b.fresh.used, b.tried.used }
 
 // Learn notes that somebody at source told us of a, and returns whether a is in
 // the book now. A place that is taken, in the table or among the addresses of the
-// peer, stays so, unless what takes it is worth nothing any more. Whether a may be dialled at all is the caller's question.
+// peer, stays so, unless what takes it is worth nothing any more. Whether a may be
+// dialled at all is the caller's question.
 func (b *Book) Learn(now time.Time, a Address, source netip.Addr) bool {
 	if !a.valid() || !source.IsValid() {
 		return false
